@@ -1,0 +1,293 @@
+"""Masks: orientation, coverage of the face, hole ratios, reproducibility, speed."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+import torch
+from torch import Tensor
+
+from faceinpaint import masks
+from faceinpaint.errors import InputError
+
+SIZE = 256
+
+
+def canonical_face() -> Tensor:
+    """A plausible upright frontal face of 256 pixels, symmetric about x = 127.5 -> (1, 68, 2)."""
+    jaw = [(52, 118), (54, 138), (57, 158), (61, 177), (69, 195), (81, 210), (96, 221), (112, 228)]
+    jaw += [(127.5, 231)]
+    brow = [(66, 99), (74, 92), (86, 89), (98, 91), (110, 95)]
+    bridge = [(127.5, 112), (127.5, 127), (127.5, 141), (127.5, 155)]
+    nostrils = [(113, 165), (120, 167), (127.5, 169)]
+    eye = [(76, 114), (84, 108), (95, 108), (104, 115), (95, 118), (84, 118)]
+    lips_top = [(100, 191), (110, 186), (121, 184), (127.5, 186)]
+    lips_bottom = [(127.5, 204), (119, 203), (109, 199)]
+    inner = [(105, 192), (120, 190), (127.5, 191)]
+    inner_bottom = [(127.5, 195), (120, 194)]
+
+    def mirrored(points: list) -> list:
+        return [(255 - x, y) for x, y in points]
+
+    points = jaw + mirrored(jaw[-2::-1]) + brow + mirrored(brow[::-1]) + bridge
+    points += nostrils + mirrored(nostrils[-2::-1]) + eye
+    points += mirrored([eye[3], eye[2], eye[1], eye[0], eye[5], eye[4]])
+    points += lips_top + mirrored(lips_top[-2::-1]) + mirrored(lips_bottom[:0:-1]) + lips_bottom
+    points += inner + mirrored(inner[-2::-1]) + mirrored(inner_bottom[:0:-1]) + inner_bottom
+    return torch.tensor([points])
+
+
+def turned(landmarks: Tensor, degrees: float, scale: float) -> Tensor:
+    """The landmarks turned and scaled about the image's centre."""
+    angle, centre = math.radians(degrees), (SIZE - 1) / 2
+    matrix = scale * torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return (landmarks - centre) @ matrix.T + centre
+
+
+def at(mask: Tensor, points: Tensor) -> Tensor:
+    """The values of one mask at points (N, 2)."""
+    x, y = points.round().long().T
+    return mask[0, 0, y, x]
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+FACE = canonical_face()
+POSES = {"upright": FACE, "turned": turned(FACE, 20, 0.8), "upside down": turned(FACE, 180, 0.7)}
+
+
+def test_the_canonical_face_has_68_distinct_points() -> None:
+    assert FACE.shape == (1, 68, 2) and len(torch.unique(FACE[0], dim=0)) == 68
+
+
+@pytest.mark.parametrize("size", [64, 65, (48, 80)])
+def test_halves_are_complementary_and_quarters_tile_the_image(size: int | tuple[int, int]) -> None:
+    half = [masks.standard(name, size) for name in ("mask01", "mask02")]
+    quarter = {name: masks.standard(name, size) for name in ("mask03", "mask04", "mask05", "mask06")}
+    assert (half[0] + half[1] == 1).all()
+    assert (sum(quarter.values()) == 1).all()
+    assert torch.equal(quarter["mask03"] + quarter["mask04"], half[0])
+    assert torch.equal(quarter["mask05"] + quarter["mask06"], half[1])
+
+
+def test_standard_masks_lie_where_their_names_say() -> None:
+    corners = {"mask03": (0, 0), "mask04": (63, 0), "mask05": (0, 63), "mask06": (63, 63)}
+    for name, corner in corners.items():
+        mask = masks.standard(name, 64)[0, 0]
+        hidden = [other for other, (row, column) in corners.items() if mask[row, column] == 1]
+        assert hidden == [name] and mask[corner] == 1 and mask.mean() == 0.25
+    left, right = masks.standard("mask01", 64), masks.standard("mask02", 64)
+    assert left[0, 0, :, 0].all() and not left[0, 0, :, -1].any()
+    assert torch.equal(left.flip(-1), right)
+
+
+@pytest.mark.parametrize("landmarks", POSES.values(), ids=POSES)
+def test_masks_7_to_12_are_1_to_6_within_the_face(landmarks: Tensor) -> None:
+    region = masks.face_region(landmarks, SIZE)
+    for plain, on_face in zip(masks.STANDARD[:6], masks.STANDARD[6:]):
+        mask = masks.standard(on_face, SIZE, landmarks)
+        assert torch.equal(mask, masks.standard(plain, SIZE) * region)
+        assert 0 < mask.sum() < masks.standard(plain, SIZE).sum()
+
+
+@pytest.mark.parametrize("landmarks", POSES.values(), ids=POSES)
+def test_the_face_region_holds_every_landmark_and_a_forehead(landmarks: Tensor) -> None:
+    region, points = masks.face_region(landmarks, SIZE), landmarks[0]
+    assert at(region, points).all()
+    up = points[36:48].mean(0) - points[48:68].mean(0)
+    between_brows = points[21:23].mean(0)
+    assert at(region, (between_brows + 0.6 * up)[None]).all()
+    assert not at(region, (between_brows + 0.9 * up)[None]).any()
+
+
+def test_every_name_gives_a_binary_float32_mask() -> None:
+    for name in masks.NAMES:
+        mask = masks.named(name, 96, FACE * 96 / SIZE)
+        assert mask.shape == (1, 1, 96, 96) and mask.dtype == torch.float32
+        assert set(mask.unique().tolist()) == {0.0, 1.0}, name
+
+
+def test_masks_follow_each_face_of_a_batch() -> None:
+    batch = torch.cat(list(POSES.values()))
+    for name in masks.STANDARD[6:] + ("face-mask",):
+        together = masks.named(name, SIZE, batch)
+        assert torch.equal(together, torch.cat([masks.named(name, SIZE, face) for face in batch.split(1)]))
+    assert len(masks.named("irregular", 64, batch)) == len(masks.named("block", 64, batch)) == 3
+    assert len(masks.random_training_mask(batch, 64, seeded(0))) == 3
+
+
+@pytest.mark.parametrize("kind", ["irregular", "block", "random_training_mask"])
+def test_seeds_reproduce_and_differ(kind: str) -> None:
+    def draw(seed: int) -> Tensor:
+        first = FACE.expand(5, -1, -1) if kind == "random_training_mask" else 5
+        return getattr(masks, kind)(first, SIZE, seeded(seed))
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+    assert len(torch.unique(draw(1), dim=0)) > 3  # and one batch is not one mask over again
+
+
+@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("low, high", masks.HOLE_RATIO_BINS)
+def test_every_hole_ratio_bin_is_reached(size: int, low: float, high: float) -> None:
+    for seed in range(20):
+        ratio = masks.hole_ratio(masks.irregular(1, size, seeded(seed), (low, high)))
+        assert low < ratio.item() <= high
+
+
+@pytest.mark.parametrize("low, high", [(0.3, 0.301), (0.999, 1.0), (0.0, 0.001), (0.0998, 0.1)])
+def test_narrow_hole_ratios_are_reached_too(low: float, high: float) -> None:
+    for seed in range(10):
+        ratio = masks.hole_ratio(masks.irregular(1, 100, seeded(seed), (low, high)))
+        assert low < ratio.item() <= high
+
+
+@pytest.mark.parametrize("interval", [(0.5, 0.4), (0.3, 0.3), (-0.1, 0.2), (0.9, 1.2), (0.30001, 0.30002)])
+def test_an_impossible_hole_ratio_is_said(interval: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="HOLE_RATIO_BINS"):
+        masks.irregular(1, 64, seeded(0), interval)
+
+
+def test_irregular_masks_without_a_ratio_reach_every_bin() -> None:
+    ratios = masks.hole_ratio(masks.irregular(60, 64, seeded(0)))
+    for low, high in masks.HOLE_RATIO_BINS:
+        assert ((ratios > low) & (ratios <= high)).any()
+
+
+def test_blocks_are_one_rectangle_of_a_quarter_to_half_the_side() -> None:
+    for mask in masks.block(50, (64, 128), seeded(0))[:, 0]:
+        rows, columns = mask.any(1).sum().item(), mask.any(0).sum().item()
+        assert 16 <= rows <= 32 and 32 <= columns <= 64
+        assert mask.sum() == rows * columns
+
+
+@pytest.mark.parametrize("shape", masks.FACE_MASK_SHAPES)
+@pytest.mark.parametrize("pose", POSES)
+def test_a_face_mask_covers_nose_mouth_and_chin_but_not_the_eyes(shape: str, pose: str) -> None:
+    landmarks = POSES[pose]
+    mask = masks.face_mask(landmarks, SIZE, shape)
+    nose_mouth_chin = landmarks[0, [30, 31, 33, 35, *range(48, 68), 7, 8, 9]]
+    assert at(mask, nose_mouth_chin).all()
+    eyes_and_brows = landmarks[0, [*range(36, 48), *range(17, 27)]]
+    assert not at(mask, eyes_and_brows).any()
+
+
+@pytest.mark.parametrize("shape", masks.FACE_MASK_SHAPES)
+def test_a_face_mask_turns_and_grows_with_the_face(shape: str) -> None:
+    upright = turned(FACE, 0, 0.8) - torch.tensor([0, 20])  # higher, so that the scarf's end is inside
+    mask = masks.face_mask(upright, SIZE, shape)
+    turned_mask = masks.face_mask(turned(upright, 20, 0.8), SIZE, shape)
+    # The pixels of the turned mask, looked up in the upright one.
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    pixels = torch.stack([columns, rows], dim=-1).reshape(1, -1, 2).float()
+    source = turned(pixels, -20, 1 / 0.8)[0].clamp(0, SIZE - 1)
+    expected = at(mask, source).reshape(1, 1, SIZE, SIZE)
+    overlap = (turned_mask * expected).sum() / torch.maximum(turned_mask, expected).sum()
+    assert overlap > 0.97
+
+
+def test_face_mask_shapes_are_really_different() -> None:
+    drawn = [masks.face_mask(FACE, SIZE, shape) for shape in masks.FACE_MASK_SHAPES]
+    assert len(drawn) >= 3
+    for i, one in enumerate(drawn):
+        for other in drawn[:i]:
+            assert (one * other).sum() / torch.maximum(one, other).sum() < 0.9
+
+
+@pytest.mark.parametrize("radius", [1.5, 4, 10, 25])
+def test_a_dot_has_the_area_of_its_disc(radius: float) -> None:
+    mask = masks.strokes([[radius, [60.0, 70.0]]], (128, 160))
+    assert mask.shape == (1, 1, 128, 160)
+    assert mask.sum().item() == pytest.approx(math.pi * radius**2, rel=0.08, abs=2)
+    rows, columns = mask[0, 0].nonzero().float().mean(0).tolist()
+    assert (columns, rows) == pytest.approx((60, 70), abs=0.3)
+
+
+@pytest.mark.parametrize("end", [(90, 30), (30, 90), (80, 75)])
+def test_a_line_has_the_area_of_a_capsule(end: tuple[int, int]) -> None:
+    length = math.dist((30, 30), end)
+    mask = masks.strokes([[6, [30, 30, *end]]], 128)
+    assert mask.sum().item() == pytest.approx(12 * length + math.pi * 36, rel=0.04)
+    assert mask[0, 0, 30, 30] == mask[0, 0, end[1], end[0]] == 1
+
+
+def test_strokes_add_up_and_have_round_joints() -> None:
+    first, second = [5, [20, 20, 60, 20, 60, 60]], [3, [100, 100]]
+    both = masks.strokes([first, second], 128)
+    assert torch.equal(both, torch.maximum(masks.strokes([first], 128), masks.strokes([second], 128)))
+    assert both[0, 0, 17, 63] == 1 and both[0, 0, 16, 64] == 0  # the corner is rounded, not cut, not square
+    assert masks.strokes([], 128).sum() == 0
+    assert masks.strokes([[5, [500, 500]]], 128).sum() == 0  # outside: nothing to draw, no error
+
+
+@pytest.mark.parametrize(
+    "stroke", [[5], [5, [1]], [0, [1, 1]], [5, []], [5, [1, math.nan]], ["a", [1, 1]], 3]
+)
+def test_a_malformed_stroke_is_said(stroke: list) -> None:
+    with pytest.raises(InputError, match=r"\[radius, \[x, y"):
+        masks.strokes([stroke], 64)
+
+
+@pytest.mark.parametrize(
+    "wrong, nearest",
+    [("mask1", "mask01"), ("mask7", "mask07"), ("iregular", "irregular"), ("facemask", "face-mask")],
+)
+def test_an_unknown_name_gets_the_nearest_and_all_names(wrong: str, nearest: str) -> None:
+    with pytest.raises(InputError) as error:
+        masks.named(wrong, 64)
+    assert f"did you mean {nearest!r}" in str(error.value)
+    assert all(name in str(error.value) for name in masks.NAMES)
+
+
+def test_other_bad_input_is_said() -> None:
+    with pytest.raises(InputError, match="did you mean 'surgical'"):
+        masks.face_mask(FACE, 64, "surgicl")
+    for name in masks.STANDARD[6:] + ("face-mask",):
+        with pytest.raises(InputError, match="needs its landmarks"):
+            masks.named(name, 64)
+    with pytest.raises(InputError, match="NaN"):
+        masks.face_region(torch.full((1, 68, 2), math.nan), 64)
+    with pytest.raises(InputError, match=r"\(B, 68, 2\)"):
+        masks.face_region(torch.zeros(68, 2), 64)
+    with pytest.raises(InputError, match="too small"):
+        masks.standard("mask01", 0)
+
+
+def test_named_without_a_generator_is_always_the_same() -> None:
+    for name in ("irregular", "block"):
+        assert torch.equal(masks.named(name, 64), masks.named(name, 64))
+        assert not torch.equal(masks.named(name, 64), masks.named(name, 64, generator=seeded(7)))
+
+
+def test_training_masks_mix_every_kind_and_survive_unknown_landmarks() -> None:
+    assert sum(masks.TRAINING_MIX.values()) == pytest.approx(1)
+    size = 64
+    faces = (FACE * size / SIZE).expand(300, -1, -1)
+    drawn = masks.random_training_mask(faces, size, seeded(0))
+    fixed = [masks.standard(name, size, faces[:1]) for name in masks.STANDARD]
+    fixed += [masks.face_mask(faces[:1], size, shape) for shape in masks.FACE_MASK_SHAPES]
+    for mask in fixed:
+        assert (drawn == mask).flatten(1).all(1).any()
+    assert 0 < drawn.flatten(1).sum(1).min()
+    unknown = masks.random_training_mask(torch.full((50, 68, 2), math.nan), size, seeded(0))
+    assert (masks.hole_ratio(unknown) > 0).all()
+
+
+def test_a_mask_takes_milliseconds() -> None:
+    generator = seeded(0)
+    kinds = {name: (lambda name=name: masks.named(name, SIZE, FACE, generator)) for name in masks.NAMES}
+    for shape in masks.FACE_MASK_SHAPES:
+        kinds[shape] = lambda shape=shape: masks.face_mask(FACE, SIZE, shape)
+    kinds["most irregular"] = lambda: masks.irregular(1, SIZE, generator, masks.HOLE_RATIO_BINS[-1])
+    zigzag = [coordinate for i in range(50) for coordinate in (4 * i, 5 * i % 90)]
+    kinds["strokes"] = lambda: masks.strokes([[12, zigzag]], SIZE)
+    for name, draw in kinds.items():
+        draw()
+        start = time.perf_counter()
+        for _ in range(10):
+            draw()
+        assert (time.perf_counter() - start) / 10 < 0.010, name
