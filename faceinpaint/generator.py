@@ -1,0 +1,166 @@
+"""The painter: image, mask and landmarks in, a whole face out (the paper, figure 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from faceinpaint.landmarks import landmark_map
+from faceinpaint.priors import symmetry_prior
+
+
+class Generator(nn.Module):
+    """Encoder, seven dilated residual blocks, long-short-term attention, decoder with known-part skips.
+
+    `image` (B, 3, H, W) in [0, 1], `mask` (B, 1, H, W), 1 = unknown, `landmarks` (B, 68, 2) pixels; H = W, a
+    multiple of 8. Returns the painted image (B, 3, H, W) in [0, 1]; `complete` keeps its hole only. What the
+    image holds inside the hole is never looked at. `width` is the number of channels at half resolution.
+    With `prior`, the network sees the symmetry prior too and paints a residual over it through a gate of its
+    own; without, it is the paper's plain network.
+    """
+
+    def __init__(self, width: int = 64, prior: bool = True) -> None:
+        super().__init__()
+        self.width, self.prior = width, prior
+        planes = 3 + 1 + 1 + (4 if prior else 0)
+        self.down1 = Down(planes, width, kernel=6)  # H -> H/2
+        self.down2 = Down(width, 2 * width)  # H/4
+        self.down3 = Down(2 * width, 4 * width)  # H/8
+        self.residual = nn.Sequential(*[DilatedResidual(4 * width, dilation=2) for _ in range(7)])
+        self.attention = LongShortTermAttention(4 * width)
+        self.up3 = Up(4 * width, 4 * width, 2 * width)  # H/8 -> H/4
+        self.up2 = Up(2 * width, 2 * width, width)  # H/2
+        self.up1 = Up(width, width, width // 2)  # H
+        self.paint = nn.Conv2d(width // 2, 4 if prior else 3, 5, padding=2, padding_mode="reflect")
+        if prior:
+            # Start by believing the prior: an untrained network then is as good as the mirror.
+            nn.init.zeros_(self.paint.weight)
+            nn.init.constant_(self.paint.bias, 0.0)
+            nn.init.constant_(self.paint.bias[3:], 2.0)
+
+    def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+        known = 1 - mask
+        visible = image * known
+        inputs = [visible, mask, landmark_map(landmarks, image.shape[-1])]
+        if self.prior:
+            prior = symmetry_prior(image, mask, landmarks)
+            inputs += [prior.image, prior.mirrored]
+
+        e1 = self.down1(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last))
+        e2 = self.down2(e1)
+        e3 = self.down3(e2)
+        # How much of each feature's own pixels is known, at 1/2, 1/4 and 1/8 of the resolution.
+        known1 = F.avg_pool2d(known, 2)
+        known2 = F.avg_pool2d(known1, 2)
+        known3 = F.avg_pool2d(known2, 2)
+
+        x = self.residual(e3)
+        x = self.attention(x, e3, known3)
+        x = self.up3(x, e3 * known3)
+        x = self.up2(x, e2 * known2)
+        x = self.up1(x, e1 * known1)
+        painted = self.paint(x).float()
+        if not self.prior:
+            return torch.sigmoid(painted)
+        gate = torch.sigmoid(painted[:, 3:])
+        # Where the gate trusts the prior only a small correction is left to paint.
+        return (prior.image * gate + torch.sigmoid(painted[:, :3]) * (1 - gate)).clamp(0, 1)
+
+    def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+        """Paint the hole and keep every known pixel bit for bit (equation 1)."""
+        return composite(self(image, mask, landmarks), image, mask)
+
+
+def composite(painted: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Equation 1, G M + I (1 - M): the painted hole in the known picture, whose pixels stay bit for bit."""
+    return torch.where(mask > 0.5, painted, image)
+
+
+class Down(nn.Module):
+    """Halve the resolution by a strided convolution: (B, C, H, W) -> (B, C', H/2, W/2)."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 4) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(
+            channels_in, channels_out, kernel, stride=2, padding=kernel // 2 - 1, padding_mode="reflect"
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.convolution(x), 0.2)
+
+
+class Up(nn.Module):
+    """Join the known part of the encoder's features, then double the resolution."""
+
+    def __init__(self, channels_in: int, channels_skip: int, channels_out: int) -> None:
+        super().__init__()
+        self.join = nn.Conv2d(channels_in + channels_skip, channels_out, 1)
+        self.convolution = nn.Conv2d(channels_out, channels_out, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.leaky_relu(self.join(torch.cat([x, skip], dim=1)), 0.2)
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return F.leaky_relu(self.convolution(x), 0.2)
+
+
+class DilatedResidual(nn.Module):
+    """x + conv(act(dilated conv(x))): a wide view at no loss of resolution (Yu and Koltun 2016)."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.dilated = nn.Conv2d(
+            channels, channels, 3, padding=dilation, dilation=dilation, padding_mode="reflect"
+        )
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        with torch.no_grad():
+            # Without normalisation layers a deep stack needs small residuals to begin with.
+            self.convolution.weight.mul_(0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.convolution(F.leaky_relu(self.dilated(x), 0.2))
+
+
+class LongShortTermAttention(nn.Module):
+    """Attention within the features (short) and to the encoder's known features (long) (Zheng et al. 2019).
+
+    x, encoded (B, C, H, W); known (B, 1, H, W), the share of known pixels below each feature: a position with
+    none is never attended to in the long term. Memory grows linearly with H x W: the attention matrix is never
+    formed.
+    """
+
+    def __init__(self, channels: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Conv2d(channels, channels, 1)
+        self.short_key_value = nn.Conv2d(channels, 2 * channels, 1)
+        self.long_key_value = nn.Conv2d(channels, 2 * channels, 1)
+        self.merge = nn.Conv2d(2 * channels, channels, 1)
+        nn.init.zeros_(self.merge.weight)  # at first the features pass unchanged
+        nn.init.zeros_(self.merge.bias)
+
+    def forward(self, x: Tensor, encoded: Tensor, known: Tensor) -> Tensor:
+        query = self.tokens(self.query(x))
+        key, value = self.short_key_value(x).chunk(2, dim=1)
+        short = F.scaled_dot_product_attention(query, self.tokens(key), self.tokens(value))
+        key, value = self.long_key_value(encoded).chunk(2, dim=1)
+        long = F.scaled_dot_product_attention(
+            query, self.tokens(key), self.tokens(value), attn_mask=known_bias(known, query)
+        )
+        return x + self.merge(torch.cat([self.untokens(short, x), self.untokens(long, x)], dim=1))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, heads, H * W, C / heads)."""
+        return x.flatten(2).unflatten(1, (self.heads, -1)).mT.contiguous()
+
+    def untokens(self, x: Tensor, like: Tensor) -> Tensor:
+        """(B, heads, H * W, C / heads) -> (B, C, H, W), of the size of `like`."""
+        return x.mT.flatten(1, 2).unflatten(2, like.shape[-2:])
+
+
+def known_bias(known: Tensor, query: Tensor) -> Tensor:
+    """What to add to attention scores so that positions without a known pixel weigh nothing: (B, 1, 1, H * W).
+
+    -1e4 rather than -inf: a picture without any known feature would divide zero by zero.
+    """
+    return ((known.flatten(2) <= 0).to(query.dtype) * -1e4)[:, None]

@@ -1,0 +1,78 @@
+"""Where eyes, nose, mouth and jaw are, hidden or not: 68 landmarks from the visible part of a face."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import mobilenet_v2
+
+LANDMARKS = 68
+LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the image
+OUTER_EYE_CORNERS = (36, 45)
+
+
+class LandmarkPredictor(nn.Module):
+    """68 landmarks of a partly hidden face, by MobileNetV2 with a head on three levels (the paper, figure 2).
+
+    `image` (B, 3, H, W) in [0, 1], `mask` (B, 1, H, W), 1 = unknown; returns (B, 68, 2) pixels of that image.
+    Any square input size: the network itself looks at `size` pixels. It predicts offsets from the mean face,
+    so that an untrained one predicts the mean face. Backbone: Sandler et al. 2018; head after Yang et al. 2019.
+    """
+
+    def __init__(self, width: float = 1.0, size: int = 128) -> None:
+        super().__init__()
+        self.size = size
+        backbone = mobilenet_v2(weights=None, width_mult=width).features
+        first = backbone[0][0]
+        backbone[0][0] = nn.Conv2d(4, first.out_channels, 3, stride=2, padding=1, bias=False)
+        # Cut where the resolution falls to 1/8, 1/16 and 1/32; the last 1 x 1 convolution is for ImageNet only.
+        self.levels = nn.ModuleList([backbone[:7], backbone[7:14], backbone[14:18]])
+        channels = [level[-1].out_channels for level in self.levels]
+        self.reduce = nn.ModuleList([nn.Conv2d(count, 32, 1) for count in channels])
+        self.head = nn.Sequential(
+            nn.Linear(3 * 32 * 16, 256), nn.PReLU(), nn.Dropout(0.2), nn.Linear(256, 2 * LANDMARKS)
+        )
+        nn.init.zeros_(self.head[-1].weight)
+        nn.init.zeros_(self.head[-1].bias)
+        self.register_buffer("mean_face", torch.full((LANDMARKS, 2), 0.5))  # in fractions of the image
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        pixels = image.shape[-1]
+        x = torch.cat([image * (1 - mask), mask], dim=1)
+        if x.shape[-2:] != (self.size, self.size):
+            x = F.interpolate(x, size=(self.size, self.size), mode="bilinear", antialias=True)
+        summaries = []
+        for level, reduce in zip(self.levels, self.reduce):
+            x = level(x)  # 4 x 128 x 128 -> 32 x 16 x 16 -> 96 x 8 x 8 -> 320 x 4 x 4
+            summaries.append(F.adaptive_avg_pool2d(reduce(x), 4).flatten(1))
+        offsets = self.head(torch.cat(summaries, dim=1)).float().reshape(-1, LANDMARKS, 2)
+        return (self.mean_face + 0.1 * offsets) * pixels - 0.5
+
+    @torch.no_grad()
+    def set_mean_face(self, landmarks: Tensor, pixels: int) -> None:
+        """Start from the mean of (N, 68, 2) landmarks given in images of `pixels` x `pixels`."""
+        self.mean_face.copy_((landmarks + 0.5).mean(0) / pixels)
+
+
+def landmark_map(landmarks: Tensor, size: int) -> Tensor:
+    """Draw (B, 68, 2) pixel landmarks as soft dots: (B, 1, size, size) in [0, 1].
+
+    A dot is a Gaussian of 1/170 of the width: 1.5 pixels at 256. Differentiable with respect to the landmarks.
+    """
+    sigma = size / 170
+    axis = torch.arange(size, device=landmarks.device, dtype=torch.float32)
+    # A two-dimensional Gaussian is the product of two one-dimensional ones: draw all rows and columns at once.
+    along = torch.exp(-(axis - landmarks.float()[..., None]).square() / (2 * sigma**2))  # (B, 68, 2, size)
+    dots = torch.einsum("bnh,bnw->bhw", along[:, :, 1], along[:, :, 0])
+    return dots.clamp(max=1)[:, None]
+
+
+def normalised_mean_error(predicted: Tensor, true: Tensor) -> Tensor:
+    """Mean distance of (B, 68, 2) landmarks over the *true* distance of the outer eye corners: (B,).
+
+    The measure of 300-W (Sagonas et al. 2013); 0.08 reads as 8 %.
+    """
+    left, right = OUTER_EYE_CORNERS
+    inter_ocular = (true[:, left] - true[:, right]).norm(dim=-1)
+    return (predicted - true).norm(dim=-1).mean(dim=-1) / inter_ocular
