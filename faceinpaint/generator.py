@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from faceinpaint.appearance import AppearanceModel
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import symmetry_prior
 
@@ -16,13 +17,14 @@ class Generator(nn.Module):
     `image` (B, 3, H, W) in [0, 1], `mask` (B, 1, H, W), 1 = unknown, `landmarks` (B, 68, 2) pixels; H = W, a
     multiple of 8. Returns the painted image (B, 3, H, W) in [0, 1]; `complete` keeps its hole only. What the
     image holds inside the hole is never looked at. `width` is the number of channels at half resolution.
-    With `prior`, the network sees the symmetry prior too and paints a residual over it through a gate of its
-    own; without, it is the paper's plain network.
+    With `prior`, the network sees the symmetry prior too, decides by a gate how much of it to keep, and paints a
+    residual over it; without, it is the paper's plain network. `appearance` has to be fitted before training.
     """
 
     def __init__(self, width: int = 64, prior: bool = True) -> None:
         super().__init__()
         self.width, self.prior = width, prior
+        self.appearance = AppearanceModel() if prior else None
         planes = 3 + 1 + 1 + (4 if prior else 0)
         self.down1 = Down(planes, width, kernel=6)  # H -> H/2
         self.down2 = Down(width, 2 * width)  # H/4
@@ -33,18 +35,28 @@ class Generator(nn.Module):
         self.up2 = Up(2 * width, 2 * width, width)  # H/2
         self.up1 = Up(width, width, width // 2)  # H
         self.paint = nn.Conv2d(width // 2, 4 if prior else 3, 5, padding=2, padding_mode="reflect")
-        if prior:
-            # Start by believing the prior: an untrained network then is as good as the mirror.
-            nn.init.zeros_(self.paint.weight)
-            nn.init.constant_(self.paint.bias, 0.0)
-            nn.init.constant_(self.paint.bias[3:], 2.0)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """He initialisation: there are no normalisation layers that would mend a signal fading from layer to layer."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.2)
+                nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            for block in self.residual:  # a stack of residuals must not grow either
+                block.convolution.weight.mul_(0.1)
+            self.attention.merge.weight.zero_()  # at first the features pass unchanged
+            if self.prior:
+                # Start by believing the prior: an untrained network then is about as good as the mirror.
+                self.paint.weight.zero_()
 
     def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
         known = 1 - mask
         visible = image * known
         inputs = [visible, mask, landmark_map(landmarks, image.shape[-1])]
         if self.prior:
-            prior = symmetry_prior(image, mask, landmarks)
+            prior = symmetry_prior(image, mask, landmarks, self.appearance)
             inputs += [prior.image, prior.mirrored]
 
         e1 = self.down1(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last))
@@ -63,9 +75,8 @@ class Generator(nn.Module):
         painted = self.paint(x).float()
         if not self.prior:
             return torch.sigmoid(painted)
-        gate = torch.sigmoid(painted[:, 3:])
-        # Where the gate trusts the prior only a small correction is left to paint.
-        return (prior.image * gate + torch.sigmoid(painted[:, :3]) * (1 - gate)).clamp(0, 1)
+        gate = torch.sigmoid(painted[:, 3:] + 4)  # 0.98 at first
+        return (prior.image * gate + painted[:, :3]).clamp(0, 1)
 
     def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
         """Paint the hole and keep every known pixel bit for bit (equation 1)."""
@@ -113,9 +124,6 @@ class DilatedResidual(nn.Module):
             channels, channels, 3, padding=dilation, dilation=dilation, padding_mode="reflect"
         )
         self.convolution = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
-        with torch.no_grad():
-            # Without normalisation layers a deep stack needs small residuals to begin with.
-            self.convolution.weight.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.convolution(F.leaky_relu(self.dilated(x), 0.2))
@@ -136,8 +144,6 @@ class LongShortTermAttention(nn.Module):
         self.short_key_value = nn.Conv2d(channels, 2 * channels, 1)
         self.long_key_value = nn.Conv2d(channels, 2 * channels, 1)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
-        nn.init.zeros_(self.merge.weight)  # at first the features pass unchanged
-        nn.init.zeros_(self.merge.bias)
 
     def forward(self, x: Tensor, encoded: Tensor, known: Tensor) -> Tensor:
         query = self.tokens(self.query(x))

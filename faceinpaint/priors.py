@@ -3,7 +3,8 @@
 The paper's failure cases (a beard, glasses finished on one side only) come from ignoring symmetry.
 `symmetry_prior` looks every hidden pixel up on the other side of the face, through a warp that carries
 each landmark to its mirror partner, and adds what the seam tells about the difference in light. Where both
-sides are hidden it falls back to a smooth fill. The generator starts from this picture instead of from a hole.
+sides are hidden a model of what faces have in common takes over. The generator starts from this picture instead
+of from a hole.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from faceinpaint.appearance import AppearanceModel
+from faceinpaint.warps import ThinPlateSpline, warp_to
 
 
 def _mirror_order() -> tuple[int, ...]:
@@ -35,67 +39,9 @@ def mirror_landmarks(landmarks: Tensor, width: int) -> Tensor:
     return torch.stack([width - 1 - flipped[..., 0], flipped[..., 1]], dim=-1)
 
 
-class ThinPlateSpline(NamedTuple):
-    """The smoothest map that carries one set of points to another (Bookstein 1989)."""
-
-    centres: Tensor  # (B, N, 2)
-    weights: Tensor  # (B, N + 3, 2): one row per centre, then constant, x and y
-
-    @staticmethod
-    def fit(source: Tensor, target: Tensor, stiffness: float = 1e-3) -> ThinPlateSpline:
-        """Fit a map from `source` to `target` points, (B, N, 2) each, in units where a face is about 1.
-
-        `stiffness` trades exactness for smoothness, so that a landmark that is a pixel off does not fold the map.
-        """
-        batch, count, _ = source.shape
-        system = source.new_zeros(batch, count + 3, count + 3)
-        system[:, :count, :count] = _thin_plate_kernel(source, source)
-        system[:, range(count), range(count)] += stiffness
-        system[:, :count, count] = system[:, count, :count] = 1
-        system[:, :count, count + 1 :] = source
-        system[:, count + 1 :, :count] = source.mT
-        right = torch.cat([target, target.new_zeros(batch, 3, 2)], dim=1)
-        return ThinPlateSpline(source, torch.linalg.solve(system, right))
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """Map (B, M, 2) points."""
-        basis = [_thin_plate_kernel(points, self.centres), torch.ones_like(points[..., :1]), points]
-        return torch.cat(basis, dim=-1) @ self.weights
-
-
-def _thin_plate_kernel(a: Tensor, b: Tensor) -> Tensor:
-    squared = (a[:, :, None] - b[:, None]).square().sum(-1)
-    return squared * torch.log(squared + 1e-9)
-
-
-def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """Pixel centres as (1, height * width, 2), x then y, on the device of `like`."""
-    y = torch.arange(height, device=like.device, dtype=torch.float32)
-    x = torch.arange(width, device=like.device, dtype=torch.float32)
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(1, -1, 2)
-
-
-def sample(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
-    """Bilinear values of (B, C, H, W) `image` at (B, H', W', 2) pixel positions, x then y."""
-    size = points.new_tensor([image.shape[-1], image.shape[-2]])
-    grid = (2 * points + 1) / size - 1
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding, align_corners=False)
-
-
-def warp(image: Tensor, spline: ThinPlateSpline, unit: float, padding: str = "border") -> Tensor:
-    """Resample `image` through a spline that maps output to input positions in multiples of `unit` pixels.
-
-    The map is smooth, so it is evaluated on every fourth pixel and interpolated: 16 times less work.
-    """
-    batch, _, height, width = image.shape
-    coarse_height, coarse_width = height // 4, width // 4
-    # The centre of each 4 x 4 block, so that resizing with half-pixel centres is exact for linear maps.
-    points = pixel_grid(coarse_height, coarse_width, image) * 4 + 1.5
-    offsets = spline(points.expand(batch, -1, -1) / unit) * unit - points
-    offsets = offsets.mT.reshape(batch, 2, coarse_height, coarse_width)
-    offsets = F.interpolate(offsets, size=(height, width), mode="bicubic", align_corners=False)
-    points = pixel_grid(height, width, image).reshape(1, height, width, 2) + offsets.permute(0, 2, 3, 1)
-    return sample(image, points, padding)
+# The most that light differs between two mirrored pixels of skin; measured on frontal photographs, 0.05 to 0.2
+# do nearly as well, and without a limit the prior is 2 to 3 dB worse on masks cut to the face.
+LIGHT = 0.1
 
 
 def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
@@ -121,23 +67,36 @@ class Prior(NamedTuple):
     mirrored: Tensor  # (B, 1, H, W), 1 where a hidden pixel has a visible partner
 
 
-def symmetry_prior(image: Tensor, mask: Tensor, landmarks: Tensor) -> Prior:
-    """Fill the hole from the other side of the face, corrected for light; smoothly where both are hidden.
+def symmetry_prior(image: Tensor, mask: Tensor, landmarks: Tensor, model: AppearanceModel | None = None) -> Prior:
+    """Fill the hole from the other side of the face, corrected for light; from `model` where both are hidden.
 
-    image (B, 3, H, W) in [0, 1], whose values in the hole are never looked at; mask (B, 1, H, W), 1 = unknown;
-    landmarks (B, 68, 2) pixels.
+    image (B, 3, H, H) in [0, 1], whose values in the hole are never looked at; mask (B, 1, H, H), 1 = unknown;
+    landmarks (B, 68, 2) pixels. What neither side nor model knows is filled smoothly.
     """
     image, landmarks = image.float(), landmarks.float()
     known = 1 - mask.float()
     visible = image * known
-    unit = float(image.shape[-1])
-    spline = ThinPlateSpline.fit(landmarks / unit, landmarks[:, MIRROR_ORDER] / unit)
-    both = warp(torch.cat([visible, known], dim=1), spline, unit, padding="zeros")
+    places = (landmarks + 0.5) / image.shape[-1]
+    spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
+    both = warp_to(torch.cat([visible, known], dim=1), spline, image.shape[-1])
     partner, partner_known = both[:, :3], (both[:, 3:] > 0.999).float()
-
-    # What the visible side shows minus what its mirror predicts is mostly light: carry it smoothly into the hole.
-    light = smooth_fill(visible - partner, known * partner_known)
     mirrored = mask.float() * partner_known
-    filled = visible + mirrored * (partner + light)
-    filled = smooth_fill(filled, known + mirrored)
-    return Prior(filled.clamp(0, 1), mirrored)
+    filled = visible + mirrored * (partner + light(visible - partner, known * partner_known))
+
+    seen = known + mirrored
+    smooth = smooth_fill(filled, seen)
+    if model is not None:
+        face, region = model(filled, 1 - seen, landmarks)
+        face = face + light(filled - face, seen * (region > 0.5))
+        smooth = torch.where(seen > 0, filled, smooth + region * (face - smooth))
+    return Prior(smooth.clamp(0, 1), mirrored)
+
+
+def light(difference: Tensor, known: Tensor) -> Tensor:
+    """The part of a difference between a face and a guess at it that is due to light, carried into the hole.
+
+    difference (B, 3, H, W) counts where known (B, 1, H, W) is 1. A small difference is light. A large one is hair
+    or background that the guess does not know, and tells nothing about the skin.
+    """
+    is_light = difference.abs().amax(1, keepdim=True) < LIGHT
+    return smooth_fill(difference, known * is_light)

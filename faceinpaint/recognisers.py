@@ -272,7 +272,9 @@ class Recogniser(nn.Module):
 
         images: (B, 3, H, W) in [0, 1]. The convolutions were trained on faces: they know skin, eyes, lips.
         """
-        x = self.network.dw_conv1(self.network.conv1((images * 255 - 127.5) / 128))
+        # Channels last: the depth-wise convolutions of large pictures are twice as fast that way.
+        x = ((images * 255 - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+        x = self.network.dw_conv1(self.network.conv1(x))
         maps = [x]
         for block in self.network.blocks[:6]:
             x = block(x)
