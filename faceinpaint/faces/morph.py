@@ -1,0 +1,41 @@
+"""New people from two: both faces are brought to the shape half-way between them and blended."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from faceinpaint.faces.batch import Faces
+from faceinpaint.warps import ThinPlateSpline, warp_to
+
+
+def morph(a: Faces, b: Faces) -> Faces:
+    """The faces half-way between `a` and `b`, pair by pair; image (B, 3, H, H), landmarks (B, 68, 2) known.
+
+    The child of two people looks like a third one to people and recognisers alike (Ferrara et al. 2014).
+    """
+    between = (a.landmarks + b.landmarks) / 2
+    image = (_to_shape(a, between) + _to_shape(b, between)) / 2
+    return Faces(image, between)
+
+
+def _to_shape(faces: Faces, landmarks: Tensor) -> Tensor:
+    pixels = faces.image.shape[-1]
+    spline = ThinPlateSpline.fit((landmarks + 0.5) / pixels, (faces.landmarks + 0.5) / pixels)
+    return warp_to(faces.image, spline, pixels)
+
+
+def morphed_people(faces: Faces, count: int, generator: torch.Generator) -> Faces:
+    """`count` invented people from random pairs of the people in `faces`, numbered on from theirs.
+
+    Both photographs of a pair of people with two are morphed, so that such a child has two as well.
+    """
+    photographs = [(faces.identity == identity).nonzero()[:, 0] for identity in faces.identity.unique()]
+    children = []
+    for child in range(count):
+        mother, father = torch.randperm(len(photographs), generator=generator)[:2].tolist()
+        both = min(len(photographs[mother]), len(photographs[father]))
+        pair = morph(faces.select(photographs[mother][:both]), faces.select(photographs[father][:both]))
+        identity = torch.full((both,), int(faces.identity.max()) + 1 + child)
+        children.append(Faces(pair.image, pair.landmarks, identity, (f"morph-{child}",) * both))
+    return Faces.cat(children)
