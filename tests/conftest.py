@@ -1,0 +1,81 @@
+"""What several test files share: a real photo, a fixed number of threads, and no network."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from torch import Tensor
+
+torch.set_num_threads(2)  # sums over threads round alike on every machine
+
+LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image.Image:
+    """The portrait of Eileen Collins that ships with scikit-image, 512 x 512, RGB."""
+    return Image.fromarray(data.astronaut())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """Make every connection to another machine fail, so that what passes here works offline."""
+    def guard(method):
+        def guarded(self, address, *rest):
+            if isinstance(address, tuple):  # a Unix socket has a path instead
+                refuse(address[0])
+            return method(self, address, *rest)
+        return guarded
+
+    def guarded_lookup(host, *rest, **options):
+        refuse(host)
+        return lookup(host, *rest, **options)
+
+    lookup = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guard(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))
+        patch.setattr(socket, "getaddrinfo", guarded_lookup)
+        yield
+
+
+def refuse(host: str | bytes | None) -> None:
+    """Raise if `host` is another machine; no OSError, for code may catch those and go on."""
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host not in LOCAL and host != socket.gethostname():
+        raise RuntimeError(f"a test tried to reach {host}: tests run without the network")
+
+
+def canonical_face(size: int = 256) -> Tensor:
+    """A plausible upright frontal face, symmetric about the middle of `size` pixels -> (1, 68, 2) pixels."""
+    jaw = [(52, 118), (54, 138), (57, 158), (61, 177), (69, 195), (81, 210), (96, 221), (112, 228)]
+    jaw += [(127.5, 231)]
+    brow = [(66, 99), (74, 92), (86, 89), (98, 91), (110, 95)]
+    bridge = [(127.5, 112), (127.5, 127), (127.5, 141), (127.5, 155)]
+    nostrils = [(113, 165), (120, 167), (127.5, 169)]
+    eye = [(76, 114), (84, 108), (95, 108), (104, 115), (95, 118), (84, 118)]
+    lips_top = [(100, 191), (110, 186), (121, 184), (127.5, 186)]
+    lips_bottom = [(127.5, 204), (119, 203), (109, 199)]
+    inner = [(105, 192), (120, 190), (127.5, 191)]
+    inner_bottom = [(127.5, 195), (120, 194)]
+
+    def mirrored(points: list) -> list:
+        return [(255 - x, y) for x, y in points]
+
+    points = jaw + mirrored(jaw[-2::-1]) + brow + mirrored(brow[::-1]) + bridge
+    points += nostrils + mirrored(nostrils[-2::-1]) + eye
+    points += mirrored([eye[3], eye[2], eye[1], eye[0], eye[5], eye[4]])
+    points += lips_top + mirrored(lips_top[-2::-1]) + mirrored(lips_bottom[:0:-1]) + lips_bottom
+    points += inner + mirrored(inner[-2::-1]) + mirrored(inner_bottom[:0:-1]) + inner_bottom
+    return (torch.tensor([points]) + 0.5) * (size / 256) - 0.5
+
+
+@pytest.fixture(scope="session")
+def face() -> Tensor:
+    """The canonical face at 128 pixels, (1, 68, 2)."""
+    return canonical_face(128)

@@ -1,0 +1,167 @@
+"""Every chapter has the anatomy of a chapter, and runs from its first cell to its last."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from copy import deepcopy
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+
+from faceinpaint import course, presets
+
+NOTEBOOKS = {path.stem: path for path in sorted(course.NOTEBOOKS.glob("*.ipynb"))}
+PARAMETERS = {"preset", "seed", "device"}
+PARTS = (  # what the prose of every chapter has, in this order
+    r"^# \d\d · ", r"\*\*What you will be able to do\*\*", r"\*\*Needs:\*\*", r"\*\*Produces:\*\*",
+    r"\*\*Time, measured", r"^## Set-up", r"^## Summary", r"^## Exercises", r"^### 1\. ", r"^### 2\. ",
+    r"^## Go further",
+)
+
+
+def read(name):
+    return nbformat.read(NOTEBOOKS[name], as_version=4)
+
+
+def prose_of(notebook):
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def faults(notebook):
+    """What is wrong with the form of a chapter, one sentence each."""
+    return [*faults_of_the_file(notebook), *faults_of_the_code(notebook), *faults_of_the_prose(notebook)]
+
+
+def faults_of_the_file(notebook):
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "the kernel is not python3"
+    if set(notebook.metadata) - {"kernelspec", "language_info"}:
+        yield "the metadata hold more than kernel and language"
+    for cell in notebook.cells:
+        if cell.get("outputs") or cell.get("execution_count"):
+            yield f"{cell.id} has outputs"
+        if "raises-exception" in cell.metadata.get("tags", []):
+            yield f"{cell.id} may fail unseen"
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1 or literals(tagged[0].source).keys() < PARAMETERS:
+        yield "there is not one cell of parameters with all of them"
+
+
+def literals(source):
+    """Names and values of a cell that does nothing but assign literals; {} for any other cell."""
+    try:
+        return {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(source).body}
+    except (SyntaxError, AttributeError, ValueError):
+        return {}
+
+
+def faults_of_the_code(notebook):
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    lengths = [len(cell.source.splitlines()) for cell in code]
+    if max(lengths) > 30 or sorted(lengths)[len(lengths) // 2] > 15:
+        yield "a cell has more than 30 lines, or half of them more than 15"
+    for before, cell in zip([None, *notebook.cells], notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        if before is None or before.cell_type != "markdown":
+            yield f"{cell.id} is not introduced by prose"
+        if max(map(len, cell.source.splitlines()), default=0) > 88:
+            yield f"{cell.id} has a line that runs out of the page"
+        try:  # shell lines and magics are no Python: their failures go unseen
+            ast.parse(cell.source)
+        except SyntaxError:
+            yield f"{cell.id} is not plain Python"
+        if re.search(r"get_ipython|\bsys\.exit|\bquit\(|\bexit\(", cell.source):
+            yield f"{cell.id} leaves Python, or the notebook"
+    if notebook.cells[-1].cell_type != "code" or "assert " not in notebook.cells[-1].source:
+        yield "the last cell does not check that the chapter completed"
+
+
+def faults_of_the_prose(notebook):
+    prose, end = prose_of(notebook), 0
+    for part in PARTS:
+        found = re.compile(part, re.MULTILINE).search(prose, end)
+        if found:
+            end = found.end()
+        else:
+            yield f"the part {part} is missing or out of order"
+    for preset in presets.PRESETS:
+        if not re.search(rf"^\| `{preset}` \|.*\d", prose, re.MULTILINE):
+            yield f"the time of the preset {preset} is not said"
+    captions = re.findall(r"^\*\*Figure (\d+)\.\*\*", prose, re.MULTILINE)
+    if captions != [str(number + 1) for number in range(len(captions))]:
+        yield "the figures are not numbered in their order"
+    for link in re.findall(r"\]\(([^)#]+\.ipynb)", prose):
+        if not (course.NOTEBOOKS / link).is_file():
+            yield f"{link} is linked and not there"
+    for details in re.findall(r"<details>.*?</details>", prose, re.DOTALL):
+        # An empty line ends an HTML block, and on the page all after it would be in plain sight.
+        if "\n\n" in details:
+            yield "a hint or solution has an empty line"
+
+
+def test_there_are_chapters():
+    assert "00_start_here" in NOTEBOOKS
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_chapter_has_the_form_of_a_chapter(name):
+    assert faults(read(name)) == []
+
+
+def code_cell(notebook, number):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"][number]
+
+
+def replace(notebook, old, new):
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace(old, new)
+
+
+BREAK = {  # how to break a good chapter: the fault that must be found
+    "the kernel is not": lambda n: n.metadata.kernelspec.update(name="conda-env"),
+    "the metadata hold": lambda n: n.metadata.update(widgets={}),
+    "has outputs": lambda n: code_cell(n, 2).update(execution_count=3),
+    "may fail unseen": lambda n: code_cell(n, 2).metadata.update(tags=["raises-exception"]),
+    "one cell of param": lambda n: code_cell(n, 0).update(source="preset = str(1); seed = 0; device = 0"),
+    "more than 30 lines": lambda n: code_cell(n, 2).update(source="1\n" * 31),
+    "not introduced by prose": lambda n: n.cells.append(new_code_cell("assert 1", id="more")),
+    "runs out of the page": lambda n: code_cell(n, 2).update(source="a = 1  # " + 80 * "."),
+    "not plain Python": lambda n: code_cell(n, 2).update(source="!ls"),
+    "leaves Python": lambda n: code_cell(n, 2).update(source="sys.exit(0)"),
+    "does not check": lambda n: n.cells.pop(),
+    "Summary is missing": lambda n: replace(n, "## Summary", "## All in all"),
+    "Go further is missing or out of order": lambda n: (
+        replace(n, "## Go further", "## More"), replace(n, "## Summary", "## Go further\n\n## Summary")
+    ),
+    "the preset cpu": lambda n: replace(n, "| `cpu` |", "| fast |"),
+    "not numbered": lambda n: replace(n, "**Figure 2.**", "**Figure 3.**"),
+    "linked and not there": lambda n: replace(n, "**Next**", "[Next](09_nothing.ipynb)"),
+    "empty line": lambda n: replace(n, "<pre>", "\n\n<pre>"),
+}
+
+
+@pytest.mark.parametrize("fault", BREAK)
+def test_faults_are_found(fault):
+    notebook = deepcopy(read("00_start_here"))
+    BREAK[fault](notebook)
+    assert any(fault in found for found in faults(notebook))
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_chapter_runs_and_every_caption_has_its_picture(name, tmp_path, monkeypatch):
+    # the kernel shall import the package that these tests belong to
+    root = str(Path(course.__file__).parent.parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+    assert course.run_course(tmp_path, preset="smoke", only=name) == 0
+    page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+    captions = re.findall(r"<strong>Figure \d+\.</strong>", page)
+    assert len(captions) == prose_of(read(name)).count("**Figure ") > 0
+    assert page.count("data:image/png;base64,") >= len(captions)
+    for details in re.findall(r"<details>.*?</details>", page, re.DOTALL):
+        assert len(details) > len("<details><summary>Solution</summary></details>")  # something is in it
