@@ -1,0 +1,39 @@
+# Needs Python 3.11 or newer and make.  `make course` and `make test` set everything up by themselves.
+
+PYTHON ?= python3
+PRESET ?= smoke
+
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+.PHONY: help setup course test lab clean
+
+help:
+	@echo 'make course   run every notebook, write pages to runs/course (PRESET=smoke, cpu or gpu)'
+	@echo 'make test     run the tests'
+	@echo 'make lab      open the notebooks in JupyterLab'
+	@echo 'make setup    only install, into $(VENV) (PYTHON=python3.12 picks another Python)'
+	@echo 'make clean    remove $(VENV); what the course wrote under runs/ stays'
+
+setup: $(INSTALLED)
+
+# The stamp is written last: an interrupted installation is taken up again by the next call.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "Python 3.11 or newer is needed, but '$(PYTHON)' is older or missing:" \
+	         "install one, or name it, as in: make setup PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+course: $(INSTALLED)
+	$(VENV)/bin/faceinpaint course --preset $(PRESET) --out runs/course
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -q
+
+lab: $(INSTALLED)
+	$(VENV)/bin/jupyter-lab notebooks
+
+clean:
+	rm -rf $(VENV) build faceinpaint.egg-info

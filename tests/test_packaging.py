@@ -1,0 +1,153 @@
+"""pyproject.toml, constraints.txt and environment.yml say the same, and say all that the code needs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import faceinpaint
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+RUN_TIME = [Requirement(text) for text in PROJECT["dependencies"]]
+TESTS = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
+LINES = (ROOT / "constraints.txt").read_text().splitlines()
+PINS = {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in LINES if "==" in line}
+PLATFORM_BOUND = ("nvidia-", "cuda-", "triton")  # torch itself asks for the exact ones
+
+
+def declared(requirements: list[Requirement]) -> set[str]:
+    return {canonicalize_name(requirement.name) for requirement in requirements}
+
+
+def tracked_files() -> list[Path]:
+    """The files of the repository, those not yet committed included, those that git ignores not."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listing = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git repository")
+    return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).is_file()]
+
+
+def imported_names(source: str) -> set[str]:
+    """The top-level modules that a piece of Python imports, at its top or inside a function."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def undeclared(sources: list[str], requirements: list[Requirement], own: set[str]) -> set[str]:
+    """Modules that the sources import and that neither Python, nor a requirement, nor we ourselves bring."""
+    distributions = packages_distributions()
+    known = declared(requirements)
+    names = set().union(*map(imported_names, sources)) - sys.stdlib_module_names - own
+    return {name for name in names if not known & set(map(canonicalize_name, distributions.get(name, [])))}
+
+
+@pytest.mark.parametrize("requirement", RUN_TIME + TESTS, ids=str)
+def test_requirement_is_pinned_to_a_version_that_it_allows(requirement):
+    assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
+    assert requirement.specifier, "a lower bound belongs to every requirement"
+
+
+def test_torch_older_than_torchvision_knows_is_never_admitted():
+    specifiers = {requirement.name: requirement.specifier for requirement in RUN_TIME}
+    assert "2.13.0+cpu" not in specifiers["torch"]
+    assert PINS["torch"] in specifiers["torch"] and PINS["torchvision"] in specifiers["torchvision"]
+
+
+def test_environment_holds_the_same_packages():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (from_pip,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
+    options = [line for line in from_pip if line.startswith("-")]
+    assert options == ["--constraint constraints.txt", "--editable ."]
+    listed = {str(Requirement(line)) for line in from_pip if line not in options}
+    assert listed == set(map(str, RUN_TIME + TESTS))
+    (python,) = [part for part in environment["dependencies"] if str(part).startswith("python")]
+    assert python.removeprefix("python=") in Requirement(f"python{PROJECT['requires-python']}").specifier
+
+
+def test_everything_that_comes_along_is_pinned():
+    """Follow the requirements of what is installed, as Linux with Python 3.11 resolves them."""
+    platform = default_environment() | {
+        "python_version": "3.11", "python_full_version": "3.11.9",
+        "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix",
+    }
+    needed, todo = set(), [(requirement, "") for requirement in RUN_TIME + TESTS]
+    while todo:
+        requirement, extra = todo.pop()
+        if requirement.marker and not requirement.marker.evaluate(platform | {"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras}:
+            if (name, extra) not in needed:
+                needed.add((name, extra))
+                try:
+                    todo += [(Requirement(text), extra) for text in requires(name) or []]
+                except PackageNotFoundError:
+                    pass  # not needed on this machine
+    names = {name for name, _ in needed if not name.startswith(PLATFORM_BOUND)}
+    assert names - set(PINS) == set(), "missing from constraints.txt"
+    assert set(PINS) - names == set(), "in constraints.txt, but nothing needs it"
+
+
+def test_package_and_notebooks_import_only_what_is_declared():
+    sources = [path.read_text() for path in (ROOT / "faceinpaint").rglob("*.py")]
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        sources.append(re.sub(r"^%.*$", "", code, flags=re.MULTILINE))  # magics such as %matplotlib
+    assert undeclared(sources, RUN_TIME, {"faceinpaint"}) == set()
+
+
+def test_tests_import_only_what_is_declared():
+    files = list((ROOT / "tests").glob("*.py"))
+    own = {"faceinpaint", "conftest", *(path.stem for path in files)}
+    assert undeclared([path.read_text() for path in files], RUN_TIME + TESTS, own) == set()
+
+
+def test_an_undeclared_import_is_found():
+    assert undeclared(["def f():\n    import yaml.nodes"], RUN_TIME, set()) == {"yaml"}
+    assert undeclared(["from . import masks\nimport os, torch.nn"], RUN_TIME, set()) == set()
+
+
+def test_the_command_is_there():
+    module, function = PROJECT["scripts"]["faceinpaint"].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_versions_and_licences_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == faceinpaint.__version__
+    assert citation["license"] == PROJECT["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_files_name_no_machine_and_no_registry():
+    """Paths of somebody's computer (in a saved output, say) and hosts of registries help nobody else."""
+    private = re.compile(rb"(?<![\w.~>*-])/(work|root|opt|home|Users)/\w|(pypi|pythonhosted|anaconda)[.]org")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0].decode()}"
+        for path in tracked_files()
+        if path.suffix not in {".png", ".jpg", ".safetensors", ".parquet"}
+        for match in private.finditer(path.read_bytes())
+    ]
+    assert found == []
