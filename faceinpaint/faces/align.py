@@ -1,0 +1,340 @@
+"""Where the face is: detection, the upright square crop from eyes and mouth, and its exact inverse.
+
+A `Crop` is a square with a centre, a size and a rotation, in pixels of the photo. `cut` shows the
+photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` do the same for points.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from faceinpaint.errors import InputError
+
+# Detection: photos are shrunk to this side (a face of 40 px in it is still found easily) ...
+DETECTION_SIDE = 1024
+# ... but never below this shorter side, where nothing could be found (MTCNN looks for 20 px and more).
+DETECTION_MIN_SIDE = 64
+# The face that is looked at again is shown upright in a square of this side.
+UPRIGHT_SIDE = 256
+# MTCNN is above 0.99 for faces seen from the front; its mistakes mostly stay below this.
+MIN_PROBABILITY = 0.9
+
+# MTCNN's points lie right of and below the truth by half a pixel (it counts from the pixel's edge, we from
+# its centre) and by another half (it cuts its boxes at whole pixels): 0.9 is measured on mirrored photos.
+POINT_OFFSET = 1.0
+
+# A crop pixel counts as unknown when unknown photo pixels have more than this share in its colour: not
+# zero, because positions are rounded, but far below the 0.004 of one grey level.
+UNKNOWN_SHARE = 1e-6
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square in a photo: `centre` (x, y) and `axis_x`, the half side along its right direction.
+
+    Both in photo pixels, pixel centres at integers. The down direction is `axis_x` turned by 90
+    degrees, so a crop moves, turns and scales but never shears or mirrors.
+    """
+
+    centre: tuple[float, float]
+    axis_x: tuple[float, float]
+
+    @property
+    def axis_y(self) -> tuple[float, float]:
+        """The half side along the crop's down direction, in photo pixels."""
+        return (-self.axis_x[1], self.axis_x[0])
+
+    @property
+    def half_side(self) -> float:
+        """Half the side of the square, in photo pixels."""
+        return math.hypot(*self.axis_x)
+
+
+class Detection(NamedTuple):
+    """A face that was found: five points (5, 2), box (4,) left top right bottom, all photo pixels."""
+
+    points: Tensor
+    box: Tensor
+    probability: float
+
+
+# ---------------------------------------------------------------------------------- the square
+
+
+def five_points(landmarks: Tensor) -> Tensor:
+    """Left eye, right eye, nose tip, left and right mouth corner (left in the image) from 68 landmarks.
+
+    landmarks: (B, 68, 2) pixels, iBUG 300-W order. Returns (B, 5, 2); differentiable.
+    """
+    left_eye = landmarks[:, 36:42].mean(dim=1)
+    right_eye = landmarks[:, 42:48].mean(dim=1)
+    return torch.stack([left_eye, right_eye, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], dim=1)
+
+
+def crop_from_points(five: Tensor, margin: float = 1.0) -> Crop:
+    """The upright square around a face, as FFHQ and CelebA-HQ cut it (Karras et al. 2018, 2019).
+
+    five: (5, 2) photo pixels in the order of `five_points`. margin: the half side is multiplied by it.
+    The square is turned half by the eyes and half by the line from the eyes to the mouth. Raises
+    InputError when the points span no square (equal points, or left and right exchanged).
+    """
+    left_eye, right_eye, _, left_mouth, right_mouth = np.asarray(five.detach().cpu(), dtype=np.float64)
+    eyes = (left_eye + right_eye) / 2
+    eye_to_eye = right_eye - left_eye
+    eye_to_mouth = (left_mouth + right_mouth) / 2 - eyes
+
+    right = eye_to_eye - np.array([-eye_to_mouth[1], eye_to_mouth[0]])
+    length = np.hypot(*right)
+    half_side = max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8) * margin
+    if not length > 1e-6 * half_side:  # written so that NaN fails too
+        raise InputError(
+            "The eye and mouth points span no square: give them as left eye, right eye, nose, left mouth "
+            "corner, right mouth corner, left as seen in the image."
+        )
+    centre = eyes + 0.1 * eye_to_mouth
+    axis_x = right / length * half_side
+    return Crop((float(centre[0]), float(centre[1])), (float(axis_x[0]), float(axis_x[1])))
+
+
+def crop_from_landmarks(landmarks: Tensor, margin: float = 1.0) -> Crop:
+    """`crop_from_points` of the 68 landmarks of one face: (68, 2) or (1, 68, 2) photo pixels."""
+    return crop_from_points(five_points(landmarks.reshape(1, 68, 2))[0], margin)
+
+
+def aligned_crop(photo_size: tuple[int, int]) -> Crop:
+    """The whole picture as a crop, for a square picture (height, width) that is aligned already.
+
+    Raises InputError when the picture is not square.
+    """
+    height, width = photo_size
+    if height != width:
+        raise InputError(
+            f"An aligned picture must be square but this one has {width} x {height} pixels: cut it square, "
+            "or leave out --aligned so that the face is found."
+        )
+    return Crop(((width - 1) / 2, (height - 1) / 2), (width / 2, 0.0))
+
+
+# ----------------------------------------------------------------------------------- its points
+
+
+def to_photo(points: Tensor, crop: Crop, size: int) -> Tensor:
+    """Points (..., 2) in pixels of the crop of `size` pixels, as pixels of the photo."""
+    x, y = ((2 * points + 1) / size - 1).unbind(-1)  # -1 .. 1 from edge to edge of the crop
+    (cx, cy), (ax, ay) = crop.centre, crop.axis_x
+    return torch.stack([cx + x * ax - y * ay, cy + x * ay + y * ax], dim=-1)
+
+
+def to_crop(points: Tensor, crop: Crop, size: int) -> Tensor:
+    """Points (..., 2) in pixels of the photo, as pixels of the crop of `size` pixels: undoes `to_photo`."""
+    (cx, cy), (ax, ay) = crop.centre, crop.axis_x
+    x, y = points[..., 0] - cx, points[..., 1] - cy
+    along = torch.stack([x * ax + y * ay, y * ax - x * ay], dim=-1) / (ax * ax + ay * ay)
+    return ((along + 1) * size - 1) / 2
+
+
+# ----------------------------------------------------------------------------------- its pixels
+
+
+def cut(photo: Tensor, crop: Crop, size: int) -> Tensor:
+    """The photo inside the crop, upright: (1, 3, H, W) to (1, 3, size, size) in [0, 1].
+
+    Each crop pixel is the mean of the (bicubically interpolated) photo over its area. Beyond the
+    photo's edges lies its mirror image. A crop of exactly `size` photo pixels on the photo's own grid
+    returns those very pixels.
+    """
+    return _resample(photo, crop, size, "bicubic").clamp(0, 1)
+
+
+def cut_mask(mask: Tensor, crop: Crop, size: int) -> Tensor:
+    """The mask inside the crop: (1, 1, H, W) to (1, 1, size, size), 1 = unknown.
+
+    Cautious: a crop pixel is unknown as soon as any unknown photo pixel has a share in the colour that
+    `cut` gives it, so the hole grows by a pixel or two where the grids differ. Beyond the photo the
+    mask is mirrored, because the colours there are.
+    """
+    # Bicubic weights reach further but may cancel out; bilinear weights are never negative.
+    far = _resample(mask, crop, size, "bicubic").abs() > UNKNOWN_SHARE
+    near = _resample(mask, crop, size, "bilinear") > UNKNOWN_SHARE
+    return (far | near).to(mask.dtype)
+
+
+def mask_to_photo(mask: Tensor, crop: Crop, photo_size: tuple[int, int]) -> Tensor:
+    """A mask of the crop (1, 1, S, S) laid on the photo: (1, 1, H, W), 0 outside the crop.
+
+    photo_size: (height, width). A photo pixel takes the crop pixel in which its centre lies.
+    """
+    size = mask.shape[-1]
+    height, width = photo_size
+    left, top, right, bottom = _bounds(crop)
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    result = torch.zeros(1, 1, height, width, dtype=mask.dtype, device=mask.device)
+    if left >= right or top >= bottom:
+        return result
+
+    points = _pixel_grid(right - left, bottom - top, mask.device) + _point(left, top, mask)
+    column, row = torch.floor(to_crop(points, crop, size) + 0.5).long().unbind(-1)
+    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    values = mask[0, 0, row.clamp(0, size - 1), column.clamp(0, size - 1)]
+    result[0, 0, top:bottom, left:right] = values * inside
+    return result
+
+
+def paste(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
+    """The photo, its unknown pixels inside the crop replaced by the completed crop: undoes `cut`.
+
+    photo: (1, 3, H, W); completed: (1, 3, S, S), of which the known pixels are those of `cut`;
+    mask_photo: (1, 1, H, W), 1 = unknown. Returns a new (1, 3, H, W) in which every other pixel is
+    the photo's, bit for bit.
+    """
+    size = completed.shape[-1]
+    y, x = (mask_photo[0, 0] == 1).nonzero(as_tuple=True)
+    points = torch.stack([x, y], dim=-1).double()
+    in_crop = to_crop(points, crop, size)
+    inside = ((in_crop >= -0.5) & (in_crop < size - 0.5)).all(dim=-1)
+    x, y, points = x[inside], y[inside], points[inside]
+
+    # Each photo pixel is the mean of the crop over its area, as in `cut` the other way round. No ramp at
+    # the hole's edge: the crop shows the photo on its known side, so the colours meet there already.
+    steps = _samples(size / (2 * crop.half_side))
+    within = (_pixel_grid(steps, steps, photo.device).reshape(1, -1, 2) + 0.5) / steps - 0.5
+    positions = to_crop(points[:, None] + within, crop, size)  # (N, steps², 2)
+    samples = _sample(completed, positions, "bicubic")  # (1, 3, N, steps²)
+    result = photo.clone()
+    result[:, :, y, x] = samples.mean(dim=-1).clamp(0, 1).to(photo.dtype)
+    return result
+
+
+def _resample(photo: Tensor, crop: Crop, size: int, mode: str) -> Tensor:
+    """The crop of (1, C, H, W) as (1, C, size, size), each pixel the mean over its area; not clamped."""
+    scale = 2 * crop.half_side / size  # photo pixels per crop pixel
+    coarse = max(1, int(scale / 2))  # a large photo is first averaged in blocks, which is quick
+    window, (left, top) = _window(photo, crop, border=4 * coarse)
+    window = F.avg_pool2d(window, coarse)
+
+    steps = _samples(scale / coarse)
+    points = to_photo(_pixel_grid(size * steps, size * steps, photo.device), crop, size * steps)
+    points = (points - _point(left, top, photo) + 0.5) / coarse - 0.5  # in pixels of the window
+    return F.avg_pool2d(_sample(window, points, mode), steps)
+
+
+def _samples(scale: float) -> int:
+    """How many samples, each way, show all of a pixel that is `scale` source pixels wide."""
+    return max(1, math.ceil(scale - 1e-6))  # 1.0000000001 is rounding: one sample
+
+
+def _sample(image: Tensor, points: Tensor, mode: str) -> Tensor:
+    """image (1, C, H, W) at points (h, w, 2) in its pixels: (1, C, h, w); mirrored beyond its edges."""
+    height, width = image.shape[-2:]
+    # In double precision: a position rounded to single precision would miss the pixel's centre.
+    grid = (2 * points + 1) / _point(width, height, image) - 1
+    sampled = F.grid_sample(image.double(), grid[None], mode, padding_mode="reflection", align_corners=False)
+    return sampled.to(image.dtype)
+
+
+def _window(photo: Tensor, crop: Crop, border: int) -> tuple[Tensor, tuple[int, int]]:
+    """The photo under the crop and a border, mirrored beyond its edges, and its first pixel (x, y)."""
+    left, top, right, bottom = _bounds(crop)
+    left, top, right, bottom = left - border, top - border, right + border, bottom + border
+    rows = _mirrored(torch.arange(top, bottom, device=photo.device), photo.shape[-2])
+    columns = _mirrored(torch.arange(left, right, device=photo.device), photo.shape[-1])
+    return photo[:, :, rows][:, :, :, columns], (left, top)
+
+
+def _mirrored(index: Tensor, length: int) -> Tensor:
+    """Indices of any value folded into 0 .. length - 1: ... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ..."""
+    index = index % (2 * length)
+    return torch.minimum(index, 2 * length - 1 - index)
+
+
+def _bounds(crop: Crop) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the photo pixels under the crop (the last two excluded)."""
+    x, y = crop.centre
+    reach = abs(crop.axis_x[0]) + abs(crop.axis_x[1])  # of the corners, along x and along y
+    # Pixel 0 begins at -0.5.
+    left, top = math.floor(x - reach + 0.5), math.floor(y - reach + 0.5)
+    right, bottom = math.ceil(x + reach + 0.5), math.ceil(y + reach + 0.5)
+    return left, top, right, bottom
+
+
+def _pixel_grid(width: int, height: int, device: torch.device) -> Tensor:
+    """The pixel centres of an image: (height, width, 2), x then y, double precision."""
+    xs = torch.arange(width, dtype=torch.float64, device=device)
+    ys = torch.arange(height, dtype=torch.float64, device=device)
+    return torch.stack(torch.meshgrid(xs, ys, indexing="xy"), dim=-1)
+
+
+def _point(x: float, y: float, like: Tensor) -> Tensor:
+    """The point (x, y) in double precision, on the device of `like`."""
+    return torch.tensor([x, y], dtype=torch.float64, device=like.device)
+
+
+# ------------------------------------------------------------------------------------ detection
+
+
+def detect(photo: Image.Image) -> list[Detection]:
+    """The faces in an RGB photo, the largest first; an empty list when there is none.
+
+    MTCNN (Zhang et al. 2016) by facenet-pytorch, whose weights come with it; points in the order of
+    `five_points`. Each face is looked at twice, the second time turned upright by what the first look
+    found: MTCNN learnt from upright faces, and this halves its error on tilted ones.
+    """
+    shrink = min(max(photo.size) / DETECTION_SIDE, min(photo.size) / DETECTION_MIN_SIDE)
+    small = photo
+    if shrink > 1:
+        small = photo.resize([round(side / shrink) for side in photo.size], Image.Resampling.BOX)
+    pixels = np.array(small)
+    scale = torch.tensor([photo.width / small.width, photo.height / small.height])
+    found = []
+    for face in _mtcnn(pixels):
+        points = (_second_look(pixels, face.points) + 0.5) * scale - 0.5  # the picture's edges stay edges
+        box = (face.box.reshape(2, 2) + 0.5) * scale - 0.5
+        found.append(Detection(points, box.reshape(4), face.probability))
+    return found
+
+
+def _second_look(pixels: np.ndarray, points: Tensor) -> Tensor:
+    """The five points (5, 2) again, more exactly; as they were when the upright face is not found."""
+    crop = crop_from_points(points, margin=1.5)
+    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    upright = (cut(photo, crop, UPRIGHT_SIDE)[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    for face in _mtcnn(upright):
+        from_middle = (face.points.mean(dim=0) - UPRIGHT_SIDE / 2).norm()
+        if from_middle < UPRIGHT_SIDE / 6:  # about the distance of the eyes; further off is a neighbour
+            return to_photo(face.points, crop, UPRIGHT_SIDE)
+    return points
+
+
+def _mtcnn(pixels: np.ndarray) -> list[Detection]:
+    """One look at uint8 pixels (H, W, 3): the faces that are likely enough, the largest first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        boxes, probabilities, points = _detector().detect(pixels, landmarks=True)
+    if boxes is None:
+        return []
+    # facenet-pytorch returns arrays of objects under NumPy 2.
+    boxes = torch.from_numpy(np.asarray(boxes, dtype=np.float32))
+    points = torch.from_numpy(np.asarray(points, dtype=np.float32)) - POINT_OFFSET
+    found = [Detection(*face) for face in zip(points, boxes, map(float, probabilities))]
+    return [face for face in found if face.probability >= MIN_PROBABILITY]
+
+
+@lru_cache(maxsize=1)
+def _detector():
+    """MTCNN on the CPU, made once; imported here because only detection needs it, and it is slow."""
+    # Its networks start from random numbers before the weights are read: the caller's stay untouched.
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        from facenet_pytorch import MTCNN
+
+        return MTCNN(keep_all=True, device="cpu").eval()

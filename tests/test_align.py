@@ -1,0 +1,396 @@
+"""The square around a face: its geometry, its pixels, the way back into the photo, detection."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from faceinpaint.errors import InputError
+from faceinpaint.faces import align
+from faceinpaint.faces.align import Crop
+from faceinpaint.faces.photos import to_tensor
+
+FACE = Crop((225.0, 107.0), (83.0, 12.0))  # around the astronaut's face
+
+
+@pytest.fixture(scope="module")
+def found(astronaut) -> align.Detection:
+    """The astronaut's face as it is detected."""
+    return align.detect(astronaut)[0]
+
+
+def random_crop(seed: int, smallest: float = 10.0, largest: float = 150.0) -> Crop:
+    """A crop of any rotation somewhere in or partly beyond a photo of 200 x 160 pixels."""
+    random = torch.Generator().manual_seed(seed)
+    x, y, angle, half_side = torch.rand(4, generator=random, dtype=torch.float64).tolist()
+    half_side = smallest * (largest / smallest) ** half_side
+    angle = 2 * math.pi * angle
+    return Crop((200 * x, 160 * y), (half_side * math.cos(angle), half_side * math.sin(angle)))
+
+
+def random_photo(seed: int, channels: int = 3) -> Tensor:
+    return torch.rand(1, channels, 160, 200, generator=torch.Generator().manual_seed(seed))
+
+
+def random_mask(seed: int) -> Tensor:
+    """Two rectangles and a few single pixels."""
+    random = torch.Generator().manual_seed(seed)
+    mask = torch.zeros(1, 1, 160, 200)
+    for _ in range(2):
+        y, x, h, w = (int(v) for v in torch.rand(4, generator=random) * torch.tensor([120, 150, 60, 60]))
+        mask[..., y : y + h, x : x + w] = 1
+    mask[0, 0, torch.randint(160, (5,), generator=random), torch.randint(200, (5,), generator=random)] = 1
+    return mask
+
+
+def psnr(a: Tensor, b: Tensor, where: Tensor | None = None) -> float:
+    """Decibels, for pixels in [0, 1]; only where the mask (B, 1, H, W) is 1, if there is one."""
+    error = (a - b) ** 2
+    if where is not None:
+        error = error[(where == 1).expand_as(error)]
+    return -10 * math.log10(error.mean() + 1e-12)
+
+
+# ------------------------------------------------------------------------------------- geometry
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_points_there_and_back_are_the_same(seed):
+    crop = random_crop(seed)
+    random = torch.Generator().manual_seed(seed)
+    points = 500 * torch.rand(3, 7, 2, generator=random, dtype=torch.float64) - 150
+    torch.testing.assert_close(align.to_photo(align.to_crop(points, crop, 97), crop, 97), points)
+    torch.testing.assert_close(align.to_crop(align.to_photo(points, crop, 64), crop, 64), points)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_crop_corners_lie_where_its_axes_say(seed):
+    crop = random_crop(seed)
+    (cx, cy), (ax, ay) = crop.centre, crop.axis_x
+    corners = torch.tensor([[-0.5, -0.5], [31.5, -0.5], [-0.5, 31.5]], dtype=torch.float64)
+    top_left, top_right, bottom_left = align.to_photo(corners, crop, 32).tolist()
+    assert top_left == pytest.approx([cx - ax + ay, cy - ay - ax])
+    assert top_right == pytest.approx([cx + ax + ay, cy + ay - ax])
+    assert bottom_left == pytest.approx([cx - ax - ay, cy - ay + ax])
+    assert crop.axis_y == (-ay, ax)
+    assert crop.half_side == pytest.approx(math.hypot(ax, ay))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_crop_is_the_published_ffhq_square(seed):
+    random = np.random.default_rng(seed)
+    five = np.array([[100, 120], [160, 121], [130, 150], [108, 185], [152, 183]], dtype=float)
+    five += random.normal(0, 5, (5, 2))
+    # Written out as in the FFHQ preparation: the square's corners are c ± x ± y.
+    eye_to_eye = five[1] - five[0]
+    eye_to_mouth = (five[3] + five[4]) * 0.5 - (five[0] + five[1]) * 0.5
+    x = eye_to_eye - np.flipud(eye_to_mouth) * [-1, 1]
+    x /= np.hypot(*x)
+    x *= max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8)
+    c = (five[0] + five[1]) * 0.5 + eye_to_mouth * 0.1
+
+    crop = align.crop_from_points(torch.from_numpy(five))
+    assert crop.centre == pytest.approx(c)
+    assert crop.axis_x == pytest.approx(x)
+    assert crop.axis_y == pytest.approx(np.flipud(x) * [-1, 1])
+    assert align.crop_from_points(torch.from_numpy(five), margin=1.3).axis_x == pytest.approx(1.3 * x)
+
+
+def test_symmetric_face_has_level_eyes_at_their_place():
+    five = torch.tensor([[70.0, 100.0], [130.0, 100.0], [100.0, 130.0], [80.0, 160.0], [120.0, 160.0]])
+    angle = math.radians(25)
+    turn = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    turned = 3 * five @ turn + torch.tensor([40.0, -7.0])  # a larger, tilted face somewhere else
+    for face in (five, turned):
+        in_crop = align.to_crop(face, align.crop_from_points(face), 256)
+        # Half side 120; the eyes 6 above the centre, 30 beside it; one unit is 256 / 240 pixels.
+        unit = 256 / 240
+        expected = torch.tensor([[-30.0, -6.0], [30.0, -6.0], [0.0, 24.0], [-20.0, 54.0], [20.0, 54.0]])
+        torch.testing.assert_close(in_crop, expected * unit + 127.5, atol=1e-3, rtol=0)
+
+
+def test_five_points_from_68():
+    landmarks = torch.arange(68.0).reshape(1, 68, 1) * torch.tensor([1.0, 10.0])
+    landmarks.requires_grad_()
+    five = align.five_points(landmarks)
+    assert five[0, :, 0].tolist() == [38.5, 44.5, 30.0, 48.0, 54.0]
+    assert five[0, :, 1].tolist() == [385.0, 445.0, 300.0, 480.0, 540.0]
+    five.sum().backward()
+    assert landmarks.grad[0, 36:48].eq(1 / 6).all() and landmarks.grad[0, :30].eq(0).all()
+
+
+def test_crop_from_landmarks_takes_one_face_with_or_without_batch():
+    landmarks = torch.rand(68, 2, generator=torch.Generator().manual_seed(0)) * 100
+    crop = align.crop_from_points(align.five_points(landmarks[None])[0])
+    assert align.crop_from_landmarks(landmarks) == crop == align.crop_from_landmarks(landmarks[None])
+
+
+@pytest.mark.parametrize("five", [
+    torch.zeros(5, 2),
+    torch.full((5, 2), float("nan")),
+    torch.tensor([[130.0, 100.0], [70.0, 100.0], [100.0, 130.0], [120.0, 160.0], [80.0, 160.0]]),  # exchanged
+])
+def test_points_that_span_no_square_are_refused(five):
+    with pytest.raises(InputError, match="span no square"):
+        align.crop_from_points(five)
+
+
+def test_aligned_picture_is_its_own_crop():
+    crop = align.aligned_crop((48, 48))
+    assert (crop.centre, crop.axis_x) == ((23.5, 23.5), (24.0, 0.0))
+    points = torch.tensor([[0.0, 0.0], [47.0, 11.0]])
+    torch.testing.assert_close(align.to_crop(points, crop, 48), points)
+    with pytest.raises(InputError, match="50 x 48 pixels"):
+        align.aligned_crop((48, 50))
+
+
+# ----------------------------------------------------------------------------------- the pixels
+
+
+@pytest.mark.parametrize("left, top, size", [(0, 0, 160), (13, 70, 33), (150, 3, 50), (199, 159, 1)])
+def test_crop_on_the_pixel_grid_returns_the_very_pixels(left, top, size):
+    photo = random_photo(0)
+    crop = Crop((left + (size - 1) / 2, top + (size - 1) / 2), (size / 2, 0.0))
+    pixels = photo[:, :, top : top + size, left : left + size]
+    torch.testing.assert_close(align.cut(photo, crop, size), pixels, atol=1e-12, rtol=0)
+    mask = (photo[:, :1] > 0.5).float()
+    assert torch.equal(align.cut_mask(mask, crop, size), mask[:, :, top : top + size, left : left + size])
+
+
+def test_quarter_turns_are_exact():
+    photo = random_photo(1)
+    square = photo[:, :, 10:50, 30:70]
+    # The crop's right direction is the photo's down: the crop shows the photo turned counterclockwise.
+    turned = align.cut(photo, Crop((49.5, 29.5), (0.0, 20.0)), 40)
+    torch.testing.assert_close(turned, torch.rot90(square, 1, (2, 3)), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_larger_crop_is_averaged(factor):
+    photo = random_photo(2)
+    size = 160 // factor
+    side = size * factor
+    crop = Crop((20 + (side - 1) / 2, (side - 1) / 2), (side / 2, 0.0))
+    means = F.avg_pool2d(photo[:, :, :side, 20 : 20 + side], factor)
+    torch.testing.assert_close(align.cut(photo, crop, size), means, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("border", [40, 700])
+def test_beyond_the_photo_lies_its_mirror_image(border):
+    photo = random_photo(3)[:, :, :100, :100]
+    side = 100 + 2 * border
+    mirrored = np.pad(photo[0].numpy(), ((0, 0), (border, border), (border, border)), mode="symmetric")
+    cut = align.cut(photo, Crop((49.5, 49.5), (side / 2, 0.0)), side)
+    torch.testing.assert_close(cut[0], torch.from_numpy(mirrored), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("degrees", [30, -75, 200])
+def test_turned_photo_gives_the_same_crop(astronaut, degrees):
+    photo = astronaut.crop((96, 0, 352, 256))
+    turned = to_tensor(photo.rotate(degrees, Image.Resampling.BICUBIC))
+    # Pillow turns counterclockwise around the middle, which is (127.5, 127.5) among pixel centres.
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    turn = lambda x, y: (cos * x + sin * y, -sin * x + cos * y)  # noqa: E731
+    crop = Crop((120.0, 110.0), (60.0, 12.0))
+    x, y = turn(crop.centre[0] - 127.5, crop.centre[1] - 127.5)
+    turned_crop = Crop((x + 127.5, y + 127.5), turn(*crop.axis_x))
+    for size in (40, 100, 150):
+        there = align.cut(turned, turned_crop, size)
+        assert psnr(there, align.cut(to_tensor(photo), crop, size)) > 30
+
+
+def test_fine_stripes_do_not_alias():
+    photo = (torch.arange(512) % 2).float().expand(1, 3, 512, 512)
+    for axis in ((256.0, 0.0), (150.0, 60.0), (240.0, 3.0)):
+        cut = align.cut(photo, Crop((255.5, 255.5), axis), 64)
+        assert (cut - 0.5).abs().max() < 0.15  # grey, not stripes of another width
+
+
+def test_cut_is_clamped():
+    photo = (random_photo(4) > 0.5).float()  # bicubic interpolation overshoots at such edges
+    cut = align.cut(photo, Crop((100.0, 80.0), (30.0, 17.0)), 90)
+    assert cut.min() == 0 and cut.max() == 1
+
+
+# -------------------------------------------------------------------------------------- masks
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_nothing_unknown_shows_in_the_known_part_of_a_crop(seed):
+    crop, mask, photo = random_crop(seed), random_mask(seed), random_photo(seed)
+    other = torch.where(mask == 1, random_photo(seed + 1000), photo)
+    known = align.cut_mask(mask, crop, 48) == 0
+    difference = (align.cut(photo, crop, 48) - align.cut(other, crop, 48)).abs()
+    assert difference[known.expand_as(difference)].max() < 1e-5
+    assert known.any()
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_hole_laid_back_on_the_photo_covers_the_hole(seed):
+    crop, mask = random_crop(seed, 20, 250), random_mask(seed)
+    for size in (16, 60):
+        back = align.mask_to_photo(align.cut_mask(mask, crop, size), crop, (160, 200))
+        everywhere = align.mask_to_photo(torch.ones(1, 1, size, size), crop, (160, 200))
+        assert torch.equal(back * mask, everywhere * mask)
+
+
+def test_hole_grows_by_no_more_than_three_pixels():
+    mask = torch.zeros(1, 1, 160, 200)
+    mask[..., 40:120, 50:150] = 1
+    crop = Crop((100.3, 79.8), (70.0, 25.0))
+    size = 100
+    plain = align.cut_mask(mask, crop, size)
+    exact = align.cut(mask.expand(1, 3, -1, -1), crop, size)[:, :1] > 0.5
+    grown = F.max_pool2d(exact.float(), 7, stride=1, padding=3)
+    assert exact.float().mean() > 0.2
+    assert (plain <= grown).all() and (plain >= exact).all()
+
+
+def test_mask_laid_on_the_photo():
+    mask = torch.ones(1, 1, 4, 4)
+    mask[..., 0, 0] = 0
+    # The crop's 4 pixels are 8 photo pixels; its left half lies beyond the photo.
+    laid = align.mask_to_photo(mask, Crop((-0.5, 4.5), (4.0, 0.0)), (12, 10))
+    assert laid.shape == (1, 1, 12, 10) and laid.sum() == 8 * 4
+    assert laid[0, 0, 1:9, 0:4].eq(1).all()
+    assert align.mask_to_photo(mask, Crop((500.0, 4.5), (4.0, 0.0)), (12, 10)).sum() == 0
+    whole = align.mask_to_photo(mask, align.aligned_crop((4, 4)), (4, 4))
+    assert torch.equal(whole, mask)
+
+
+# -------------------------------------------------------------------------------------- pasting
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_other_pixels_are_untouched_bit_for_bit(seed):
+    crop, mask, photo = random_crop(seed), random_mask(seed), random_photo(seed)
+    before = photo.clone()
+    pasted = align.paste(photo, torch.full((1, 3, 48, 48), 2.0), mask, crop)
+    in_crop = align.mask_to_photo(torch.ones(1, 1, 48, 48), crop, (160, 200))
+    replaced = (mask * in_crop == 1).expand_as(photo)
+    assert torch.equal(pasted[~replaced], photo[~replaced])
+    assert pasted[replaced].eq(1).all()  # clamped
+    assert torch.equal(photo, before)
+
+
+def test_empty_hole_returns_the_photo():
+    photo = random_photo(7)
+    hole = torch.zeros(1, 1, 160, 200)
+    assert torch.equal(align.paste(photo, torch.zeros(1, 3, 32, 32), hole, FACE), photo)
+
+
+def test_paste_undoes_a_cut_on_the_pixel_grid():
+    photo, mask = random_photo(5), random_mask(5)
+    crop = Crop((79.5, 89.5), (70.0, 0.0))
+    other = random_photo(6)
+    pasted = align.paste(photo, align.cut(other, crop, 140), mask, crop)
+    inside = torch.zeros_like(mask)
+    inside[..., 20:160, 10:150] = 1
+    torch.testing.assert_close(pasted, torch.where(mask * inside == 1, other, photo), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size, decibels", [(512, 41), (256, 41), (128, 33), (64, 27)])
+def test_photo_survives_cut_and_paste(astronaut, size, decibels):
+    photo = to_tensor(astronaut)
+    hole = torch.zeros(1, 1, size, size)
+    hole[..., size // 8 : -size // 8, size // 8 : -size // 8] = 1
+    hole = align.mask_to_photo(hole, FACE, (512, 512))
+    assert hole.sum() > 10_000
+    pasted = align.paste(photo, align.cut(photo, FACE, size), hole, FACE)
+    assert psnr(pasted, photo, where=hole) > decibels
+
+
+@pytest.mark.parametrize("size", [64, 256])
+def test_no_seam_at_the_edge_of_the_hole(size):
+    # A smooth photo, whose pixels change by at most 0.004: so must the pasted one, also across the edge.
+    x = torch.linspace(0, 1, 256)
+    photo = (0.5 * x[None, :] + 0.5 * x[:, None]).expand(1, 3, 256, 256)
+    crop = Crop((128.0, 120.0), (80.0, 30.0))
+    hole = torch.zeros(1, 1, 256, 256)
+    hole[..., 90:150, 100:170] = 1
+    pasted = align.paste(photo, align.cut(photo, crop, size), hole, crop)
+    assert (pasted - photo).abs().max() < 0.001
+
+
+def test_sharp_crop_pasted_into_a_small_photo_does_not_alias():
+    stripes = (torch.arange(256) % 2).float().expand(1, 3, 256, 256)
+    photo = torch.full((1, 3, 64, 64), 0.5)
+    pasted = align.paste(photo, stripes, torch.ones(1, 1, 64, 64), Crop((31.5, 31.5), (29.0, 3.0)))
+    assert (pasted - 0.5).abs().max() < 0.25  # single samples would reach 0.5
+
+
+# ------------------------------------------------------------------------------------ detection
+
+
+def test_astronaut_is_found(astronaut):
+    align._detector.cache_clear()
+    before = torch.random.get_rng_state()
+    faces = align.detect(astronaut)
+    assert torch.equal(torch.random.get_rng_state(), before)  # loading the detector draws no random numbers
+    assert len(faces) == 1
+    assert faces[0].probability > 0.99
+    expected = torch.tensor([[203.0, 101.0], [246.0, 102.0], [224.0, 128.0], [201.0, 139.0], [244.0, 141.0]])
+    assert (faces[0].points - expected).norm(dim=1).max() < 4
+    left, top, right, bottom = faces[0].box.tolist()
+    assert 170 < left < 190 and 50 < top < 75 and 255 < right < 275 and 160 < bottom < 185
+
+
+def test_detection_repeats_itself(astronaut, found):
+    again = align.detect(astronaut)
+    assert torch.equal(again[0].points, found.points) and torch.equal(again[0].box, found.box)
+
+
+def test_detected_crop_has_level_eyes_in_its_upper_middle(found):
+    points = found.points
+    left_eye, right_eye = align.to_crop(points, align.crop_from_points(points), 256)[:2].tolist()
+    assert abs(left_eye[1] - right_eye[1]) < 4
+    assert left_eye[0] == pytest.approx(96, abs=6) and right_eye[0] == pytest.approx(160, abs=6)
+    assert left_eye[1] == pytest.approx(121, abs=6)
+
+
+@pytest.mark.parametrize("degrees", [-40, 30])
+def test_tilted_photo_is_cut_upright(astronaut, found, degrees):
+    tilted = astronaut.crop((96, 0, 352, 256)).rotate(degrees, Image.Resampling.BICUBIC)
+    crops = [align.crop_from_points(points) for points in (found.points, align.detect(tilted)[0].points)]
+    first = align.cut(to_tensor(astronaut), crops[0], 256)
+    second = align.cut(to_tensor(tilted), crops[1], 256)
+    assert crops[1].half_side == pytest.approx(crops[0].half_side, rel=0.03)
+    angles = [math.degrees(math.atan2(crop.axis_x[1], crop.axis_x[0])) for crop in crops]
+    assert angles[1] - angles[0] == pytest.approx(-degrees, abs=2)
+    assert psnr(first[..., 64:-48, 64:-64], second[..., 64:-48, 64:-64]) > 23
+
+
+def test_large_photo_has_its_points_in_its_own_pixels(astronaut, found):
+    large = align.detect(astronaut.crop((0, 0, 300, 300)).resize((1200, 1200)))[0]
+    assert ((large.points + 0.5) / 4 - 0.5 - found.points).norm(dim=1).max() < 2.5
+    assert ((large.box + 0.5) / 4 - 0.5 - found.box).abs().max() < 8
+
+
+def test_largest_face_comes_first(astronaut):
+    face = astronaut.crop((130, 20, 330, 220))
+    both = Image.new("RGB", (360, 200))
+    both.paste(face.resize((150, 150)), (0, 0))
+    both.paste(face, (160, 0))
+    first, second = align.detect(both)
+    assert first.points[2, 0] > 160 > second.points[2, 0]
+
+
+def test_neighbour_is_not_taken_for_the_face_itself(astronaut, monkeypatch):
+    points = torch.tensor([[88.0, 80], [112, 80], [100, 92], [90, 104], [110, 104]])
+    face = align.Detection(points, torch.zeros(4), 1.0)
+    beside = face._replace(points=face.points + 110)
+    answers = iter([[face], [beside]])
+    monkeypatch.setattr(align, "_mtcnn", lambda pixels: next(answers))
+    (detection,) = align.detect(astronaut.crop((0, 0, 200, 200)))
+    assert torch.equal(detection.points, face.points)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (300, 200), (3000, 40), (40, 1500)])
+def test_no_face_is_an_empty_list(size):
+    assert align.detect(Image.new("RGB", size, "grey")) == []

@@ -1,0 +1,470 @@
+"""Reading photos and masks from any file, folders of photos, and faces on disk."""
+
+from __future__ import annotations
+
+import json
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from faceinpaint.errors import InputError
+from faceinpaint.faces import Faces, align
+from faceinpaint.faces.photos import FaceFolder, list_photos, read_mask, read_photo, to_image, to_tensor
+
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+@pytest.fixture
+def small(astronaut) -> Image.Image:
+    """The astronaut's head, 96 x 64 pixels."""
+    return astronaut.crop((130, 40, 322, 168)).resize((96, 64))
+
+
+def turned_by_exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif
+
+
+def difference(a: Image.Image, b: Image.Image) -> float:
+    """The mean difference of two RGB photos, in grey levels."""
+    assert a.mode == b.mode == "RGB" and a.size == b.size
+    return float(np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).mean())
+
+
+def refused(read, *arguments) -> str:
+    """The one sentence with which bad input is refused."""
+    with pytest.raises(InputError) as error:
+        read(*arguments)
+    sentence = str(error.value)
+    assert sentence.endswith(".") and ". " not in sentence and "\n" not in sentence
+    return sentence
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises a size and then ends."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(b"")
+    parts = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (chunk, data)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+# ---------------------------------------------------------------------------- every kind of photo
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".jpg", ".webp", ".gif"])
+def test_usual_formats(tmp_path, small, suffix):
+    path = tmp_path / f"a{suffix}"
+    small.save(path)
+    photo = read_photo(path)
+    assert difference(photo, small) < (0.01 if suffix in (".png", ".bmp", ".tif") else 6)
+    assert difference(read_photo(str(path)), photo) == 0
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_16_bits_are_scaled_not_clipped(tmp_path, suffix):
+    ramp = np.linspace(0, 65535, 64 * 40).round().astype(np.uint16).reshape(40, 64)
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".pgm":
+        path.write_bytes(b"P5 64 40 65535\n" + ramp.astype(">u2").tobytes())
+    else:
+        Image.fromarray(ramp).save(path)
+    expected = np.round(ramp / 65535 * 255).astype(np.uint8)
+    assert np.array_equal(np.asarray(read_photo(path)), np.stack([expected] * 3, axis=-1))
+
+
+def test_more_than_16_bits_are_refused(tmp_path, small):
+    grey = np.asarray(small.convert("L"))
+    Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "float.tif")
+    Image.fromarray(grey.astype(np.int32) * 1_000_000).save(tmp_path / "long.tif")
+    for name in ("float.tif", "long.tif"):
+        assert "more than 16 bits" in refused(read_photo, tmp_path / name)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])
+def test_grey_and_palette(tmp_path, small, mode):
+    stored = small.convert(mode)
+    stored.save(tmp_path / "a.png")
+    assert difference(read_photo(tmp_path / "a.png"), stored.convert("RGB")) == 0
+
+
+def test_cmyk(tmp_path, small):
+    small.convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    small.convert("CMYK").save(tmp_path / "a.tif")
+    assert difference(read_photo(tmp_path / "a.jpg"), small) < 4
+    assert difference(read_photo(tmp_path / "a.tif"), small) < 1
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    rgba = np.zeros((40, 40, 4), dtype=np.uint8)  # black ...
+    rgba[:, 10:20, 3] = 255  # ... here covering, there half transparent, elsewhere wholly
+    rgba[:, 20:30, 3] = 128
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    row = np.asarray(read_photo(tmp_path / "a.png"))[0, [5, 15, 25], 0]
+    assert row.tolist() == [255, 0, 127]
+
+
+def test_palette_with_transparency_is_laid_over_white(tmp_path):
+    indices = Image.fromarray(np.repeat([[0, 1, 2]], 40, axis=0).repeat(20, axis=1).astype(np.uint8), "P")
+    indices.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    indices.save(tmp_path / "one.png", transparency=1)
+    indices.save(tmp_path / "many.png", transparency=bytes([255, 0, 255]))
+    for name in ("one.png", "many.png"):
+        row = np.asarray(read_photo(tmp_path / name))[0, [5, 25, 45]]
+        assert row.tolist() == [[10, 20, 30], [255, 255, 255], [70, 80, 90]]
+
+
+@pytest.mark.parametrize("orientation, turn", [
+    (1, None), (2, "FLIP_LEFT_RIGHT"), (3, "ROTATE_180"), (4, "FLIP_TOP_BOTTOM"),
+    (5, "TRANSPOSE"), (6, "ROTATE_270"), (7, "TRANSVERSE"), (8, "ROTATE_90"),
+])
+def test_photo_stands_as_its_exif_says(tmp_path, small, orientation, turn):
+    upright = small if turn is None else small.transpose(Image.Transpose[turn])
+    small.save(tmp_path / "a.png", exif=turned_by_exif(orientation))
+    assert difference(read_photo(tmp_path / "a.png"), upright) == 0
+
+
+def test_turned_tiff_is_not_scrambled(tmp_path, small):
+    # Pillow scrambles uncompressed grey TIFFs that EXIF turns, when it opens them by their path.
+    grey = small.convert("L")
+    wide = np.asarray(grey).astype(np.uint16) * 257
+    for name, stored in (("8.tif", grey), ("16.tif", Image.fromarray(wide))):
+        stored.save(tmp_path / name, exif=turned_by_exif(6))
+        upright = grey.transpose(Image.Transpose.ROTATE_270).convert("RGB")
+        assert difference(read_photo(tmp_path / name), upright) == 0
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_animation_shows_its_first_frame(tmp_path, suffix):
+    frames = [Image.new("RGB", (50, 40), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:], duration=50)
+    assert difference(read_photo(tmp_path / f"a{suffix}"), frames[0]) < 2
+
+
+# --------------------------------------------------------------------------------- bad input
+
+
+def test_missing_file_and_folder(tmp_path):
+    assert "none.jpg does not exist" in refused(read_photo, tmp_path / "none.jpg")
+    assert "is a folder" in refused(read_photo, tmp_path)
+    (tmp_path / "file").touch()
+    assert "does not exist" in refused(read_photo, tmp_path / "file" / "a.jpg")
+
+
+def test_not_an_image(tmp_path):
+    for name, content in (("empty.jpg", b""), ("text.jpg", b"hello " * 100), ("zeros.png", bytes(1000))):
+        (tmp_path / name).write_bytes(content)
+        sentence = refused(read_photo, tmp_path / name)
+        assert name in sentence and "not an image" in sentence
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp", ".gif"])
+def test_truncated(tmp_path, small, suffix):
+    small.save(tmp_path / f"whole{suffix}")
+    content = (tmp_path / f"whole{suffix}").read_bytes()
+    (tmp_path / f"half{suffix}").write_bytes(content[: len(content) // 2])
+    sentence = refused(read_photo, tmp_path / f"half{suffix}")
+    assert f"half{suffix}" in sentence and ("cut short" in sentence or "not an image" in sentence)
+
+
+def test_damaged_bytes_are_read_or_refused(tmp_path, small):
+    random = np.random.default_rng(0)
+    for suffix in (".png", ".jpg", ".gif"):
+        path = tmp_path / f"a{suffix}"
+        small.save(path)
+        content = path.read_bytes()
+        for _ in range(40):
+            damaged = np.frombuffer(content, dtype=np.uint8).copy()
+            damaged[random.integers(0, min(len(damaged), 500), 8)] = random.integers(0, 256, 8)
+            path.write_bytes(damaged.tobytes())
+            try:
+                assert read_photo(path).mode == "RGB"
+            except InputError:
+                pass
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (10_000, 10_000), (8_001, 8_000)])
+def test_too_many_pixels_are_refused_before_decoding(tmp_path, size):
+    (tmp_path / "huge.png").write_bytes(png_header(*size))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sentence = refused(read_photo, tmp_path / "huge.png")
+        assert "64 megapixels" in sentence and "huge.png" in sentence
+        assert "64 megapixels" in refused(read_mask, tmp_path / "huge.png", (64, 64))
+
+
+def test_pixels_up_to_the_limit_are_decoded(tmp_path):
+    (tmp_path / "large.png").write_bytes(png_header(8_000, 8_000))
+    assert "cut short" in refused(read_photo, tmp_path / "large.png")  # the size alone was no reason
+
+
+@pytest.mark.parametrize("size, is_read", [((8, 8), False), ((500, 31), False), ((32, 32), True)])
+def test_small_photos(tmp_path, size, is_read):
+    Image.new("RGB", size, "red").save(tmp_path / "small.png")
+    if is_read:
+        assert read_photo(tmp_path / "small.png").size == size
+    else:
+        assert f"{size[0]} x {size[1]} pixels" in refused(read_photo, tmp_path / "small.png")
+
+
+# ------------------------------------------------------------------------------------- masks
+
+
+def test_mask_is_binary_white_unknown(tmp_path):
+    levels = np.array([[0, 127, 128, 255]], dtype=np.uint8)
+    Image.fromarray(levels).save(tmp_path / "m.png")
+    mask, resized = read_mask(tmp_path / "m.png", (1, 4))
+    assert mask.tolist() == [[[[0, 0, 1, 1]]]] and mask.dtype == torch.float32
+    assert not resized
+
+
+def test_mask_of_another_size_is_resized_to_the_nearest_pixel(tmp_path):
+    Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8)).save(tmp_path / "m.png")
+    mask, resized = read_mask(tmp_path / "m.png", (4, 6))
+    assert resized and mask.shape == (1, 1, 4, 6)
+    assert mask[0, 0, 0].tolist() == [0, 0, 0, 1, 1, 1] and mask[0, 0, 3].tolist() == [1, 1, 1, 0, 0, 0]
+    Image.fromarray(np.array([[0, 255, 0, 0, 0, 0, 255, 0, 255]], dtype=np.uint8)).save(tmp_path / "m.png")
+    assert read_mask(tmp_path / "m.png", (1, 3)).mask.tolist() == [[[[1, 0, 0]]]]  # the middles of threes
+
+
+def test_transparent_parts_of_a_mask_are_known(tmp_path):
+    rgba = np.full((1, 3, 4), 255, dtype=np.uint8)
+    rgba[0, :, 3] = [0, 100, 255]
+    Image.fromarray(rgba).save(tmp_path / "m.png")
+    assert read_mask(tmp_path / "m.png", (1, 3)).mask.tolist() == [[[[0, 0, 1]]]]
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_mask_of_any_mode(tmp_path, mode):
+    drawn = Image.fromarray(np.repeat([[0] * 20 + [255] * 12], 9, axis=0).astype(np.uint8))
+    if mode == "I;16":
+        stored = Image.fromarray(np.asarray(drawn).astype(np.uint16) * 257)
+    else:
+        stored = drawn.convert("RGB").convert(mode)
+    stored.save(tmp_path / "m.tif")
+    expected = torch.from_numpy(np.array(drawn) > 0).float()
+    assert torch.equal(read_mask(tmp_path / "m.tif", (9, 32)).mask[0, 0], expected)
+
+
+def test_bad_masks(tmp_path):
+    (tmp_path / "m.png").write_text("no image")
+    assert "not an image" in refused(read_mask, tmp_path / "m.png", (8, 8))
+    assert "does not exist" in refused(read_mask, tmp_path / "none.png", (8, 8))
+
+
+# ------------------------------------------------------------------------------------- tensors
+
+
+def test_tensor_round_trip_is_exact():
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    photo = Image.fromarray(np.stack([values, values.T, 255 - values], axis=-1))
+    tensor = to_tensor(photo)
+    assert tensor.shape == (1, 3, 16, 16) and tensor.dtype == torch.float32
+    assert tensor.min() == 0 and tensor.max() == 1
+    assert tensor[0, 2, 0, 1] == 254 / 255 and tensor[0, 1, 0, 1] == 16 / 255  # channel, row, column
+    assert np.array_equal(np.asarray(to_image(tensor)), np.asarray(photo))
+
+
+def test_image_rounds_to_the_nearest_and_clamps():
+    levels = torch.tensor([-1.0, 0.4 / 255, 0.6 / 255, 99.4 / 255, 254.6 / 255, 2.0])
+    pixels = np.asarray(to_image(levels.expand(1, 3, 2, 6)))
+    assert pixels[0, :, 0].tolist() == [0, 0, 1, 99, 255, 255]
+
+
+# ------------------------------------------------------------------------------------- folders
+
+
+def test_photos_of_a_folder(tmp_path, small):
+    for name in ("b.JPG", "a.png", "c.webp", ".hidden.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in list_photos(tmp_path)] == ["a.png", "b.JPG", "c.webp"]
+    assert list_photos(str(tmp_path / "b.JPG")) == [tmp_path / "b.JPG"]
+
+
+def test_folders_without_photos(tmp_path):
+    assert "holds no photo" in refused(list_photos, tmp_path)
+    assert "does not exist" in refused(list_photos, tmp_path / "none")
+
+
+@pytest.mark.parametrize("names", [("a.jpg", "a.png"), ("a.jpg", "A.png")])
+def test_photos_with_the_same_output_are_refused(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    sentence = refused(list_photos, tmp_path)
+    assert all(name in sentence for name in names)
+
+
+# ------------------------------------------------------------------------------- faces on disk
+
+
+def landmarks_of(photo: Image.Image) -> np.ndarray:
+    """68 made-up landmarks whose eyes, nose tip and mouth corners are those that are detected."""
+    points = align.detect(photo)[0].points.numpy()
+    landmarks = np.repeat(points[2:3], 68, axis=0) + np.arange(68)[:, None] * [0.5, -0.25]
+    landmarks[36:42], landmarks[42:48] = points[0], points[1]
+    landmarks[[30, 48, 54]] = points[2:]
+    return landmarks.round(3)
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut) -> Image.Image:
+    """The astronaut's head and shoulders, 256 x 256 pixels: quicker to search for a face."""
+    return astronaut.crop((96, 0, 352, 256))
+
+
+@pytest.fixture(scope="module")
+def face_rows(portrait) -> list[dict]:
+    known = {"source": "scikit-image", "licence": "public domain", "expression": "smiling"}
+    landmarks = landmarks_of(portrait).tolist()
+    return [
+        {"file_name": "images/b.png", "identity": "zoe", "landmarks": landmarks, "split": "train", **known},
+        {"file_name": "images/a.png", "identity": "amy", "landmarks": None, "split": "train", **known},
+        {"file_name": "images/c.png", "identity": "mia", "landmarks": landmarks, "split": "test", **known},
+    ]
+
+
+@pytest.fixture
+def face_folder(tmp_path, portrait, face_rows) -> Path:
+    (tmp_path / "images").mkdir()
+    for name in "abc":
+        portrait.save(tmp_path / "images" / f"{name}.png", compress_level=1)
+    write_rows(tmp_path, face_rows)
+    return tmp_path
+
+
+def write_rows(root: Path, rows: list[dict]) -> None:
+    (root / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+
+
+def test_item_is_a_batch_of_one_aligned_face(face_folder, portrait, face_rows):
+    folder = FaceFolder(face_folder, split="train", size=128)
+    assert len(folder) == 2
+    face = folder[0]
+    assert isinstance(face, Faces) and face.name == ("b",)
+    assert face.image.shape == (1, 3, 128, 128) and face.image.dtype == torch.float32
+    assert face.landmarks.shape == (1, 68, 2) and face.landmarks.dtype == torch.float32
+
+    in_photo = torch.tensor(face_rows[0]["landmarks"], dtype=torch.float64)
+    crop = align.crop_from_landmarks(in_photo)
+    assert torch.equal(face.image, align.cut(to_tensor(portrait), crop, 128))
+    back = align.to_photo(face.landmarks[0].double(), crop, 128)
+    torch.testing.assert_close(back, in_photo, atol=1e-3, rtol=0)
+    assert align.five_points(face.landmarks)[0, 0, 1] == pytest.approx(60, abs=4)  # the eyes' height
+
+
+def test_face_without_landmarks_is_detected_once(face_folder, monkeypatch):
+    folder = FaceFolder(face_folder, split="train", size=64)
+    face = folder[1]
+    assert face.landmarks.isnan().all() and face.landmarks.shape == (1, 68, 2)
+    # The made-up landmarks of the other row agree with what is detected.
+    assert (face.image - folder[0].image).abs().max() < 0.01
+    monkeypatch.setattr(align, "detect", None)
+    assert torch.equal(folder[1].image, face.image)
+
+
+def test_identities_are_the_same_for_every_split(face_folder):
+    everyone, train, test = (FaceFolder(face_folder, split, size=32) for split in (None, "train", "test"))
+    assert everyone.identities == train.identities == test.identities == ["amy", "mia", "zoe"]
+    assert [face.identity.tolist() for face in everyone] == [[2], [0], [1]]
+    assert test[0].identity.dtype == torch.int64 and test[0].identity.tolist() == [1]
+    assert Faces.cat(list(everyone)).image.shape == (3, 3, 32, 32)
+
+
+def test_margin_shows_more_and_mirrors_beyond_the_photo(face_folder, portrait, face_rows):
+    near, wide = (FaceFolder(face_folder, "test", size=64, margin=margin)[0] for margin in (1.0, 2.0))
+    torch.testing.assert_close(wide.landmarks - 31.5, (near.landmarks - 31.5) / 2, atol=1e-3, rtol=0)
+    crop = align.crop_from_landmarks(torch.tensor(face_rows[2]["landmarks"]), margin=2.0)
+    above = [-0.5 - align.to_crop(torch.tensor([x, -0.5]), crop, 64)[1].item() for x in (0.0, 255.0)]
+    assert max(above) < -3  # some rows of the crop lie above the photo
+    assert wide.image[..., :3, :].std() > 0.01
+
+
+def test_folder_can_be_loaded_by_workers(face_folder):
+    folder = FaceFolder(face_folder, "train", size=32)
+    loader = torch.utils.data.DataLoader(folder, batch_size=2, collate_fn=Faces.cat, num_workers=1)
+    (batch,) = loader
+    assert batch.image.shape == (2, 3, 32, 32) and batch.name == ("b", "a")
+
+
+def test_no_face_folder(tmp_path):
+    sentence = refused(FaceFolder, tmp_path)
+    assert "metadata.jsonl" in sentence and "file_name" in sentence and "landmarks" in sentence
+    assert "metadata.jsonl" in refused(FaceFolder, tmp_path / "none")
+    (tmp_path / "metadata.jsonl").write_text("\n")
+    assert "no rows" in refused(FaceFolder, tmp_path)
+
+
+def test_unknown_split_names_those_there_are(face_folder):
+    sentence = refused(FaceFolder, face_folder, "tset")
+    assert "'tset'" in sentence and "test, train" in sentence
+
+
+@pytest.mark.parametrize("line, words", [
+    ("{", ["Line 2", "not JSON"]),
+    ("[1, 2]", ["Line 2", "not a row"]),
+    ('"file_name identity landmarks split source licence"', ["Line 2", "not a row"]),
+])
+def test_bad_lines_are_named(face_folder, face_rows, line, words):
+    (face_folder / "metadata.jsonl").write_text(json.dumps(face_rows[0]) + "\n" + line + "\n")
+    sentence = refused(FaceFolder, face_folder)
+    assert all(word in sentence for word in words)
+
+
+@pytest.mark.parametrize("key, there, words", [
+    ("landmarks", "landmark", ["'landmarks'", "rename its 'landmark'"]),
+    ("licence", "license", ["'licence'", "rename its 'license'"]),
+    ("split", None, ["'split'", "add it"]),
+])
+def test_missing_key_names_the_nearest(face_folder, face_rows, key, there, words):
+    row = dict(face_rows[1])
+    value = row.pop(key)
+    if there:
+        row[there] = value
+    write_rows(face_folder, [face_rows[0], face_rows[2], row])
+    sentence = refused(FaceFolder, face_folder)
+    assert "Line 3" in sentence and all(word in sentence for word in words)
+
+
+@pytest.mark.parametrize("change, word", [
+    ({"identity": 7}, "'identity'"),
+    ({"split": None}, "'split'"),
+    ({"landmarks": [[1, 2]] * 67}, "68 pairs"),
+    ({"landmarks": [[1, 2]] * 67 + [[1]]}, "68 pairs"),
+    ({"landmarks": [[1, 2]] * 67 + [[1, float("nan")]]}, "68 pairs"),
+    ({"landmarks": "none"}, "68 pairs"),
+])
+def test_bad_values_are_named(face_folder, face_rows, change, word):
+    write_rows(face_folder, [{**face_rows[0], **change}])
+    sentence = refused(FaceFolder, face_folder)
+    assert "Line 1" in sentence and word in sentence
+
+
+def test_missing_image_is_found_at_once(face_folder):
+    (face_folder / "images" / "c.png").unlink()
+    FaceFolder(face_folder, "train")  # does not need it
+    assert "images/c.png" in refused(FaceFolder, face_folder, "test")
+
+
+def test_image_without_a_face_is_named(face_folder):
+    Image.new("RGB", (64, 64), "grey").save(face_folder / "images" / "a.png")
+    folder = FaceFolder(face_folder, "train")
+    sentence = refused(folder.__getitem__, 1)
+    assert "a.png" in sentence and "no face" in sentence
+
+
+def test_landmarks_that_span_no_square_are_named(face_folder, face_rows):
+    write_rows(face_folder, [{**face_rows[0], "landmarks": [[5, 5]] * 68}])
+    sentence = refused(FaceFolder(face_folder).__getitem__, 0)
+    assert "b.png" in sentence and "landmarks" in sentence
+
+
+def test_reader_ends_with_the_folder(face_folder):
+    with pytest.raises(IndexError):
+        FaceFolder(face_folder)[3]
