@@ -7,36 +7,13 @@ import time
 
 import pytest
 import torch
+from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks
 from faceinpaint.errors import InputError
 
 SIZE = 256
-
-
-def canonical_face() -> Tensor:
-    """A plausible upright frontal face of 256 pixels, symmetric about x = 127.5 -> (1, 68, 2)."""
-    jaw = [(52, 118), (54, 138), (57, 158), (61, 177), (69, 195), (81, 210), (96, 221), (112, 228)]
-    jaw += [(127.5, 231)]
-    brow = [(66, 99), (74, 92), (86, 89), (98, 91), (110, 95)]
-    bridge = [(127.5, 112), (127.5, 127), (127.5, 141), (127.5, 155)]
-    nostrils = [(113, 165), (120, 167), (127.5, 169)]
-    eye = [(76, 114), (84, 108), (95, 108), (104, 115), (95, 118), (84, 118)]
-    lips_top = [(100, 191), (110, 186), (121, 184), (127.5, 186)]
-    lips_bottom = [(127.5, 204), (119, 203), (109, 199)]
-    inner = [(105, 192), (120, 190), (127.5, 191)]
-    inner_bottom = [(127.5, 195), (120, 194)]
-
-    def mirrored(points: list) -> list:
-        return [(255 - x, y) for x, y in points]
-
-    points = jaw + mirrored(jaw[-2::-1]) + brow + mirrored(brow[::-1]) + bridge
-    points += nostrils + mirrored(nostrils[-2::-1]) + eye
-    points += mirrored([eye[3], eye[2], eye[1], eye[0], eye[5], eye[4]])
-    points += lips_top + mirrored(lips_top[-2::-1]) + mirrored(lips_bottom[:0:-1]) + lips_bottom
-    points += inner + mirrored(inner[-2::-1]) + mirrored(inner_bottom[:0:-1]) + inner_bottom
-    return torch.tensor([points])
 
 
 def turned(landmarks: Tensor, degrees: float, scale: float) -> Tensor:

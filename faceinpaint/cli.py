@@ -1,0 +1,229 @@
+"""The command line: `faceinpaint complete | evaluate | train | course`.
+
+Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import tempfile
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from faceinpaint.errors import InputError
+from faceinpaint.files import write_whole
+
+if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
+    from faceinpaint.completion import Completion
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face completion that keeps the person.")
+
+REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "error")
+
+
+class Stage(str, Enum):
+    """What `train` can train."""
+
+    landmarks = "landmarks"
+    recogniser = "recogniser"
+    completion = "completion"
+
+
+@app.command()
+def complete(
+    photos: Annotated[Path, typer.Argument(metavar="INPUT", help="a photo or a folder of photos")],
+    mask: Annotated[str, typer.Option(
+        help="mask01 ... mask12, irregular, block, face-mask; or a PNG, white = unknown; or a folder of PNGs "
+        "named like the photos"
+    )],
+    out: Annotated[Path, typer.Option(help="folder for the completed photos and report.csv")],
+    weights: Annotated[
+        str, typer.Option(help="shipped weights by name, or a generator's .safetensors file")
+    ] = "generator",
+    size: Annotated[
+        int, typer.Option(help="pixels of the aligned face that the networks see, a multiple of 8")
+    ] = 256,
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="the photos are square aligned crops already")
+    ] = False,
+    face: Annotated[int, typer.Option(min=0, help="which face, the largest is 0")] = 0,
+    all_faces: Annotated[bool, typer.Option("--all-faces", help="complete every face of a photo")] = False,
+    seed: Annotated[int, typer.Option(help="of the irregular and block masks")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Complete the faces in photos: DIR/<stem>.png each, and DIR/report.csv."""
+    import torch
+
+    from faceinpaint.completion import Completer
+    from faceinpaint.faces.photos import list_photos
+
+    files = list_photos(photos)
+    masks = [_mask_of(file, mask) for file in files]
+    _refuse_overwriting(files, masks, out)
+    completer = Completer.from_pretrained(weights, size, device)
+    _make_folder(out)
+
+    rows = []
+    for file, its_mask in zip(files, masks):
+        begin, row = time.perf_counter(), {"file": file.name}
+        try:
+            generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
+            result = completer(file, its_mask, aligned, face, all_faces, generator)
+            row |= _write_completion(result, out / f"{file.stem}.png")
+        except InputError as error:
+            row["error"] = str(error)
+        except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            row["error"] = f"the networks failed ({reason}): try a smaller photo or --size"
+        row["seconds"] = f"{time.perf_counter() - begin:.2f}"
+        rows.append(row)
+        typer.echo(f"{file.name}: {row.get('error') or row['said']}", err="error" in row)
+    _write_report(rows, out / "report.csv")
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+def _mask_of(file: Path, mask: str) -> str | Path:
+    """The mask of one photo: the name as it was given, the PNG, or the folder's PNG of the photo's stem."""
+    from faceinpaint.completion import is_mask_name
+    from faceinpaint.masks import check_name
+
+    if is_mask_name(mask):
+        check_name(mask)
+        return mask
+    if not Path(mask).exists():
+        raise InputError(f"there is no mask {mask}: give a PNG, a folder of PNGs or a mask's name")
+    return Path(mask) / f"{file.stem}.png" if Path(mask).is_dir() else Path(mask)
+
+
+def _write_completion(result: Completion, target: Path) -> dict[str, str]:
+    """Write a completed photo; returns its row of the report, and under `said` what to print."""
+    image = io.BytesIO()
+    result.photo.save(image, format="png")
+    write_whole(target, image.getvalue())
+    distances = [f"{face.distance:.3f}" for face in result.faces]
+    said = [str(target)] + [f"face distance {distance}" for distance in distances] + result.notes
+    return {
+        "faces": str(len(result.faces)),
+        "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces) or "0.0000",
+        "face_distance": " ".join(distances),
+        "said": ", ".join(said),
+    }
+
+
+def _refuse_overwriting(files: list[Path], masks: list[str | Path], out: Path) -> None:
+    """Raise InputError where a result would take the place of a photo or a mask that is read."""
+    inputs = files + [mask for mask in masks if isinstance(mask, Path) and mask.exists()]
+    # By device and inode: one file may be called by many paths.
+    read = {(stat.st_dev, stat.st_ino) for stat in map(Path.stat, inputs)}
+    for target in [out / f"{file.stem}.png" for file in files] + [out / "report.csv"]:
+        if target.exists() and (target.stat().st_dev, target.stat().st_ino) in read:
+            raise InputError(f"the result would overwrite the input {target}: choose another --out")
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder and try it before the work, not after it; InputError when it can't be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        reason = f"the folder {out} can't be written ({error.strerror})"
+        raise InputError(f"{reason}: choose another --out") from None
+
+
+def _write_report(rows: list[dict[str, str]], path: Path) -> None:
+    text = io.StringIO(newline="")  # the csv module writes the line ends itself
+    writer = csv.DictWriter(text, REPORT, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    # Names of files are any bytes on Linux: those that are no UTF-8 come out as they went in.
+    write_whole(path, text.getvalue().encode(errors="surrogateescape"))
+
+
+@app.command()
+def train(
+    stage: Annotated[Stage, typer.Argument(help="what to train")],
+    faces: Annotated[
+        list[Path], typer.Option(help="face folders (metadata.jsonl beside images/), splits train and val")
+    ],
+    preset: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
+    out: Annotated[
+        Optional[Path], typer.Option(help="folder for weights, log and checkpoint; runs/STAGE by default")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
+    set_: Annotated[
+        Optional[list[str]], typer.Option("--set", help="stage.key=value, e.g. completion.lr=1e-4")
+    ] = None,
+    landmarks: Annotated[
+        str, typer.Option(help="recogniser, completion: the landmark predictor, a name or a file")
+    ] = "landmarks",
+    recogniser: Annotated[
+        str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
+    ] = "embedded",
+    seed: Annotated[int, typer.Option(help="of everything random")] = 0,
+) -> None:
+    """Train one stage; `--resume` goes on where a run stopped."""
+    from faceinpaint import presets, training, weights
+    from faceinpaint.landmarks import LandmarkPredictor
+    from faceinpaint.recognisers import load_recogniser
+
+    settings = getattr(presets.preset(preset, set_ or []), stage.value)
+    out = out or Path("runs") / stage.value
+    if stage is Stage.landmarks:
+        path = training.train_landmarks(faces, settings, out, seed, resume)
+    elif stage is Stage.recogniser:
+        predictor = weights.load(landmarks, LandmarkPredictor)
+        path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
+    else:
+        predictor = weights.load(landmarks, LandmarkPredictor)
+        judge = load_recogniser(recogniser)
+        path = training.train_completion(faces, settings, out, predictor, judge, seed, resume)
+    typer.echo(path)
+
+
+@app.command()
+def evaluate(
+    faces: Annotated[Path, typer.Argument(help="a face folder (metadata.jsonl beside images/)")],
+    out: Annotated[Path, typer.Option(help="folder for metrics.csv, tables.md and pictures")],
+    weights: Annotated[
+        Optional[list[str]], typer.Option(help="generators by name or file; several may be given")
+    ] = None,
+    masks: Annotated[str, typer.Option(help="standard, irregular, face-mask or all")] = "all",
+    split: Annotated[str, typer.Option(help="which split of the faces")] = "test",
+    recogniser: Annotated[str, typer.Option(help="who judges identity")] = "embedded",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Measure completions beside mirroring, Telea's method and the mean colour."""
+    from faceinpaint import evaluation
+
+    tables = evaluation.evaluate(faces, out, weights or ["generator"], masks, split, recogniser, device)
+    typer.echo(tables)
+
+
+@app.command()
+def course(
+    out: Annotated[Path, typer.Option(help="folder for executed notebooks and HTML")],
+    preset: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "smoke",
+    only: Annotated[Optional[str], typer.Option(help="one chapter by its number, e.g. 00")] = None,
+) -> None:
+    """Execute every notebook headlessly and publish it as HTML."""
+    from faceinpaint.course import run_course
+
+    raise typer.Exit(run_course(out, preset, only))
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one sentence and exit status 2."""
+    # The terminal may lack the letters of a file's name.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"faceinpaint: {error}", err=True)
+        raise SystemExit(2) from None

@@ -1,0 +1,275 @@
+"""The whole path: photo, aligned face, mask, landmarks, generator, pasted back, and how far from the person.
+
+    from faceinpaint import Completer
+    completer = Completer.from_pretrained()
+    result = completer("photo.jpg", "mask01")
+    result.photo.save("completed.png")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn import functional as F
+
+from faceinpaint import masks, weights
+from faceinpaint.errors import InputError
+from faceinpaint.faces import align
+from faceinpaint.faces.photos import MAX_PIXELS, MIN_SIDE, read_mask, read_photo, to_image, to_tensor
+from faceinpaint.generator import Generator
+from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.recognisers import Recogniser, load_recogniser
+
+SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory
+
+
+@dataclass(frozen=True)
+class CompletedFace:
+    """One face before and after, in the pixels of its aligned crop."""
+
+    original: Tensor  # (1, 3, S, S) in [0, 1]
+    mask: Tensor  # (1, 1, S, S), 1 = unknown
+    landmarks: Tensor  # (1, 68, 2), predicted from the visible part
+    completed: Tensor  # (1, 3, S, S)
+    crop: align.Crop
+    distance: float  # cosine distance of the original's and the completed face's embeddings
+    hole_ratio: float
+
+    @property
+    def masked(self) -> Tensor:
+        """What the generator was given to see: the hole in mid grey, (1, 3, S, S)."""
+        return torch.where(self.mask > 0.5, 0.5, self.original)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A completed photo and the faces in it; `notes` says in sentences what the caller should know."""
+
+    photo: Image.Image
+    faces: list[CompletedFace]
+    notes: list[str] = field(default_factory=list)
+
+
+class Completer:
+    """Completes faces in photos; made by `from_pretrained`.
+
+    The networks look at `size` x `size` pixels of a face; the result is pasted back into the photo, whose
+    known pixels stay as they are, bit for bit.
+    """
+
+    def __init__(
+        self, generator: Generator, predictor: LandmarkPredictor, recogniser: Recogniser,
+        size: int = 256, device: str = "auto",
+    ) -> None:
+        if size % 8 or not SIZES[0] <= size <= SIZES[1]:
+            low, high = SIZES
+            raise InputError(f"a face can't have {size} pixels: choose a multiple of 8 from {low} to {high}")
+        self.device = find_device(device)
+        self.size = size
+        self.generator = generator.to(self.device, memory_format=torch.channels_last).eval()
+        self.predictor = predictor.to(self.device).eval()
+        self.recogniser = recogniser.to(self.device)
+
+    @classmethod
+    def from_pretrained(
+        cls, generator: str | Path = "generator", size: int = 256, device: str = "auto"
+    ) -> Completer:
+        """With the weights of the package, or the generator of a .safetensors file; no network needed.
+
+        Raises InputError when weights are missing, altered or of another architecture.
+        """
+        return cls(
+            weights.load(generator, Generator), weights.load("landmarks", LandmarkPredictor),
+            load_recogniser(), size, device,
+        )
+
+    def __call__(
+        self, photo: Image.Image | str | Path, mask: Tensor | Image.Image | str | Path, aligned: bool = False,
+        face: int = 0, all_faces: bool = False, generator: torch.Generator | None = None,
+    ) -> Completion:
+        """Complete the largest face of a photo, its `face`-th by size, or `all_faces`.
+
+        photo: a picture or its file. mask: a name (`mask01`, `irregular`, ...), which is laid on each face,
+        or a picture, file or (1, 1, H, W) tensor for the whole photo, 1 or white = unknown; one of another
+        size is resized, which `notes` says. aligned: the photo is a square aligned crop already. generator:
+        what random masks draw from. Raises InputError for what can't be read, a face that is not there or
+        wholly hidden, and an unknown mask.
+        """
+        photo = _read_photo(photo)
+        pixels = to_tensor(photo)
+        size, notes = pixels.shape[-2:], []
+        photo_mask = None
+        if is_mask_name(mask):
+            masks.check_name(mask)  # now, not after a search for faces
+        else:
+            photo_mask = _read_mask(mask, size, notes)
+            if not photo_mask.any():
+                return Completion(photo, [], notes + ["the mask is empty: the photo is returned unchanged"])
+
+        result, faces = pixels, []
+        for crop in self._crops(photo, aligned, face, all_faces):
+            original = align.cut(pixels, crop, self.size)
+            whole = self.locate(original).cpu()
+            hole = photo_mask
+            if hole is None:
+                # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
+                # the one must not show in the other.
+                hole = align.mask_to_photo(masks.named(mask, self.size, whole, generator), crop, size)
+            completed = self._complete_face(original, whole, align.cut_mask(hole, crop, self.size), crop)
+            if completed is not None:
+                faces.append(completed)
+                result = align.paste(result, completed.completed, hole, crop)
+        if not faces:
+            notes.append("the mask hides nothing of the face: the photo is returned unchanged")
+        elif photo_mask is not None:
+            _note_rest(photo_mask, faces, notes)
+        return Completion(to_image(result), faces, notes)
+
+    @torch.no_grad()
+    def complete(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Aligned faces (B, 3, S, S) under masks (B, 1, S, S) completed, and their landmarks (B, 68, 2).
+
+        The workhorse below `__call__`: no detection, no pasting. The landmarks are predicted from the rest.
+        """
+        images, mask = images.to(self.device), mask.to(self.device)
+        landmarks = self.predictor(images, mask)
+        with self.autocast():
+            return self.generator.complete(images, mask, landmarks), landmarks
+
+    @torch.no_grad()
+    def locate(self, images: Tensor) -> Tensor:
+        """Landmarks (B, 68, 2) of aligned faces (B, 3, S, S) with nothing hidden."""
+        images = images.to(self.device)
+        return self.predictor(images, torch.zeros_like(images[:, :1]))
+
+    @torch.no_grad()
+    def distance(self, a: Tensor, b: Tensor, landmarks: Tensor) -> Tensor:
+        """Cosine distance (B,) of faces in two pictures (B, 3, S, S) with common landmarks (B, 68, 2)."""
+        first, second = (self.recogniser.embed(images.to(self.device), landmarks) for images in (a, b))
+        return self.recogniser.distance(first, second)
+
+    def autocast(self) -> torch.autocast:
+        """Half precision where the machine is quick at it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=quick_bfloat16(self.device))
+
+    def _crops(self, photo: Image.Image, aligned: bool, face: int, all_faces: bool) -> list[align.Crop]:
+        if aligned:
+            return [align.aligned_crop((photo.height, photo.width))]
+        found = align.detect(photo)
+        if not found:
+            raise InputError(
+                "no face was found: give a photo in which the face is upright and larger than 40 pixels, "
+                "or a square aligned crop with --aligned"
+            )
+        if all_faces:
+            chosen = found
+        elif 0 <= face < len(found):
+            chosen = [found[face]]
+        else:
+            raise InputError(f"there is no face {face}: the photo shows {len(found)}, the largest is face 0")
+        return [align.crop_from_points(one.points) for one in chosen]
+
+    def _complete_face(
+        self, original: Tensor, whole: Tensor, mask: Tensor, crop: align.Crop
+    ) -> CompletedFace | None:
+        """One aligned face; `whole`: its landmarks with nothing hidden. None when the mask leaves it so."""
+        if not mask.any():
+            return None
+        if mask.all():
+            raise InputError("the mask hides the whole face: leave a part of it visible to go by")
+        completed, landmarks = self.complete(original, mask)
+        distance = self.distance(original, completed, whole).item()
+        return CompletedFace(
+            original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(mask).item()
+        )
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` is the GPU if there is one. InputError for a name that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type in ("cpu", "cuda"):
+            torch.empty(0, device=device)
+            return device
+    except (RuntimeError, AssertionError):
+        pass
+    raise InputError(f"there is no device '{name}' here: choose auto, cpu or, with a GPU, cuda")
+
+
+def quick_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there; on a CPU without its instructions it is far slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def is_mask_name(mask: Tensor | Image.Image | str | Path) -> bool:
+    """Whether a mask is given by name: one of `masks.NAMES`, or a misspelt one, a word that is no file."""
+    if not isinstance(mask, str):
+        return False
+    path = Path(mask)
+    return mask in ("", *masks.NAMES) or not (path.suffix or path.name != mask or path.exists())
+
+
+def _read_photo(photo: Image.Image | str | Path) -> Image.Image:
+    """A picture or its file as an upright RGB photo."""
+    if isinstance(photo, (str, Path)):
+        return read_photo(photo)
+    if not isinstance(photo, Image.Image):
+        raise InputError(f"a photo is a PIL image or a file, not {type(photo).__name__}: try Image.fromarray")
+    width, height = photo.size
+    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+        raise InputError(
+            f"the photo has {width} x {height} pixels: give one of at least {MIN_SIDE} x {MIN_SIDE} pixels "
+            f"and at most {MAX_PIXELS // 1_000_000} megapixels"
+        )
+    return _plain(photo, "RGB", background="white")
+
+
+def _read_mask(mask: Tensor | Image.Image | str | Path, size: tuple[int, int], notes: list[str]) -> Tensor:
+    """A mask of `size` (height, width): (1, 1, H, W), 1 = unknown; `notes` says if it was resized."""
+    resized = False
+    if isinstance(mask, (str, Path)):
+        mask, resized = read_mask(mask, size)
+    elif isinstance(mask, Image.Image):
+        mask = torch.from_numpy(np.array(_plain(mask, "L", background="black")) >= 128)
+    if not isinstance(mask, Tensor) or mask.ndim < 2 or mask.numel() != mask.shape[-2] * mask.shape[-1]:
+        raise InputError("this is no mask: give a name, a file, a PIL image or a tensor (1, 1, H, W)")
+    mask = (mask.detach().cpu().reshape(1, 1, *mask.shape[-2:]) > 0.5).float()
+    if mask.shape[-2:] != size:
+        mask, resized = F.interpolate(mask, size=tuple(size), mode="nearest-exact"), True
+    if resized:
+        notes.append("the mask had another size than the photo and was resized to it")
+    return mask
+
+
+def _plain(picture: Image.Image, mode: str, background: str) -> Image.Image:
+    """A picture as its file would be read: upright, first frame, transparency over a background."""
+    if picture.mode.startswith(("I", "F")):
+        raise InputError("the picture has more than 8 bits for a colour: give its file or convert it")
+    try:
+        upright = ImageOps.exif_transpose(picture)
+    except OSError as error:  # pixels are read from the file only now
+        raise InputError(f"the picture can't be read ({error}): get its file again") from error
+    if upright.has_transparency_data:
+        over = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", over.size, background), over)
+    return upright.convert(mode)
+
+
+def _note_rest(photo_mask: Tensor, faces: list[CompletedFace], notes: list[str]) -> None:
+    """Say so when parts of the photo's mask lie outside every completed crop."""
+    rest = photo_mask.clone()
+    for face in faces:
+        rest *= 1 - align.mask_to_photo(torch.ones_like(face.mask), face.crop, photo_mask.shape[-2:])
+    if rest.any():
+        share = rest.sum() / photo_mask.sum()
+        notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")

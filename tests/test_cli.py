@@ -1,0 +1,453 @@
+"""`faceinpaint complete` as a user calls it: files in, files out, exit status, sentences."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceinpaint import cli, weights
+from faceinpaint.completion import Completer
+from faceinpaint.faces.photos import read_photo
+
+COLUMNS = ["file", "faces", "hole_ratio", "face_distance", "seconds", "error"]
+HOLE = (60, 65, 140, 100)  # left, top, right, bottom in `portrait`: the eyes and the nose
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut) -> Image.Image:
+    """Head and shoulders, 180 x 200 pixels."""
+    return astronaut.crop((126, 20, 306, 220))
+
+
+@pytest.fixture
+def square(astronaut, tmp_path) -> Path:
+    """The file of an aligned face of 64 pixels."""
+    path = tmp_path / "in" / "square.png"
+    path.parent.mkdir()
+    astronaut.crop((136, 20, 300, 184)).resize((64, 64)).save(path)
+    return path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Call `faceinpaint` with arguments; returns exit status, standard output and standard error."""
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["faceinpaint", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return end.value.code, said.out, said.err
+    return call
+
+
+def report(out: Path) -> dict[str, dict[str, str]]:
+    """The rows of the report by file name."""
+    with open(out / "report.csv", newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        assert rows.fieldnames == COLUMNS
+        return {row["file"]: row for row in rows}
+
+
+def files_below(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def is_sentence(text: str) -> bool:
+    return bool(text) and "\n" not in text.strip() and ". " not in text
+
+
+# --------------------------------------------------------------- one folder, everything that can be in it
+
+GOOD = (
+    "plain.png", "grey.png", "cmyk.tif", "deep.png", "palette.png", "turned.png", "film.png", "naïve 写真.bmp",
+)
+UNCHANGED = "unhidden.png"
+RESIZED = "coarse mask.png"
+BAD = {
+    "text.jpg": "not an image",
+    "cut short.png": "cut short",
+    "huge.png": "megapixels",
+    "tiny.png": "8 x 8",
+    "nobody.png": "no face",
+    "hidden.png": "hides the whole face",
+    "no mask.png": "no mask.png does not exist",
+}
+
+
+def write_photos(folder: Path, portrait: Image.Image) -> None:
+    portrait.save(folder / "plain.png")
+    portrait.convert("L").save(folder / "grey.png")
+    portrait.convert("CMYK").save(folder / "cmyk.tif")
+    Image.fromarray(np.asarray(portrait.convert("L")).astype(np.uint16) * 257).save(folder / "deep.png")
+    portrait.quantize(200).save(folder / "palette.png", transparency=bytes([0] * 20))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # lies on its left side
+    portrait.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png", exif=exif)
+    portrait.save(folder / "film.png", save_all=True, append_images=[portrait.rotate(180)])
+    for name in ("naïve 写真.bmp", UNCHANGED, RESIZED, "hidden.png", "no mask.png"):
+        portrait.save(folder / name)
+    (folder / "text.jpg").write_text("This is no image.")
+    whole = (folder / "plain.png").read_bytes()
+    (folder / "cut short.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")
+    portrait.resize((8, 8)).save(folder / "tiny.png")
+    Image.new("RGB", (180, 200), "navy").save(folder / "nobody.png")
+
+
+def write_masks(folder: Path, photos: Path) -> None:
+    mask = Image.new("L", (180, 200))
+    mask.paste(255, HOLE)
+    for photo in photos.iterdir():
+        mask.save(folder / f"{photo.stem}.png")
+    (folder / "no mask.png").unlink()
+    Image.new("L", (180, 200)).save(folder / UNCHANGED)
+    Image.new("L", (180, 200), 255).save(folder / "hidden.png")
+    mask.resize((36, 40), Image.Resampling.NEAREST).save(folder / RESIZED)
+
+
+class Run(NamedTuple):
+    """A finished `faceinpaint complete`."""
+
+    root: Path  # holds photos, masks and out
+    status: int
+    out: list[str]  # lines of the standard output
+    err: list[str]
+    mebibytes: float  # most memory that it held
+
+
+@pytest.fixture(scope="module")
+def folder(portrait, tmp_path_factory) -> Run:
+    """One call, in a process of its own, for a folder with everything."""
+    root = tmp_path_factory.mktemp("folder")
+    for name in ("photos", "masks"):
+        (root / name).mkdir()
+    write_photos(root / "photos", portrait)
+    write_masks(root / "masks", root / "photos")
+    code = "from faceinpaint.cli import main; main()"
+    command = [sys.executable, "-c", code, "complete", "photos", "--mask", "masks", "--out", "out/new"]
+    package = str(Path(cli.__file__).parents[1])
+    # One thread: beside these tests another process may want the cores.
+    environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    with open(root / "stdout", "wb") as out, open(root / "stderr", "wb") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=root, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    lines = [(root / name).read_text("utf-8").splitlines() for name in ("stdout", "stderr")]
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+    return Run(root, process.returncode, *lines, peak)
+
+
+def test_folder_writes_what_is_good_and_a_row_for_each(folder):
+    assert folder.status == 1
+    written = {Path(name).stem + ".png" for name in (*GOOD, UNCHANGED, RESIZED)}
+    assert files_below(folder.root / "out" / "new") == written | {"report.csv"}
+    rows = report(folder.root / "out" / "new")
+    assert list(rows) == sorted((*GOOD, UNCHANGED, RESIZED, *BAD))
+    assert {name for name, row in rows.items() if row["error"]} == set(BAD)
+    assert all(0 <= float(row["seconds"]) < 60 for row in rows.values())
+
+
+@pytest.mark.parametrize("name", [*GOOD, RESIZED])
+def test_good_photos_are_completed_in_their_hole_and_nowhere_else(folder, portrait, name):
+    shown = read_photo(folder.root / "photos" / name)
+    completed = Image.open(folder.root / "out" / "new" / f"{Path(name).stem}.png")
+    assert completed.mode == "RGB" and completed.size == shown.size == portrait.size
+    assert np.abs(np.asarray(shown, dtype=int) - np.asarray(portrait)).mean() < 60  # upright, first frame
+    left, top, right, bottom = HOLE
+    changed = (np.asarray(completed) != np.asarray(shown)).any(axis=-1)
+    assert changed[top:bottom, left:right].mean() > 0.8
+    changed[top:bottom, left:right] = False
+    assert not changed.any()
+    row = report(folder.root / "out" / "new")[name]
+    assert row["faces"] == "1"
+    assert 0.05 < float(row["hole_ratio"]) < 0.3 and 0 < float(row["face_distance"]) < 1
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_have_one_sentence_in_report_and_on_standard_error(folder, name):
+    row = report(folder.root / "out" / "new")[name]
+    assert BAD[name] in row["error"] and is_sentence(row["error"])
+    assert row["faces"] == row["hole_ratio"] == row["face_distance"] == ""
+    assert f"{name}: {row['error']}" in folder.err
+
+
+def test_folder_run_says_one_line_for_each_photo(folder):
+    assert len(folder.err) == len(BAD) and len(folder.out) == len(GOOD) + 2
+    for name in GOOD:
+        start = f"{name}: out/new/{Path(name).stem}.png, face distance 0."
+        assert any(line.startswith(start) for line in folder.out)
+
+
+def test_empty_mask_returns_the_photo_unchanged_and_says_so(folder):
+    completed = Image.open(folder.root / "out" / "new" / UNCHANGED)
+    assert np.array_equal(completed, read_photo(folder.root / "photos" / UNCHANGED))
+    row = report(folder.root / "out" / "new")[UNCHANGED]
+    assert (row["faces"], row["hole_ratio"], row["face_distance"]) == ("0", "0.0000", "")
+    assert any(line.startswith(UNCHANGED) and "unchanged" in line for line in folder.out)
+
+
+def test_resized_mask_is_said(folder):
+    assert [line.startswith(RESIZED) for line in folder.out if "resized" in line] == [True]
+
+
+def test_memory(folder):
+    """At 256 pixels, the default, under 2 GiB."""
+    assert folder.mebibytes < 2048
+
+
+# ------------------------------------------------------------------------------------- one photo
+
+
+def test_one_photo_with_a_named_mask(call, astronaut, tmp_path):
+    photo = tmp_path / "portrait.jpg"
+    astronaut.save(photo)
+    status, out, err = call("complete", photo, "--mask", "mask09", "--out", tmp_path / "out")
+    assert (status, err) == (0, "") and "portrait.png, face distance 0." in out
+    row = report(tmp_path / "out")["portrait.jpg"]
+    assert row["faces"] == "1" and row["error"] == ""
+    expected = Completer.from_pretrained()(photo, "mask09")
+    assert np.array_equal(Image.open(tmp_path / "out" / "portrait.png"), expected.photo)
+    assert row["hole_ratio"] == f"{expected.faces[0].hole_ratio:.4f}"
+    assert row["face_distance"] == f"{expected.faces[0].distance:.3f}"
+
+
+def test_aligned_photo_with_a_mask_picture(call, square, tmp_path):
+    mask = Image.new("1", (64, 64))
+    mask.paste(1, (32, 0, 64, 64))
+    mask.save(tmp_path / "mask.png")
+    options = ["--out", tmp_path / "out", "--size", 64, "--aligned"]
+    assert call("complete", square, "--mask", tmp_path / "mask.png", *options)[0] == 0
+    completed = np.asarray(Image.open(tmp_path / "out" / "square.png"))
+    assert report(tmp_path / "out")["square.png"]["hole_ratio"] == "0.5000"
+    assert np.array_equal(completed[:, :32], np.asarray(Image.open(square))[:, :32])
+    assert call("complete", square, "--mask", "mask02", *options)[0] == 0  # the same, and written again
+    assert np.array_equal(completed, Image.open(tmp_path / "out" / "square.png"))
+
+
+def test_face_and_all_faces(call, portrait, tmp_path):
+    two = Image.new("RGB", (400, 200), "grey")
+    two.paste(portrait, (0, 0))
+    two.paste(portrait.resize((135, 150)), (250, 20))
+    two.save(tmp_path / "two.png")
+    before = np.asarray(two)
+
+    def sides_changed(*options) -> list[bool]:
+        command = ("complete", tmp_path / "two.png", "--mask", "mask01", "--size", 64)
+        assert call(*command, "--out", tmp_path / "out", *options)[0] == 0
+        changed = (np.asarray(Image.open(tmp_path / "out" / "two.png")) != before).any(axis=(0, 2))
+        return [bool(changed[:190].any()), bool(changed[210:].any())]
+
+    assert sides_changed() == [True, False]
+    assert sides_changed("--face", 1) == [False, True]
+    assert sides_changed("--all-faces") == [True, True]
+    row = report(tmp_path / "out")["two.png"]
+    assert row["faces"] == "2" and len(row["face_distance"].split()) == len(row["hole_ratio"].split()) == 2
+
+
+def test_seed_of_random_masks(call, square, tmp_path):
+    """The same for every photo and run with the same seed, so that a photo's result depends on no other."""
+    shutil.copy(square, square.parent / "copy.png")
+    results = []
+    for seed in (0, 0, 1):
+        command = ("complete", square.parent, "--mask", "irregular", "--size", 64, "--aligned")
+        assert call(*command, "--out", tmp_path / "out", "--seed", seed)[0] == 0
+        results += [np.asarray(Image.open(tmp_path / "out" / name)) for name in ("square.png", "copy.png")]
+    assert all(np.array_equal(results[0], same) for same in results[1:4])
+    assert not np.array_equal(results[0], results[4])
+
+
+def test_a_mask_name_wins_over_a_folder_of_that_name(call, square, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    command = ("complete", square, "--mask", "block", "--out", "block", "--size", 64, "--aligned")
+    for _ in range(2):  # the second time the folder `block`, the output of the first, is there
+        assert call(*command)[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the names of files are text")
+def test_a_file_whose_name_is_no_text(call, square, tmp_path):
+    path = os.fsencode(square.parent) + b"/\xff.png"
+    os.rename(square, path)
+    options = ["--out", tmp_path / "out", "--size", 64, "--aligned"]
+    status, out, err = call("complete", square.parent, "--mask", "mask01", *options)
+    assert (status, err) == (0, "") and "\\udcff.png" in out
+    assert b"\n\xff.png,1," in (tmp_path / "out" / "report.csv").read_bytes()
+
+
+# ---------------------------------------------------------------------------------- wrong calls
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--mask", "mask1"], "did you mean 'mask01'"),
+    (["--mask", "facemask"], "did you mean 'face-mask'"),
+    (["--mask", ""], "unknown mask ''"),
+    (["--mask", "no/such.png"], "no/such.png"),
+    (["--size", 100], "multiple of 8"),
+    (["--size", 0], "0 pixels"),
+    (["--device", "gpu"], "'gpu'"),
+    (["--weights", "generatr"], "'generatr'"),
+    (["--weights", "landmarks"], "LandmarkPredictor"),
+    (["--weights", "none.safetensors"], "none.safetensors"),
+])
+def test_wrong_calls_end_with_2_and_a_sentence_and_write_nothing(call, square, tmp_path, options, said):
+    options = ["--mask", "mask01", "--aligned", *options]  # the last --mask counts
+    status, out, err = call("complete", square, "--out", tmp_path / "out", *options)
+    assert (status, out) == (2, "")
+    assert err.startswith("faceinpaint: ") and said in err and is_sentence(err)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [
+    [], ["--mask", "mask01"], ["--size", "big"], ["--face", "-1"], ["--no-such-option"],
+])
+def test_calls_that_are_not_understood_end_with_2(call, square, options):
+    status, _, err = call("complete", square, *options)
+    assert status == 2 and "Usage:" in err
+    assert call("complete")[0] == 2
+
+
+def test_input_that_is_not_there_or_empty(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, said in (("none.jpg", "does not exist"), ("empty", "holds no photo")):
+        status, _, err = call("complete", tmp_path / name, "--mask", "mask01", "--out", tmp_path / "out")
+        assert status == 2 and said in err and is_sentence(err)
+    assert files_below(tmp_path) == set()
+
+
+def test_two_photos_with_the_same_stem(call, square, tmp_path):
+    Image.open(square).save(square.with_suffix(".bmp"))
+    status, _, err = call("complete", square.parent, "--mask", "mask01", "--out", tmp_path / "out")
+    assert status == 2 and "square.bmp and square.png" in err and is_sentence(err)
+
+
+def test_no_input_is_overwritten(call, square, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    Image.new("L", (64, 64)).save(masks / "square.png")
+    (tmp_path / "linked").symlink_to(square.parent)
+    shutil.copy(square, tmp_path / "report.csv")
+    before = {path: path.read_bytes() for path in (square, masks / "square.png", tmp_path / "report.csv")}
+    for photo, mask, out in (
+        (square, "mask01", square.parent),
+        (square.parent, "mask01", square.parent / ".." / "in"),
+        (square, "mask01", tmp_path / "linked"),
+        (square, masks, masks),
+        (square, masks / "square.png", masks),
+        (tmp_path / "report.csv", "mask01", tmp_path),
+    ):
+        status, _, err = call("complete", photo, "--mask", mask, "--out", out, "--aligned")
+        assert status == 2 and "would overwrite" in err and is_sentence(err)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_an_output_folder_that_cannot_be_is_found_before_the_work(call, square, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(Completer, "__call__", lambda *_, **__: pytest.fail("worked in vain"))
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        status, _, err = call("complete", square, "--mask", "mask01", "--out", out, "--aligned")
+        assert status == 2 and "can't be written" in err and is_sentence(err)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+# --------------------------------------------------------------------- weights, and things that fail
+
+
+@pytest.fixture
+def weight_files(monkeypatch, tmp_path):
+    """A copy of the shipped weights that may be spoilt."""
+    copy = tmp_path / "weights"
+    shutil.copytree(weights.FOLDER, copy)
+    monkeypatch.setattr(weights, "FOLDER", copy)
+    monkeypatch.setattr(weights, "MANIFEST", copy / "manifest.json")
+    weights.path_of.cache_clear()
+    yield copy
+    weights.path_of.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["generator", "landmarks", "recogniser"])
+@pytest.mark.parametrize("fault", ["missing", "altered", "cut short"])
+def test_missing_and_altered_weights(call, square, tmp_path, weight_files, name, fault):
+    file = weight_files / json.loads((weight_files / "manifest.json").read_text())[name]["file"]
+    content = bytearray(file.read_bytes())
+    if fault == "missing":
+        file.unlink()
+    elif fault == "altered":
+        content[-1] ^= 1  # the last bit of the last number
+        file.write_bytes(content)
+    else:
+        file.write_bytes(content[:1000])
+    status, _, err = call("complete", square, "--mask", "mask01", "--out", tmp_path / "out", "--aligned")
+    assert status == 2 and str(file) in err and is_sentence(err)
+    assert ("missing" if fault == "missing" else "altered") in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_a_file(call, square, tmp_path, weight_files):
+    shutil.copy(weight_files / "generator.safetensors", tmp_path / "mine.safetensors")
+    options = ["--out", tmp_path / "out", "--size", 64, "--aligned", "--weights"]
+    assert call("complete", square, "--mask", "mask01", *options, tmp_path / "mine.safetensors")[0] == 0
+    (tmp_path / "mine.safetensors").write_bytes(b"0" * 100)
+    status, _, err = call("complete", square, "--mask", "mask01", *options, tmp_path / "mine.safetensors")
+    assert status == 2 and "mine.safetensors" in err and is_sentence(err)
+
+
+def test_a_photo_that_cannot_be_written_is_a_row_and_leaves_nothing(call, square, tmp_path, monkeypatch):
+    shutil.copy(square, square.parent / "full.png")
+    replace = os.replace
+
+    def no_room(source, target):
+        if Path(target).name == "full.png":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", no_room)
+    options = ["--out", tmp_path / "out", "--size", 64, "--aligned"]
+    assert call("complete", square.parent, "--mask", "mask01", *options)[0] == 1
+    assert files_below(tmp_path / "out") == {"square.png", "report.csv"}
+    rows = report(tmp_path / "out")
+    assert "No space left" in rows["full.png"]["error"] and is_sentence(rows["full.png"]["error"])
+    assert rows["square.png"]["error"] == ""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("not enough memory\nsecond line"), MemoryError()])
+def test_memory_that_runs_out_costs_one_photo(call, square, tmp_path, monkeypatch, error):
+    Image.new("RGB", (65, 65)).save(square.parent / "large.png")
+    complete = Completer.__call__
+
+    def out_of_memory(completer, photo, *arguments, **options):
+        if photo.stem == "large":
+            raise error
+        return complete(completer, photo, *arguments, **options)
+
+    monkeypatch.setattr(Completer, "__call__", out_of_memory)
+    options = ["--out", tmp_path / "out", "--size", 64, "--aligned"]
+    assert call("complete", square.parent, "--mask", "mask01", *options)[0] == 1
+    rows = report(tmp_path / "out")
+    assert "networks failed" in rows["large.png"]["error"] and is_sentence(rows["large.png"]["error"])
+    assert rows["square.png"]["error"] == ""
+
+
+# ------------------------------------------------------------------------------------------ help
+
+
+def test_help_comes_without_torch():
+    code = "import faceinpaint.cli, sys; print('torch' in sys.modules, faceinpaint.__version__)"
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert result.stdout.startswith("False") and result.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["complete"], ["train"], ["evaluate"], ["course"]])
+def test_every_command_has_its_help(call, arguments):
+    status, out, _ = call(*arguments, "--help")
+    assert status == 0 and "Usage:" in out and "--help" in out
