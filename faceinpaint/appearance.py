@@ -63,7 +63,7 @@ class AppearanceModel(nn.Module):
         strength = 64 * NOISE**2
         variations = self.variations.flatten(1)  # K, 3 S S
         weights = weight.expand(-1, 3, -1, -1).flatten(1)  # B, 3 S S
-        system = torch.einsum("kp,bp,lp->bkl", variations, weights, variations) / strength
+        system = (variations * weights[:, None]) @ variations.T / strength  # B, K, K
         system = system + torch.eye(len(variations), device=image.device)
         right = residual.flatten(1) @ variations.T / strength
         coefficients = torch.linalg.solve(system, right)

@@ -1,4 +1,4 @@
-"""The command line: `faceinpaint complete | evaluate | train | course`.
+"""The command line: `faceinpaint complete | evaluate | train | course | bench`.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
@@ -198,11 +198,13 @@ def evaluate(
     split: Annotated[str, typer.Option(help="which split of the faces")] = "test",
     recogniser: Annotated[str, typer.Option(help="who judges identity")] = "embedded",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    labelled: Annotated[bool, typer.Option("--labelled", help="only photographs whose landmarks are known")] = False,
 ) -> None:
     """Measure completions beside mirroring, Telea's method and the mean colour."""
     from faceinpaint import evaluation
 
-    tables = evaluation.evaluate(faces, out, weights or ["generator"], masks, split, recogniser, device)
+    names = weights or ["generator"]
+    tables = evaluation.evaluate(faces, out, names, masks, split, recogniser, device, labelled=labelled)
     typer.echo(tables)
 
 
@@ -216,6 +218,14 @@ def course(
     from faceinpaint.course import run_course
 
     raise typer.Exit(run_course(out, preset, only))
+
+
+@app.command()
+def bench(size: Annotated[int, typer.Option(help="pixels of the aligned face")] = 256) -> None:
+    """Time one completion beside the plain reading of the same networks."""
+    from faceinpaint.benchmark import completion_benchmark
+
+    typer.echo(completion_benchmark(size))
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks, weights
@@ -72,6 +72,11 @@ class Completer:
         self.device = find_device(device)
         self.size = size
         self.generator = generator.to(self.device, memory_format=torch.channels_last).eval()
+        if quick_bfloat16(self.device):
+            # Once now, and not at every call: autocast would convert the weights each time.
+            for module in self.generator.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.to(torch.bfloat16)
         self.predictor = predictor.to(self.device).eval()
         self.recogniser = recogniser.to(self.device)
 

@@ -16,6 +16,7 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         os.replace(beside, path)
     except OSError as error:
-        if beside.is_file():
-            beside.unlink()
         raise InputError(f"{path} can't be written ({error.strerror}): choose another --out or make room") from None
+    finally:
+        if beside.is_file():  # also after Ctrl-C
+            beside.unlink()

@@ -54,10 +54,12 @@ class Generator(nn.Module):
     def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
         known = 1 - mask
         visible = image * known
-        inputs = [visible, mask, landmark_map(landmarks, image.shape[-1])]
-        if self.prior:
-            prior = symmetry_prior(image, mask, landmarks, self.appearance)
-            inputs += [prior.image, prior.mirrored]
+        # Positions need all their digits: half precision would move the prior by half a pixel.
+        with torch.autocast(image.device.type, enabled=False):
+            inputs = [visible, mask, landmark_map(landmarks, image.shape[-1])]
+            if self.prior:
+                prior = symmetry_prior(image, mask, landmarks, self.appearance)
+                inputs += [prior.image, prior.mirrored]
 
         e1 = self.down1(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last))
         e2 = self.down2(e1)

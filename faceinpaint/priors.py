@@ -50,7 +50,7 @@ def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
     Pull-push (Gortler et al. 1996): average the known pixels level by level until no hole is left, then fill
     each level's holes from the coarser one. Known pixels are returned as they are.
     """
-    if min(image.shape[-2:]) == 1:
+    if max(image.shape[-2:]) == 1:
         return image
     known = known.to(image.dtype)
     weight = F.avg_pool2d(known, 2, ceil_mode=True)

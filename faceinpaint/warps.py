@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,17 +58,28 @@ def sample(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
     return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
-def warp_to(image: Tensor, spline: ThinPlateSpline, size: int) -> Tensor:
+def dense_map(transform: Callable[[Tensor], Tensor], size: int, like: Tensor) -> Tensor:
+    """Where a smooth `transform` of pixel positions (B, N, 2) sends each pixel: (B, size, size, 2).
+
+    It is evaluated on every fourth pixel and interpolated linearly, 16 times less work; exact for affine maps. The
+    coarse grid goes one cell beyond the picture, because the interpolation is flat where it has no neighbours.
+    """
+    cells = -(-size // 4) + 2
+    points = (pixel_grid(cells, cells, like) - 1) * 4 + 1.5  # the centres of blocks of 4 x 4 pixels
+    offsets = (transform(points) - points).mT.unflatten(2, (cells, cells))
+    offsets = F.interpolate(offsets, scale_factor=4.0, mode="bilinear", align_corners=False)
+    offsets = offsets[:, :, 4 : 4 + size, 4 : 4 + size].permute(0, 2, 3, 1)
+    return pixel_grid(size, size, like).unflatten(1, (size, size)) + offsets
+
+
+def warp_to(image: Tensor, spline: ThinPlateSpline, size: int, padding: str = "zeros") -> Tensor:
     """Resample (B, C, H, H) `image` at `size` pixels; the spline maps output to input in fractions of the picture.
 
-    The map is smooth, so it is evaluated on every fourth pixel and interpolated: 16 times less work. Beyond the
-    picture is zero.
+    padding: what lies beyond the picture, as in `torch.nn.functional.grid_sample`.
     """
-    batch, coarse = len(image), size // 4
-    # The centre of each 4 x 4 block, so that resizing with half-pixel centres is exact for linear maps.
-    points = (pixel_grid(coarse, coarse, image) * 4 + 2) / size
-    offsets = spline(points.expand(batch, -1, -1)) - points
-    offsets = offsets.mT.reshape(batch, 2, coarse, coarse)
-    offsets = F.interpolate(offsets, size=(size, size), mode="bicubic", align_corners=False)
-    points = ((pixel_grid(size, size, image) + 0.5) / size).reshape(1, size, size, 2) + offsets.permute(0, 2, 3, 1)
-    return sample(image, points * image.shape[-1] - 0.5, padding="zeros")
+    pixels, batch = image.shape[-1], len(image)
+
+    def to_input(points: Tensor) -> Tensor:
+        return spline(((points + 0.5) / size).expand(batch, -1, -1)) * pixels - 0.5
+
+    return sample(image, dense_map(to_input, size, image), padding)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from faceinpaint.faces.batch import Faces
 from faceinpaint.priors import mirror_landmarks
-from faceinpaint.warps import ThinPlateSpline, pixel_grid, sample
+from faceinpaint.warps import ThinPlateSpline, dense_map, sample
 
 # Depth of the landmarks towards the camera, in face widths: enough for a small turn of the head.
 _NOSE_DEPTH = {27: 0.08, 28: 0.13, 29: 0.18, 30: 0.22, 31: 0.08, 32: 0.11, 33: 0.12, 34: 0.11, 35: 0.08}
@@ -56,7 +55,7 @@ def _reshape_and_frame(
     anchors = _border(pixels).expand(batch, -1, -1)
     unit = float(pixels)
     spline = ThinPlateSpline.fit(
-        torch.cat([reshaped, anchors], 1) / unit, torch.cat([landmarks, anchors], 1) / unit, stiffness=3e-3
+        torch.cat([reshaped, anchors], 1) / unit, torch.cat([landmarks, anchors], 1) / unit, stiffness=1e-4
     )
 
     # Camera: rotation, zoom and shift about the centre of the picture.
@@ -66,13 +65,10 @@ def _reshape_and_frame(
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).reshape(-1, 2, 2)
     centre = (pixels - 1) / 2
 
-    # Where each pixel of the new picture comes from, on every fourth pixel and interpolated: the map is smooth.
-    coarse = size // 4
-    grid = (pixel_grid(coarse, coarse, image) * 4 + 1.5).expand(batch, -1, -1)
-    source = spline((((grid - shift) / zoom) @ turn + centre) / unit) * unit
-    source = source.mT.reshape(batch, 2, coarse, coarse)
-    source = F.interpolate(source, size=(size, size), mode="bicubic", align_corners=False)
-    image = sample(image, source.permute(0, 2, 3, 1), padding="reflection")
+    def to_photograph(points: Tensor) -> Tensor:
+        return spline((((points - shift) / zoom) @ turn + centre) / unit) * unit
+
+    image = sample(image, dense_map(to_photograph, size, image), padding="reflection")
     return image, (reshaped - centre) @ turn.mT * zoom + shift
 
 

@@ -22,7 +22,7 @@ def morph(a: Faces, b: Faces) -> Faces:
 def _to_shape(faces: Faces, landmarks: Tensor) -> Tensor:
     pixels = faces.image.shape[-1]
     spline = ThinPlateSpline.fit((landmarks + 0.5) / pixels, (faces.landmarks + 0.5) / pixels)
-    return warp_to(faces.image, spline, pixels)
+    return warp_to(faces.image, spline, pixels, padding="border")
 
 
 def morphed_people(faces: Faces, count: int, generator: torch.Generator) -> Faces:

@@ -1,0 +1,120 @@
+"""Presets: overrides reach the setting they name, and everything else is said."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, asdict, fields, replace
+
+import pytest
+
+from faceinpaint.errors import InputError
+from faceinpaint.presets import PRESETS, Preset, preset
+
+STAGES = [stage.name for stage in fields(Preset)]
+SETTINGS = [(stage, key) for stage in STAGES for key in asdict(Preset())[stage]]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_comes_as_it_is(name: str) -> None:
+    assert preset(name) == PRESETS[name]
+    assert list(PRESETS) == ["smoke", "cpu", "gpu"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("stage, key", SETTINGS)
+def test_every_setting_can_be_overridden(name: str, stage: str, key: str) -> None:
+    value = asdict(PRESETS[name])[stage][key]
+    changed = preset("smoke", [f"{stage}.{key}={value}"])
+    kept = replace(getattr(PRESETS["smoke"], stage), **{key: value})
+    assert changed == replace(PRESETS["smoke"], **{stage: kept})
+    found = getattr(getattr(changed, stage), key)
+    assert type(found) is type(value)
+
+
+def test_overrides_add_up_and_the_last_one_wins() -> None:
+    texts = ["completion.lr=3e-4", "landmarks.steps=7", "completion.lr=5e-4", "completion.size=64"]
+    changed = preset("cpu", texts)
+    assert (changed.completion.lr, changed.completion.size, changed.landmarks.steps) == (5e-4, 64, 7)
+    assert changed.recogniser == PRESETS["cpu"].recogniser
+    assert PRESETS["cpu"] == Preset()  # the preset itself is never changed
+
+
+@pytest.mark.parametrize("word, value", [("true", True), ("False", False), ("TRUE", True), ("false", False)])
+def test_yes_and_no_are_written_true_and_false(word: str, value: bool) -> None:
+    assert preset("cpu", [f"completion.prior={word}"]).completion.prior is value
+
+
+@pytest.mark.parametrize("text", [" completion.size = 64 ", "completion.size=64", "completion.size= 64"])
+def test_spaces_do_not_matter(text: str) -> None:
+    assert preset("cpu", [text]).completion.size == 64
+
+
+def test_a_whole_number_is_a_fine_fraction() -> None:
+    rate = preset("cpu", ["completion.lr=1"]).completion.lr
+    assert rate == 1.0 and isinstance(rate, float)
+
+
+@pytest.mark.parametrize(
+    "text, nearest",
+    [
+        ("completion.stepz=3", "steps"),
+        ("completion.discriminater_width=3", "discriminator_width"),
+        ("landmarks.learning=3", "lr"),
+        ("completion.=3", None),
+        ("completon.steps=3", "completion"),
+        ("landmark.steps=3", "landmarks"),
+        ("recognizer.steps=3", "recogniser"),
+    ],
+)
+def test_a_misspelt_name_gets_the_nearest_and_all(text: str, nearest: str | None) -> None:
+    with pytest.raises(InputError) as error:
+        preset("cpu", [text])
+    stage = text.partition(".")[0]
+    valid = [key for name, key in SETTINGS if name == stage] or STAGES
+    assert f"did you mean '{nearest or valid[0]}'" in str(error.value) or nearest in (None, "lr")
+    assert ", ".join(valid) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text, kind",
+    [
+        ("completion.steps=many", "int"),
+        ("completion.steps=1.5", "int"),
+        ("completion.steps=", "int"),
+        ("completion.lr=fast", "float"),
+        ("completion.prior=1", "bool"),
+        ("completion.prior=yes", "bool"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_said(text: str, kind: str) -> None:
+    path, _, value = text.partition("=")
+    with pytest.raises(InputError) as error:
+        preset("cpu", [text])
+    assert str(error.value) == f"{path} takes a value of type {kind}, not '{value}'"
+
+
+@pytest.mark.parametrize(
+    "text", ["completion.lr", "lr=1", "", "=", "steps", "completion lr 1", "completion=3.5"]
+)
+def test_a_wrong_form_is_answered_with_an_example(text: str) -> None:
+    with pytest.raises(InputError, match=r"write stage\.key=value, for example completion\.lr=1e-4"):
+        preset("cpu", [text])
+
+
+@pytest.mark.parametrize("name", ["fast", "", "CPU"])
+def test_an_unknown_preset_is_answered_with_all(name: str) -> None:
+    with pytest.raises(InputError, match="smoke, cpu, gpu"):
+        preset(name)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        preset("cpu").completion.lr = 1.0
+
+
+def test_sizes_fit_the_generator_and_the_smoke_preset_is_small() -> None:
+    for name, chosen in PRESETS.items():
+        assert chosen.completion.size % 8 == 0, name
+        assert chosen.completion.adversarial_from < chosen.completion.steps, name
+    smoke = PRESETS["smoke"]
+    assert max(smoke.landmarks.steps, smoke.recogniser.steps, smoke.completion.steps) <= 50
+    assert smoke.completion.size <= 64
