@@ -35,8 +35,9 @@ class Discriminator(nn.Module):
 
 
 def hole_patches(mask: Tensor, logits: Tensor) -> Tensor:
-    """Which of the discriminator's patches look at the hole: (B, 1, h, w) of zeros and ones.
+    """Which of the discriminator's patches have the hole in their middle: (B, 1, h, w) of zeros and ones.
 
-    A patch that sees nothing but known pixels is a photograph in both pictures: it teaches neither network.
+    A patch of known pixels is a photograph in both pictures and teaches neither network. What lies further out in
+    a patch's 70 pixels is left to its neighbours: otherwise nearly every patch would count under irregular masks.
     """
     return (F.adaptive_max_pool2d(mask, logits.shape[-2:]) > 0).to(logits.dtype)

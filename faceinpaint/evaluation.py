@@ -42,10 +42,10 @@ def evaluate(
     folder: Path, out: Path, weights: list[str], family: str = "all", split: str = "test",
     recogniser: str = "embedded", device: str = "auto", size: int = 256, labelled: bool = False,
 ) -> str:
-    """Complete every face of a split under every mask by every method; writes metrics.csv, tables.md; returns the latter.
+    """Complete every face of a split under every mask by every method; write metrics.csv and tables.md.
 
     weights: generators by name or file. recogniser: the judge of identity. labelled: only photographs whose
-    landmarks are known. Raises InputError for an unknown family and whatever does not load.
+    landmarks are known. Returns the tables. Raises InputError for an unknown family and whatever does not load.
     """
     if family not in FAMILIES:
         raise InputError(f"there is no mask family '{family}': choose one of {', '.join(FAMILIES)}")
@@ -75,7 +75,8 @@ def evaluate(
             for index in range(len(faces)):
                 values = {key: value[index].item() for key, value in measured.items()}
                 identity = data.identities[faces.identity[index]]
-                records.append(dict(image=faces.name[index], identity=identity, mask=name, weights=method_name) | values)
+                row = dict(image=faces.name[index], identity=identity, mask=name, weights=method_name)
+                records.append(row | values)
     tables = summary(records, len(faces), judge.name)
     out = Path(out)
     write_whole(out / "metrics.csv", _csv(records))
@@ -211,7 +212,9 @@ def _mean_of_known(image: Tensor, mask: Tensor) -> Tensor:
     return (image * known).sum(dim=(2, 3), keepdim=True) / known.sum(dim=(2, 3), keepdim=True)
 
 
-BASELINES: dict[str, Method] = {"mirror": mirror, "telea": telea, "mean colour": mean_colour, "prior alone": prior_alone}
+BASELINES: dict[str, Method] = {
+    "mirror": mirror, "telea": telea, "mean colour": mean_colour, "prior alone": prior_alone,
+}
 
 
 # ------------------------------------------------------------------------------------ reports

@@ -13,7 +13,7 @@ from faceinpaint.errors import InputError
 class LandmarkTraining:
     """Stage 1: landmarks of partly hidden faces."""
 
-    steps: int = 2000
+    steps: int = 4000
     batch: int = 32
     lr: float = 1e-3
     size: int = 128  # pixels of the training crop
@@ -70,7 +70,7 @@ PRESETS = {
         CompletionTraining(steps=10, batch=2, size=64, width=8, discriminator_width=8, adversarial_from=4,
                            validate_every=5),
     ),
-    # A laptop's evening; the shipped weights come from here.
+    # A laptop's evening; the shipped weights come from here, some with fewer steps: see their model card.
     "cpu": Preset(),
     # The paper's setting.
     "gpu": Preset(
@@ -112,6 +112,9 @@ def _known(name: str, valid: list[str], what: str) -> None:
 def _parse(value: str, kind: type, path: str) -> bool | int | float | str:
     words = {"true": True, "false": False}
     try:
-        return words[value.lower()] if kind is bool else kind(value)
+        parsed = words[value.lower()] if kind is bool else kind(value)
     except (KeyError, ValueError):
         raise InputError(f"{path} takes a value of type {kind.__name__}, not '{value}'") from None
+    if not 0 <= parsed < float("inf"):  # NaN is neither
+        raise InputError(f"{path} takes a number from 0 upwards, not '{value}'")
+    return parsed

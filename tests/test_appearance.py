@@ -39,7 +39,8 @@ def error(face, truth, where):
 
 
 def test_a_model_that_was_not_fitted_says_nothing(landmarks):
-    _, region = AppearanceModel()(torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, 1, SIZE, SIZE), landmarks.expand(2, -1, -1))
+    image, mask = torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, 1, SIZE, SIZE)
+    _, region = AppearanceModel()(image, mask, landmarks.expand(2, -1, -1))
     assert region.abs().max() == 0
 
 

@@ -118,3 +118,9 @@ def test_sizes_fit_the_generator_and_the_smoke_preset_is_small() -> None:
     smoke = PRESETS["smoke"]
     assert max(smoke.landmarks.steps, smoke.recogniser.steps, smoke.completion.steps) <= 50
     assert smoke.completion.size <= 64
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+def test_a_number_that_means_nothing_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match="from 0 upwards"):
+        preset("cpu", [f"completion.lr={value}"])

@@ -45,7 +45,11 @@ class Faces:
     def select(self, indices: Tensor) -> Faces:
         """The faces at `indices` (N,) int64, in that order."""
         chosen = indices.tolist()
-        return self._map(lambda values: values[indices] if isinstance(values, Tensor) else tuple(values[i] for i in chosen))
+
+        def pick(values: Tensor | tuple[str, ...]) -> Tensor | tuple[str, ...]:
+            return values[indices] if isinstance(values, Tensor) else tuple(values[i] for i in chosen)
+
+        return self._map(pick)
 
     @staticmethod
     def cat(batches: Sequence[Faces]) -> Faces:

@@ -1,0 +1,100 @@
+"""The weights that come with the package, and the one file format of all others.
+
+A weight file is safetensors; its metadata name the architecture and its settings, so that any file can be
+opened without being told what it is. `manifest.json` holds size, sha256, licence and origin of each shipped
+file: one that is missing or altered is an error, never a network with random weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialised
+from torch import nn
+
+from faceinpaint.errors import InputError
+from faceinpaint.files import write_whole
+
+FOLDER = Path(__file__).parent
+MANIFEST = FOLDER / "manifest.json"
+RESTORE = "reinstall the package or run `git checkout -- faceinpaint/weights`"
+
+
+def manifest() -> dict[str, dict]:
+    """What is shipped: name -> file, bytes, sha256, licence, training data, attribution, command."""
+    try:
+        return json.loads(MANIFEST.read_text())
+    except (OSError, ValueError):
+        raise InputError(f"{MANIFEST} is missing or damaged: {RESTORE}") from None
+
+
+@cache
+def path_of(name: str) -> Path:
+    """The file of shipped weights `name`; InputError where it is missing or not the one in the manifest."""
+    entries = manifest()
+    if name not in entries:
+        raise InputError(f"no weights named '{name}' come with the package: choose from {', '.join(entries)}")
+    entry = entries[name]
+    path = FOLDER / entry["file"]
+    if not path.is_file():
+        raise InputError(f"the weights {path} are missing: {RESTORE}")
+    if sha256(path) != entry["sha256"]:
+        raise InputError(f"the weights {path} are altered (their sha256 is not the manifest's): {RESTORE}")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save(module: nn.Module, settings: dict, path: Path) -> None:
+    """Write a network in half precision with its class and settings; the file appears whole or not at all."""
+    tensors = {}
+    for key, value in module.state_dict().items():
+        kind = torch.float16 if value.is_floating_point() else value.dtype
+        tensors[key] = value.detach().cpu().to(kind).contiguous()
+    metadata = {"architecture": type(module).__name__, "settings": json.dumps(settings)}
+    write_whole(path, serialised(tensors, metadata))
+
+
+def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
+    """A network of class `kind` from shipped weights by name or from a file, in evaluation mode, float32.
+
+    Raises InputError when the file is missing, altered, no safetensors file or of another architecture.
+    """
+    given = Path(name_or_path)
+    path = given if given.suffix == ".safetensors" else path_of(str(name_or_path))
+    if not path.is_file():
+        raise InputError(f"there is no weight file {path}: give a .safetensors file or one of {', '.join(manifest())}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}
+    except SafetensorError:
+        raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
+    found = metadata.get("architecture", "an unknown network")
+    if found != kind.__name__:
+        raise InputError(f"{path} holds {found}, not {kind.__name__}: give the file of a {kind.__name__}")
+    try:
+        module = kind(**json.loads(metadata["settings"]))
+        module.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise InputError(f"{path} does not fit this version's {kind.__name__}: train or fetch it again") from None
+    return module.eval().requires_grad_(False)
+
+
+def ship(name: str, file: Path, **about: str) -> None:
+    """Put a trained file into the package and its size, sha256 and origin (`about`) into the manifest."""
+    target = FOLDER / f"{name}.safetensors"
+    write_whole(target, file.read_bytes())
+    entry = {"file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target)} | about
+    entries = (manifest() if MANIFEST.is_file() else {}) | {name: entry}
+    write_whole(MANIFEST, (json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False) + "\n").encode())
+    path_of.cache_clear()

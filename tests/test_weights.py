@@ -1,0 +1,249 @@
+"""Weight files: what is saved comes back, what is shipped is intact, and anything else is an error."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from faceinpaint import weights
+from faceinpaint.discriminator import Discriminator
+from faceinpaint.errors import InputError
+from faceinpaint.generator import Generator
+from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.recognisers import MobileFaceNet
+
+SHIPPED = {"generator": Generator, "landmarks": LandmarkPredictor, "recogniser": MobileFaceNet}
+
+
+class Small(nn.Module):
+    """A network with all that a file must hold: weights, a float and an integer buffer."""
+
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(5, width), nn.BatchNorm1d(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.linear(x))
+
+
+class Other(Small):
+    """Another network with the same weights."""
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A file of a `Small` of width 4."""
+    torch.manual_seed(0)
+    path = tmp_path / "runs" / "small.safetensors"
+    weights.save(Small(4), {"width": 4}, path)
+    return path
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Path) -> Path:
+    """A package folder of its own, into which `small` has been shipped."""
+    folder = tmp_path / "package"
+    monkeypatch.setattr(weights, "FOLDER", folder)
+    monkeypatch.setattr(weights, "MANIFEST", folder / "manifest.json")
+    weights.path_of.cache_clear()
+    weights.ship("small", saved, licence="MIT", training_data="none", attribution="nobody", command="none")
+    yield folder
+    weights.path_of.cache_clear()
+
+
+def test_what_is_saved_comes_back_in_half_precision(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Small(4).train()
+    network(torch.randn(8, 5))  # statistics to remember
+    path = tmp_path / "small.safetensors"
+    weights.save(network, {"width": 4}, path)
+    loaded = weights.load(path, Small)
+    for name, value in loaded.state_dict().items():
+        expected = network.state_dict()[name]
+        assert value.dtype == expected.dtype and torch.equal(value, expected.half().to(value.dtype)), name
+    assert loaded.norm.num_batches_tracked == 1
+    assert not loaded.training and not any(parameter.requires_grad for parameter in loaded.parameters())
+    # Loading and saving again loses nothing more.
+    weights.save(loaded, {"width": 4}, tmp_path / "again.safetensors")
+    again = weights.load(tmp_path / "again.safetensors", Small).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in loaded.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "network, settings",
+    [
+        (Generator(8, prior=False), {"width": 8, "prior": False}),
+        (LandmarkPredictor(0.35, 64), {"width": 0.35, "size": 64}),
+        (Discriminator(4), {"width": 4}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_every_network_finds_its_own_settings(network: nn.Module, settings: dict, tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    weights.save(network, settings, path)
+    loaded = weights.load(str(path), type(network))
+    for name, value in network.state_dict().items():
+        assert torch.allclose(loaded.state_dict()[name], value, atol=1e-3, rtol=1e-3), name
+    assert path.stat().st_size < 2.2 * sum(value.numel() for value in network.state_dict().values()) + 100_000
+
+
+def test_saving_leaves_nothing_beside_and_replaces_the_old_file(saved: Path) -> None:
+    weights.save(Small(2), {"width": 2}, saved)
+    assert [file.name for file in saved.parent.iterdir()] == ["small.safetensors"]
+    assert weights.load(saved, Small).linear.out_features == 2
+
+
+def test_a_save_that_fails_keeps_the_old_file(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(os, "replace", no_room)
+    with pytest.raises(InputError, match="can't be written .*No space left"):
+        weights.save(Small(2), {"width": 2}, saved)
+    assert saved.read_bytes() == before
+    assert [file.name for file in saved.parent.iterdir()] == ["small.safetensors"]
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no weight file .*nothing.safetensors"):
+        weights.load(tmp_path / "nothing.safetensors", Small)
+
+
+def test_weights_of_another_network_are_refused_though_they_would_fit(saved: Path) -> None:
+    with pytest.raises(InputError, match="holds Small, not Other"):
+        weights.load(saved, Other)
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.02, 0.3, 0.7, 0.999])
+def test_a_truncated_file_is_said(saved: Path, share: float) -> None:
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match="not a whole safetensors file"):
+        weights.load(saved, Small)
+
+
+def test_something_else_by_that_name_is_said(saved: Path) -> None:
+    saved.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    with pytest.raises(InputError, match="not a whole safetensors file"):
+        weights.load(saved, Small)
+
+
+def test_a_file_without_metadata_is_said(saved: Path) -> None:
+    tensors = {name: value.half() for name, value in Small(4).state_dict().items()}
+    save_file(tensors, saved)
+    with pytest.raises(InputError, match="holds an unknown network, not Small"):
+        weights.load(saved, Small)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"settings": "{"},
+        {"settings": "[4]"},
+        {"settings": '{"depth": 4}'},
+        {"settings": '{"width": 5}'},
+        {"settings": '{"width": "wide"}'},
+    ],
+    ids=str,
+)
+def test_a_file_that_does_not_fit_is_said(saved: Path, metadata: dict) -> None:
+    save_file({name: value.half() for name, value in Small(4).state_dict().items()}, saved,
+              {"architecture": "Small"} | metadata)
+    with pytest.raises(InputError, match="does not fit this version's Small"):
+        weights.load(saved, Small)
+
+
+@pytest.mark.parametrize("change", ["missing", "more"])
+def test_too_few_or_too_many_weights_do_not_fit(saved: Path, change: str) -> None:
+    tensors = Small(4).state_dict()
+    if change == "missing":
+        del tensors["linear.bias"]
+    else:
+        tensors["linear.second_bias"] = torch.zeros(4)
+    save_file(tensors, saved, {"architecture": "Small", "settings": '{"width": 4}'})
+    with pytest.raises(InputError, match="does not fit this version's Small"):
+        weights.load(saved, Small)
+
+
+def test_shipped_weights_load_by_name(package: Path, saved: Path) -> None:
+    by_name, by_path = weights.load("small", Small), weights.load(saved, Small)
+    assert torch.equal(by_name.linear.weight, by_path.linear.weight)
+    entry = weights.manifest()["small"]
+    assert entry["sha256"] == weights.sha256(saved) and entry["bytes"] == saved.stat().st_size
+    assert entry["licence"] == "MIT" and entry["file"] == "small.safetensors"
+
+
+@pytest.mark.parametrize("place", [8, 0.3, 0.6, -1])
+def test_one_altered_byte_is_an_error(package: Path, place: float) -> None:
+    file = package / "small.safetensors"
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content)) if 0 < place < 1 else place] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="sha256 is not the manifest's.*reinstall the package"):
+        weights.load("small", Small)
+
+
+def test_a_shipped_file_that_is_missing_is_an_error_with_the_remedy(package: Path) -> None:
+    (package / "small.safetensors").unlink()
+    with pytest.raises(InputError, match="are missing: reinstall the package"):
+        weights.load("small", Small)
+
+
+def test_an_unknown_name_is_answered_with_all(package: Path) -> None:
+    with pytest.raises(InputError, match="no weights named 'smal' .*small"):
+        weights.load("smal", Small)
+
+
+def test_shipping_again_replaces_its_own_entry_only(package: Path, tmp_path: Path) -> None:
+    before = weights.manifest()["small"]
+    assert weights.load("small", Small).linear.out_features == 4
+    other = tmp_path / "other.safetensors"
+    weights.save(Small(2), {"width": 2}, other)
+    weights.ship("another", other, licence="CC0-1.0")
+    assert weights.manifest() == {"another": weights.manifest()["another"], "small": before}
+    weights.ship("small", other, licence="CC0-1.0")
+    assert weights.load("small", Small).linear.out_features == 2  # not what an earlier check remembers
+    assert list(weights.manifest()) == ["another", "small"]
+    assert sorted(file.name for file in package.iterdir()) == [
+        "another.safetensors", "manifest.json", "small.safetensors"
+    ]
+
+
+# --- what really ships
+
+
+def test_the_manifest_lists_exactly_the_shipped_files() -> None:
+    shipped = sorted(file.name for file in weights.FOLDER.glob("*.safetensors"))
+    assert sorted(entry["file"] for entry in weights.manifest().values()) == shipped
+    assert set(weights.manifest()) == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_shipped_file_is_intact_and_opens(name: str) -> None:
+    entry = weights.manifest()[name]
+    file = weights.FOLDER / entry["file"]
+    assert file.stat().st_size == entry["bytes"] and weights.sha256(file) == entry["sha256"]
+    loaded = weights.load(name, SHIPPED[name])
+    for key, value in loaded.state_dict().items():
+        assert value.isfinite().all(), key
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_shipped_file_says_where_it_comes_from(name: str) -> None:
+    entry = weights.manifest()[name]
+    for key in ("licence", "training_data", "attribution", "command"):
+        assert isinstance(entry.get(key), str) and entry[key].strip(), f"{name} lacks {key}"
+    assert "faceinpaint train" in entry["command"]
+
+
+def test_all_shipped_weights_stay_under_60_megabytes() -> None:
+    assert sum(file.stat().st_size for file in weights.FOLDER.glob("*.safetensors")) < 60_000_000
+    assert json.loads(weights.MANIFEST.read_text()) == weights.manifest()
