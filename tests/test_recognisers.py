@@ -320,7 +320,7 @@ def test_our_file_of_another_class_or_shape_is_refused(tmp_path):
     with pytest.raises(InputError, match="ArcFaceHead"):
         recognisers.load_mobilefacenet(path)
     weights.save(MobileFaceNet(**SMALL), {**SMALL, "width": 1.0}, path)
-    with pytest.raises(InputError, match="another network"):
+    with pytest.raises(InputError, match="does not fit"):
         recognisers.load_mobilefacenet(path)
 
 
@@ -429,3 +429,13 @@ def test_a_few_steps_with_it_tell_people_apart():
     gallery, probe = network(centres), network(centres + 0.3 * torch.randn(10, 12))
     distances = Recogniser.distance(probe[:, None], gallery[None])
     assert (distances.argmin(1) == torch.arange(10)).all()
+
+
+def test_features_of_whole_pictures_halve_three_times_and_pass_gradients_on():
+    torch.manual_seed(0)
+    recogniser = Recogniser("any", MobileFaceNet(width=0.125), threshold=0.5)
+    image = torch.rand(2, 3, 64, 64, requires_grad=True)
+    maps = recogniser.features(image)
+    assert [tuple(one.shape[-2:]) for one in maps] == [(32, 32), (16, 16), (8, 8)]
+    sum(one.square().mean() for one in maps).backward()
+    assert image.grad.abs().sum() > 0
