@@ -128,7 +128,7 @@ class Completer:
             completed = self._complete_face(original, whole, align.cut_mask(hole, crop, self.size), crop)
             if completed is not None:
                 faces.append(completed)
-                result = align.paste(result, completed.completed, hole, crop)
+                result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop)
         if not faces:
             notes.append("the mask hides nothing of the face: the photo is returned unchanged")
         elif photo_mask is not None:

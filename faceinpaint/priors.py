@@ -80,7 +80,7 @@ def symmetry_prior(image: Tensor, mask: Tensor, landmarks: Tensor, model: Appear
     spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
     both = warp_to(torch.cat([visible, known], dim=1), spline, image.shape[-1])
     partner, partner_known = both[:, :3], (both[:, 3:] > 0.999).float()
-    mirrored = mask.float() * partner_known
+    mirrored = _without_slivers(mask.float() * partner_known)
     filled = visible + mirrored * (partner + light(visible - partner, known * partner_known))
 
     seen = known + mirrored
@@ -90,6 +90,16 @@ def symmetry_prior(image: Tensor, mask: Tensor, landmarks: Tensor, model: Appear
         face = face + light(filled - face, seen * (region > 0.5))
         smooth = torch.where(seen > 0, filled, smooth + region * (face - smooth))
     return Prior(smooth.clamp(0, 1), mirrored)
+
+
+def _without_slivers(region: Tensor, width: int = 7) -> Tensor:
+    """A region (B, 1, H, W) of zeros and ones without its parts narrower than `width` pixels.
+
+    Along the edge of a hole that is hidden on both sides a hair's breadth always has a visible partner: alone, it
+    would be a bright line.
+    """
+    eroded = -F.max_pool2d(-region, width, stride=1, padding=width // 2)
+    return F.max_pool2d(eroded, width, stride=1, padding=width // 2)
 
 
 def light(difference: Tensor, known: Tensor) -> Tensor:

@@ -394,3 +394,33 @@ def test_neighbour_is_not_taken_for_the_face_itself(astronaut, monkeypatch):
 @pytest.mark.parametrize("size", [(32, 32), (300, 200), (3000, 40), (40, 1500)])
 def test_no_face_is_an_empty_list(size):
     assert align.detect(Image.new("RGB", size, "grey")) == []
+
+
+def wrong_by(error: float, side: int) -> tuple[torch.Tensor, torch.Tensor, Crop]:
+    """A smooth photo of `side` pixels whose crop of 64 has its left half painted too bright, and the hole."""
+    photo = torch.linspace(0.2, 0.5, side).expand(1, 3, side, side).contiguous()
+    crop = Crop(((side - 1) / 2, (side - 1) / 2), (32.0, 0.0))
+    hole = torch.zeros(1, 1, side, side)
+    first = side // 2 - 32
+    hole[..., first : first + 64, first : first + 32] = 1
+    return photo + error * hole, hole, crop
+
+
+def test_a_hole_that_reaches_the_edge_of_the_crop_runs_into_the_photo():
+    pasted, hole, crop = wrong_by(0.3, 128)
+    blended = align.blend_rim(pasted, hole, crop)
+    row, unblended = blended[0, 0, 64, 28:48], pasted[0, 0, 64, 28:48]
+    assert unblended.diff().abs().max() > 0.29
+    assert row.diff().abs().max() < 0.1  # the rim of this small crop is four pixels wide
+    assert row[-1] == unblended[-1]  # further in, the painting stays
+
+
+def test_blending_leaves_known_pixels_alone():
+    pasted, hole, crop = wrong_by(0.3, 128)
+    known = (hole == 0).expand_as(pasted)
+    assert torch.equal(align.blend_rim(pasted, hole, crop)[known], pasted[known])
+
+
+def test_nothing_is_blended_where_the_photo_ends_with_the_crop():
+    pasted, hole, crop = wrong_by(0.3, 64)
+    assert torch.equal(align.blend_rim(pasted, hole, crop), pasted)

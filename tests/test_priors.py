@@ -10,7 +10,7 @@ from conftest import canonical_face
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint import masks
+from faceinpaint import masks, priors
 from faceinpaint.priors import MIRROR_ORDER, mirror_landmarks, smooth_fill, symmetry_prior
 from faceinpaint.warps import ThinPlateSpline, pixel_grid, sample, warp_to
 
@@ -234,3 +234,11 @@ def test_a_face_is_restored_alike_alone_and_in_a_batch() -> None:
         alone = symmetry_prior(images[one], mask[one], landmarks[one])
         assert torch.equal(alone.mirrored, together.mirrored[one])
         assert torch.allclose(alone.image, together.image[one], atol=1e-3)
+
+
+def test_slivers_go_and_what_is_wider_stays() -> None:
+    region = torch.zeros(1, 1, 64, 64)
+    region[..., 10:40, 10:40] = 1
+    with_line = region.clone()
+    with_line[..., 50:53, :] = 1
+    assert torch.equal(priors._without_slivers(with_line), region)

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint.errors import InputError
+from faceinpaint.priors import smooth_fill
 
 # Detection: photos are shrunk to this side (a face of 40 px in it is still found easily) ...
 DETECTION_SIDE = 1024
@@ -32,6 +33,9 @@ MIN_PROBABILITY = 0.9
 # MTCNN's points lie right of and below the truth by half a pixel (it counts from the pixel's edge, we from
 # its centre) and by another half (it cuts its boxes at whole pixels): 0.9 is measured on mirrored photos.
 POINT_OFFSET = 1.0
+
+# Over this share of the crop's half side, next to its edge, a completed hole fades into the photo around it.
+RIM = 0.12
 
 # A crop pixel counts as unknown when unknown photo pixels have more than this share in its colour: not
 # zero, because positions are rounded, but far below the 0.004 of one grey level.
@@ -212,6 +216,35 @@ def paste(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop) -> T
     samples = _sample(completed, positions, "bicubic")  # (1, 3, N, steps²)
     result = photo.clone()
     result[:, :, y, x] = samples.mean(dim=-1).clamp(0, 1).to(photo.dtype)
+    return result
+
+
+def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
+    """Let a hole that reaches the crop's edge run smoothly into the photo around the crop.
+
+    The networks see nothing beyond the crop, so what they paint at its rim may differ from the photo there. Over the
+    outermost RIM of the crop the painted pixels (mask_photo (1, 1, H, W), 1 = unknown) fade into a smooth
+    continuation of the known ones. Known pixels of `pasted` (1, 3, H, W) stay. Nothing changes where the photo ends
+    with the crop.
+    """
+    height, width = pasted.shape[-2:]
+    border = max(2, int(crop.half_side * RIM))
+    left, top, right, bottom = _bounds(crop)
+    left, top, right, bottom = left - border, top - border, right + border, bottom + border
+    rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+    window, hole = pasted[..., rows, columns], mask_photo[..., rows, columns]
+    grid = _pixel_grid(window.shape[-1], window.shape[-2], pasted.device) + _point(columns.start, rows.start, pasted)
+    places = (to_crop(grid, crop, 2) - 0.5).abs().amax(-1)  # 0 in the middle of the crop, 1 at its edge
+    beyond = (places > 1) & (hole[0, 0] < 0.5)
+    if not (beyond.any() and hole.any()):
+        return pasted
+
+    # Only what lies around the crop is continued: the face's own edge of the hole is the painter's business.
+    around = beyond[None, None].to(window.dtype)
+    smooth = smooth_fill(window * around, around)
+    weight = ((places - (1 - RIM)) / RIM).clamp(0, 1).to(window.dtype) * hole
+    result = pasted.clone()
+    result[..., rows, columns] = torch.where(weight > 0, window + weight * (smooth - window), window)
     return result
 
 
