@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint import masks, weights
 from faceinpaint.appearance import AppearanceModel
+from faceinpaint.completion import find_device, quick_bfloat16
 from faceinpaint.discriminator import Discriminator
 from faceinpaint.errors import InputError
 from faceinpaint.faces.augment import augment
@@ -48,6 +49,11 @@ from faceinpaint.recognisers import ArcFaceHead, MobileFaceNet, Recogniser, alig
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
 
 
+def make_accelerator() -> Accelerator:
+    """Devices and precision: bfloat16 where the machine is quick at it."""
+    return Accelerator(mixed_precision="bf16" if quick_bfloat16(find_device()) else "no")
+
+
 def load_faces(
     folders: list[Path], split: str, size: int, margin: float = 1.0, labelled: bool = False
 ) -> Faces:
@@ -55,11 +61,14 @@ def load_faces(
 
     Landmarks that nobody knows are NaN; with `labelled`, such faces are left out.
     """
-    faces = []
+    faces, people = [], 0
     for folder in folders:
         data = FaceFolder(folder, split, size, margin)
         rows = [index for index, row in enumerate(data.rows) if row.landmarks is not None or not labelled]
-        faces += [data[index] for index in tqdm(rows, desc=f"reading {split} faces", leave=False)]
+        for index in tqdm(rows, desc=f"reading {split} faces", leave=False):
+            face = data[index]
+            faces.append(replace(face, identity=face.identity + people))
+        people += len(data.identities)  # each folder counts its people from 0
     return Faces.cat(faces)
 
 
@@ -92,7 +101,7 @@ def train_landmarks(
 
     The loss is the measure that is reported, the normalised mean error.
     """
-    accelerator = Accelerator(mixed_precision="bf16")
+    accelerator = make_accelerator()
     source = load_faces(folders, "train", round(settings.size * MARGIN), MARGIN, labelled=True)
     validation = load_faces(folders, "val", settings.size, labelled=True)
     torch.manual_seed(seed)
@@ -145,7 +154,7 @@ def train_recogniser(
     A few dozen people are too few to learn what makes a person; their morphs are many. The threshold for
     "same person" is set where one pair of different validation people in a thousand would pass.
     """
-    accelerator = Accelerator(mixed_precision="bf16")
+    accelerator = make_accelerator()
     size = 128
     source = fill_landmarks(load_faces(folders, "train", round(size * MARGIN), MARGIN), predictor)
     validation = fill_landmarks(load_faces(folders, "val", round(size * MARGIN), MARGIN), predictor)
@@ -218,7 +227,7 @@ def train_completion(
     The generator sees predicted landmarks, as it will in use. `recogniser` is the frozen network of the
     identity loss; its early layers are the features of the perceptual loss.
     """
-    accelerator = Accelerator(mixed_precision="bf16")
+    accelerator = make_accelerator()
     source = fill_landmarks(load_faces(folders, "train", round(settings.size * MARGIN), MARGIN), predictor)
     validation = load_faces(folders, "val", settings.size)
     torch.manual_seed(seed)

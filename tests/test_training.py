@@ -63,6 +63,11 @@ def complete(folder, out, predictor, recogniser, steps, resume=False, **settings
     return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume)
 
 
+def test_people_of_two_folders_are_told_apart(folder):
+    faces = training.load_faces([folder, folder], "train", 64)
+    assert faces.identity.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_landmark_training_starts_at_the_mean_face_and_measures_what_it_wrote(folder, tmp_path):
     path = training.train_landmarks([folder], replace(SMOKE.landmarks, steps=12), tmp_path)
     trained = weights.load(path, LandmarkPredictor)
