@@ -5,7 +5,6 @@ Exit status: 0 all done, 1 something failed and is named in the report, 2 a wron
 
 from __future__ import annotations
 
-import csv
 import io
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from faceinpaint.errors import InputError
-from faceinpaint.files import write_whole
+from faceinpaint.files import write_csv, write_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
     from faceinpaint.completion import Completion
@@ -84,7 +83,7 @@ def complete(
         row["seconds"] = f"{time.perf_counter() - begin:.2f}"
         rows.append(row)
         typer.echo(f"{file.name}: {row.get('error') or row['said']}", err="error" in row)
-    _write_report(rows, out / "report.csv")
+    write_csv(out / "report.csv", REPORT, rows)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
 
@@ -135,15 +134,6 @@ def _make_folder(out: Path) -> None:
     except OSError as error:
         reason = f"the folder {out} can't be written ({error.strerror})"
         raise InputError(f"{reason}: choose another --out") from None
-
-
-def _write_report(rows: list[dict[str, str]], path: Path) -> None:
-    text = io.StringIO(newline="")  # the csv module writes the line ends itself
-    writer = csv.DictWriter(text, REPORT, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    # Names of files are any bytes on Linux: those that are no UTF-8 come out as they went in.
-    write_whole(path, text.getvalue().encode(errors="surrogateescape"))
 
 
 @app.command()

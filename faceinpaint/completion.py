@@ -141,22 +141,33 @@ class Completer:
 
         The workhorse below `__call__`: no detection, no pasting. The landmarks are predicted from the rest.
         """
-        images, mask = images.to(self.device), mask.to(self.device)
-        landmarks = self.predictor(images, mask)
-        with self.autocast():
-            return self.generator.complete(images, mask, landmarks), landmarks
+        landmarks = self.predict(images, mask)
+        return self.paint(images, mask, landmarks), landmarks
 
     @torch.no_grad()
+    def predict(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Landmarks (B, 68, 2) of aligned faces (B, 3, S, S) from what masks (B, 1, S, S) leave visible."""
+        return self.predictor(images.to(self.device), mask.to(self.device))
+
+    @torch.no_grad()
+    def paint(self, images: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+        """Aligned faces (B, 3, S, S) completed under masks (B, 1, S, S), given their landmarks (B, 68, 2)."""
+        images, mask, landmarks = (values.to(self.device) for values in (images, mask, landmarks))
+        with self.autocast():
+            return self.generator.complete(images, mask, landmarks)
+
     def locate(self, images: Tensor) -> Tensor:
         """Landmarks (B, 68, 2) of aligned faces (B, 3, S, S) with nothing hidden."""
-        images = images.to(self.device)
-        return self.predictor(images, torch.zeros_like(images[:, :1]))
+        return self.predict(images, torch.zeros_like(images[:, :1]))
 
     @torch.no_grad()
+    def embed(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """The recogniser's unit vectors (B, D) of faces (B, 3, S, S) with landmarks (B, 68, 2)."""
+        return self.recogniser.embed(images.to(self.device), landmarks)
+
     def distance(self, a: Tensor, b: Tensor, landmarks: Tensor) -> Tensor:
         """Cosine distance (B,) of faces in two pictures (B, 3, S, S) with common landmarks (B, 68, 2)."""
-        first, second = (self.recogniser.embed(images.to(self.device), landmarks) for images in (a, b))
-        return self.recogniser.distance(first, second)
+        return self.recogniser.distance(self.embed(a, landmarks), self.embed(b, landmarks))
 
     def autocast(self) -> torch.autocast:
         """Half precision where the machine is quick at it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from pathlib import Path
 from typing import Callable
@@ -21,7 +19,7 @@ from faceinpaint.completion import Completer
 from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import FaceFolder
-from faceinpaint.files import write_whole
+from faceinpaint.files import write_csv, write_whole
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.priors import symmetry_prior
@@ -49,26 +47,24 @@ def evaluate(
     """
     if family not in FAMILIES:
         raise InputError(f"there is no mask family '{family}': choose one of {', '.join(FAMILIES)}")
-    judge = load_recogniser(recogniser)
+    predictor, judge = weight_files.load("landmarks", LandmarkPredictor), load_recogniser(recogniser)
     completers = {
-        Path(name).stem: Completer(
-            weight_files.load(name, Generator), weight_files.load("landmarks", LandmarkPredictor), judge, size, device
-        )
+        Path(name).stem: Completer(weight_files.load(name, Generator), predictor, judge, size, device)
         for name in weights
     }
+    methods = {name: completer.paint for name, completer in completers.items()} | BASELINES
     data = FaceFolder(folder, split, size)
     rows = [index for index, row in enumerate(data.rows) if row.landmarks is not None or not labelled]
     faces = Faces.cat([data[index] for index in tqdm(rows, desc="reading faces", leave=False)])
 
     first = next(iter(completers.values()))
     open_landmarks = first.locate(faces.image).cpu()
-    gallery = Gallery(judge, faces, open_landmarks)
+    gallery = Gallery(first, faces, open_landmarks)
     records = []
     for name in tqdm(mask_names(family), desc="masks"):
         mask = masks_for(name, faces, open_landmarks)
-        predicted = torch.cat([first.predictor(i, m) for i, m in _batches(faces.image, mask)])
+        predicted = torch.cat([first.predict(*batch).cpu() for batch in _batches(faces.image, mask)])
         nme = normalised_mean_error(predicted, faces.landmarks)  # NaN where the truth is not known
-        methods = {key: _completing(completer) for key, completer in completers.items()} | BASELINES
         for method_name, method in methods.items():
             completed = torch.cat([method(*batch).cpu() for batch in _batches(faces.image, mask, predicted)])
             measured = pixel_measures(completed, faces.image, mask) | gallery.measures(completed) | {"nme": nme}
@@ -79,7 +75,7 @@ def evaluate(
                 records.append(row | values)
     tables = summary(records, len(faces), judge.name)
     out = Path(out)
-    write_whole(out / "metrics.csv", _csv(records))
+    write_csv(out / "metrics.csv", COLUMNS, [{key: _cell(record[key]) for key in COLUMNS} for record in records])
     write_whole(out / "tables.md", tables.encode())
     return tables
 
@@ -135,8 +131,8 @@ def _gradient(image: Tensor, mask: Tensor) -> Tensor:
 class Gallery:
     """The people of a test: who is on each photograph, and another photograph of the same person where there is one."""
 
-    def __init__(self, judge, faces: Faces, landmarks: Tensor) -> None:
-        self.judge, self.landmarks, self.identity = judge, landmarks, faces.identity
+    def __init__(self, completer: Completer, faces: Faces, landmarks: Tensor) -> None:
+        self.completer, self.landmarks, self.identity = completer, landmarks, faces.identity
         self.originals = self._embed(faces.image)
         same = self.identity[:, None] == self.identity[None]
         same.fill_diagonal_(False)
@@ -156,7 +152,7 @@ class Gallery:
         def where_reference(values: Tensor) -> Tensor:
             return torch.where(self.has_reference, values, float("nan"))
 
-        threshold = 1 - self.judge.threshold
+        threshold = 1 - self.completer.recogniser.threshold
         return {
             "cosine_self": cosine_self,
             "verified_self": (cosine_self >= threshold).float(),
@@ -165,16 +161,11 @@ class Gallery:
             "rank1": where_reference(rank1),
         }
 
-    @torch.inference_mode()
     def _embed(self, images: Tensor) -> Tensor:
-        return torch.cat([self.judge.embed(i, l) for i, l in _batches(images, self.landmarks)])
+        return torch.cat([self.completer.embed(*batch).cpu() for batch in _batches(images, self.landmarks)])
 
 
 # ------------------------------------------------------------------------------------ methods
-
-
-def _completing(completer: Completer) -> Method:
-    return lambda image, mask, landmarks: completer.complete(image, mask)[0]
 
 
 def mirror(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
@@ -246,15 +237,6 @@ def summary(records: list[dict], faces: int, judge: str) -> str:
             means = [np.mean([mean.get((mask, m), np.nan) for mask in standard]) for m in methods]
             lines.append("| mean 1-12 | " + " | ".join(f"{value:.3f}" for value in means) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _csv(records: list[dict]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerow({key: _cell(record[key]) for key in COLUMNS})
-    return text.getvalue().encode()
 
 
 def _cell(value: str | float) -> str:

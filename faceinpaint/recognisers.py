@@ -102,6 +102,11 @@ def align(images: Tensor, landmarks: Tensor) -> Tensor:
     return align_points(images, five_points(landmarks))
 
 
+def standardised(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] as every recogniser here wants them, about -1 to 1: (x - 127.5) / 128 of 8-bit values."""
+    return (images * 255 - 127.5) / 128
+
+
 def crop_face(images: Tensor, landmarks: Tensor, size: int = 160, margin: float = 14) -> Tensor:
     """The upright crop that the MTCNN detector would have made, the kind that FaceNet was trained on.
 
@@ -263,7 +268,7 @@ class Recogniser(nn.Module):
 
     def embed_aligned(self, aligned: Tensor) -> Tensor:
         """(B, D) from what `align` returned: the embeddings of face and mirror image, joined, of length 1."""
-        pixels = (aligned * 255 - 127.5) / 128
+        pixels = standardised(aligned)
         face, mirrored = self.network(torch.cat([pixels, pixels.flip(3)])).float().chunk(2)
         return F.normalize(torch.cat([face, mirrored], 1), dim=1)
 
@@ -273,7 +278,7 @@ class Recogniser(nn.Module):
         images: (B, 3, H, W) in [0, 1]. The convolutions were trained on faces: they know skin, eyes, lips.
         """
         # Channels last: the depth-wise convolutions of large pictures are twice as fast that way.
-        x = ((images * 255 - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+        x = standardised(images).contiguous(memory_format=torch.channels_last)
         x = self.network.dw_conv1(self.network.conv1(x))
         maps = [x]
         for block in self.network.blocks[:6]:
@@ -299,7 +304,7 @@ class FaceNet(Recogniser):
 
     def embed_aligned(self, aligned: Tensor) -> Tensor:
         """(B, 512) of length 1 from crops (B, 3, 160, 160) in [0, 1]."""
-        return F.normalize(self.network((aligned * 255 - 127.5) / 128).float(), dim=1)
+        return F.normalize(self.network(standardised(aligned)).float(), dim=1)
 
 
 def load_facenet(path: Path | str | None = None) -> FaceNet:

@@ -11,7 +11,7 @@ goes on exactly as if it had never stopped.
 from __future__ import annotations
 
 import csv
-import os
+import io
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.morph import morphed_people
 from faceinpaint.faces.photos import FaceFolder
+from faceinpaint.files import write_whole
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.losses import (
@@ -44,7 +45,7 @@ from faceinpaint.losses import (
     reconstruction_loss,
 )
 from faceinpaint.presets import CompletionTraining, LandmarkTraining, RecogniserTraining
-from faceinpaint.recognisers import ArcFaceHead, MobileFaceNet, Recogniser, align
+from faceinpaint.recognisers import ArcFaceHead, MobileFaceNet, Recogniser, align, standardised
 
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
 
@@ -103,7 +104,7 @@ def train_landmarks(
     """
     accelerator = make_accelerator()
     source = load_faces(folders, "train", round(settings.size * MARGIN), MARGIN, labelled=True)
-    validation = load_faces(folders, "val", settings.size, labelled=True)
+    validation = load_faces(folders, "val", settings.size, labelled=True).to(accelerator.device)
     torch.manual_seed(seed)
     predictor = LandmarkPredictor(settings.width, settings.size).to(memory_format=torch.channels_last)
     border = (source.image.shape[-1] - settings.size) / 2
@@ -140,7 +141,7 @@ def landmark_errors(predictor: LandmarkPredictor, faces: Faces) -> dict[str, flo
     size = faces.image.shape[-1]
     errors = {"open": normalised_mean_error(predictor(faces.image, 0 * faces.image[:, :1]), faces.landmarks).mean()}
     for name in ("mask01", "mask02", "mask03", "mask04", "face-mask"):
-        mask = masks.named(name, size, faces.landmarks).expand(len(faces), -1, -1, -1)
+        mask = masks.named(name, size, faces.landmarks).expand(len(faces), -1, -1, -1).to(faces.image.device)
         errors[name] = normalised_mean_error(predictor(faces.image, mask), faces.landmarks).mean()
     return {name: value.item() for name, value in errors.items()}
 
@@ -174,7 +175,7 @@ def train_recogniser(
     for step, generator in run.steps(settings.steps, seed):
         faces = random_batch(source, settings.batch, size, generator, same_person=True)
         faces = faces.to(accelerator.device)
-        aligned = (align(faces.image, faces.landmarks) * 255 - 127.5) / 128
+        aligned = standardised(align(faces.image, faces.landmarks))
         loss = F.cross_entropy(judge(model(aligned), faces.identity), faces.identity)
         accelerator.backward(loss)
         set_rate(optimizer, settings.lr * decay(step, settings.steps))
@@ -203,10 +204,10 @@ def calibrate(network: MobileFaceNet, faces: Faces) -> tuple[float, dict[str, fl
     Each face is photographed anew eight times, so that a few people give enough pairs.
     """
     recogniser = Recogniser("trained", deepcopy(network), threshold=0.0)
-    embeddings = []
+    embeddings, device = [], next(network.parameters()).device
     for number in range(8):
-        seen = augment(faces, 128, torch.Generator().manual_seed(number), same_person=True)
-        embeddings.append(recogniser.embed(seen.image, seen.landmarks))
+        seen = augment(faces, 128, torch.Generator().manual_seed(number), same_person=True).to(device)
+        embeddings.append(recogniser.embed(seen.image, seen.landmarks).cpu())
     embedding, person = torch.cat(embeddings), faces.identity.repeat(8)
     photograph = torch.arange(len(faces)).repeat(8)
     cosine = embedding @ embedding.T
@@ -336,7 +337,7 @@ def validate_completion(
             # Masks cut to the face follow what the predictor sees, since not every photograph has true landmarks.
             found = predictor(batch.image, torch.zeros_like(batch.image[:, :1]))
             mask = masks.named(name, batch.image.shape[-1], found).expand(len(batch), -1, -1, -1).to(device)
-            with torch.autocast(device.type, torch.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=quick_bfloat16(device)):
                 completed.append(generator.complete(batch.image, mask, predictor(batch.image, mask)).cpu())
         error = (torch.cat(completed) - faces.image).square().mean(dim=(1, 2, 3))
         values[f"psnr_{name}"] = (-10 * error.log10()).mean().item()
@@ -374,9 +375,9 @@ class Run:
             csv.writer(file).writerows([step, name, f"{value:.6g}"] for name, value in values.items())
 
     def _save(self) -> None:
-        beside = self.checkpoint.with_suffix(".part")
-        torch.save({"step": self.done} | {name: part.state_dict() for name, part in self.parts.items()}, beside)
-        os.replace(beside, self.checkpoint)
+        content = io.BytesIO()
+        torch.save({"step": self.done} | {name: part.state_dict() for name, part in self.parts.items()}, content)
+        write_whole(self.checkpoint, content.getvalue())
 
     def _load(self) -> None:
         if not self.checkpoint.is_file():
@@ -384,4 +385,4 @@ class Run:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         self.done = state["step"]
         for name, part in self.parts.items():
-            part.load_state_dict(deepcopy(state[name]))
+            part.load_state_dict(state[name])

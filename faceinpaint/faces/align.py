@@ -229,8 +229,7 @@ def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
     """
     height, width = pasted.shape[-2:]
     border = max(2, int(crop.half_side * RIM))
-    left, top, right, bottom = _bounds(crop)
-    left, top, right, bottom = left - border, top - border, right + border, bottom + border
+    left, top, right, bottom = _bounds(crop, border)
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     window, hole = pasted[..., rows, columns], mask_photo[..., rows, columns]
     grid = _pixel_grid(window.shape[-1], window.shape[-2], pasted.device) + _point(columns.start, rows.start, pasted)
@@ -277,8 +276,7 @@ def _sample(image: Tensor, points: Tensor, mode: str) -> Tensor:
 
 def _window(photo: Tensor, crop: Crop, border: int) -> tuple[Tensor, tuple[int, int]]:
     """The photo under the crop and a border, mirrored beyond its edges, and its first pixel (x, y)."""
-    left, top, right, bottom = _bounds(crop)
-    left, top, right, bottom = left - border, top - border, right + border, bottom + border
+    left, top, right, bottom = _bounds(crop, border)
     rows = _mirrored(torch.arange(top, bottom, device=photo.device), photo.shape[-2])
     columns = _mirrored(torch.arange(left, right, device=photo.device), photo.shape[-1])
     return photo[:, :, rows][:, :, :, columns], (left, top)
@@ -290,14 +288,14 @@ def _mirrored(index: Tensor, length: int) -> Tensor:
     return torch.minimum(index, 2 * length - 1 - index)
 
 
-def _bounds(crop: Crop) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the photo pixels under the crop (the last two excluded)."""
+def _bounds(crop: Crop, border: int = 0) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the photo pixels under the crop and a border (the last two excluded)."""
     x, y = crop.centre
     reach = abs(crop.axis_x[0]) + abs(crop.axis_x[1])  # of the corners, along x and along y
     # Pixel 0 begins at -0.5.
     left, top = math.floor(x - reach + 0.5), math.floor(y - reach + 0.5)
     right, bottom = math.ceil(x + reach + 0.5), math.ceil(y + reach + 0.5)
-    return left, top, right, bottom
+    return left - border, top - border, right + border, bottom + border
 
 
 def _pixel_grid(width: int, height: int, device: torch.device) -> Tensor:

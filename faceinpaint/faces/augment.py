@@ -31,10 +31,6 @@ def augment(faces: Faces, size: int, generator: torch.Generator, same_person: bo
     return Faces(_relight(image, generator), landmarks, faces.identity, faces.name)
 
 
-def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=generator) * (high - low) + low
-
-
 def _normal(shape: tuple[int, ...], sigma: float, generator: torch.Generator) -> Tensor:
     return (torch.randn(shape, generator=generator) * sigma).clamp(-2.5 * sigma, 2.5 * sigma)
 
