@@ -1,4 +1,4 @@
-"""The command line: `faceinpaint complete | evaluate | train | course | bench`.
+"""The command line: `faceinpaint complete | evaluate | train | data | course | bench`.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from faceinpaint.cli_data import data
 from faceinpaint.errors import InputError
 from faceinpaint.files import write_csv, write_whole
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself,
     from faceinpaint.completion import Completion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face completion that keeps the person.")
+app.add_typer(data, name="data")
 
 REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "error")
 

@@ -173,8 +173,8 @@ class FaceFolder(Dataset):
     """Faces on disk in the `imagefolder` layout: `metadata.jsonl` beside the images, one row for each.
 
     split: only its rows; None for all. Item i is a `Faces` of one: its image cut to (1, 3, size, size)
-    around its landmarks (pixels of the upright photo), or around MTCNN's five points where they are
-    null; then its landmarks are NaN. margin: the crop's half side is multiplied by it. `identities`
+    around its landmarks (pixels of the upright photo), or where they are null around the five `points` of
+    its row or MTCNN's; then its landmarks are NaN. margin: the crop's half side is multiplied by it. `identities`
     are the sorted names over all splits, `identity` the index among them. Raises InputError for a
     folder, a row or an image that does not fit.
     """
@@ -202,7 +202,7 @@ class FaceFolder(Dataset):
         row = self.rows[index]
         photo = read_photo(self.root / row.file_name)
         if row.landmarks is None:
-            crop = self._detected_crop(row.file_name, photo)
+            crop = self._crop_of_points(row, photo)
             landmarks = torch.full((1, 68, 2), float("nan"))
         else:
             crop = self._landmark_crop(row)
@@ -229,17 +229,19 @@ class FaceFolder(Dataset):
                     "add the image or remove its row."
                 )
 
-    def _detected_crop(self, file_name: str, photo: Image.Image) -> align.Crop:
-        """The crop of the largest face that MTCNN finds, remembered from then on."""
-        if file_name not in self._detected:
+    def _crop_of_points(self, row: _Row, photo: Image.Image) -> align.Crop:
+        """The crop of the row's five points, or of the largest face that MTCNN finds, remembered from then on."""
+        if row.points is not None:
+            return align.crop_from_points(torch.from_numpy(row.points), self.margin)
+        if row.file_name not in self._detected:
             faces = align.detect(photo)
             if not faces:
                 raise InputError(
-                    f"{self.root / file_name} has no landmarks, and no face is found in it: "
+                    f"{self.root / row.file_name} has no landmarks, and no face is found in it: "
                     f"write its landmarks into {METADATA} or remove its row."
                 )
-            self._detected[file_name] = align.crop_from_points(faces[0].points, self.margin)
-        return self._detected[file_name]
+            self._detected[row.file_name] = align.crop_from_points(faces[0].points, self.margin)
+        return self._detected[row.file_name]
 
 
 class _Row(NamedTuple):
@@ -249,6 +251,7 @@ class _Row(NamedTuple):
     identity: str
     split: str
     landmarks: np.ndarray | None  # (68, 2) pixels; an array, because many workers share it cheaply
+    points: np.ndarray | None  # (5, 2) pixels in the order of `align.five_points`, which sets without landmarks have
 
 
 def _read_metadata(root: Path) -> list[_Row]:
@@ -285,18 +288,19 @@ def _checked_row(line: str, where: str) -> _Row:
     for key in ("file_name", "identity", "split"):
         if not isinstance(row[key], str):
             raise InputError(f"{where} has a {key!r} that is no text: write it in quotes.")
-    return _Row(row["file_name"], row["identity"], row["split"], _checked_landmarks(row["landmarks"], where))
+    landmarks = _checked_points(row, "landmarks", 68, where)
+    return _Row(row["file_name"], row["identity"], row["split"], landmarks, _checked_points(row, "points", 5, where))
 
 
-def _checked_landmarks(landmarks: list | None, where: str) -> np.ndarray | None:
-    """The landmarks of a row as (68, 2), or None where nobody knows them."""
-    if landmarks is None:
+def _checked_points(row: dict, key: str, count: int, where: str) -> np.ndarray | None:
+    """Points of a row as (count, 2), or None where nobody knows them."""
+    if row.get(key) is None:
         return None
-    wrong = f"{where} has 'landmarks' that are not 68 pairs of numbers: write [[x, y], ...] or null."
+    wrong = f"{where} has {key!r} that are not {count} pairs of numbers: write [[x, y], ...] or null."
     try:
-        points = np.array(landmarks, dtype=np.float64)
+        points = np.array(row[key], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(wrong) from error
-    if points.shape != (68, 2) or not np.isfinite(points).all():
+    if points.shape != (count, 2) or not np.isfinite(points).all():
         raise InputError(wrong)
     return points
