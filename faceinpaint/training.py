@@ -14,6 +14,7 @@ import csv
 import io
 from copy import deepcopy
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Iterator
 
@@ -34,6 +35,7 @@ from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.morph import morphed_people
 from faceinpaint.faces.photos import FaceFolder
+from faceinpaint.faces.shards import ShardedFaces, is_sharded
 from faceinpaint.files import write_whole
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
@@ -48,6 +50,7 @@ from faceinpaint.presets import CompletionTraining, LandmarkTraining, Recogniser
 from faceinpaint.recognisers import ArcFaceHead, MobileFaceNet, Recogniser, align, standardised
 
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
+SAMPLE = 512  # faces of shards that are in memory, where all of a folder would be
 
 
 def make_accelerator() -> Accelerator:
@@ -58,19 +61,45 @@ def make_accelerator() -> Accelerator:
 def load_faces(
     folders: list[Path], split: str, size: int, margin: float = 1.0, labelled: bool = False
 ) -> Faces:
-    """All faces of one split of some face folders in memory, as one batch of `size` pixels.
+    """All faces of one split of some face folders in memory, as one batch of `size` pixels; of shards a sample.
 
     Landmarks that nobody knows are NaN; with `labelled`, such faces are left out.
     """
     faces, people = [], 0
     for folder in folders:
-        data = FaceFolder(folder, split, size, margin)
-        rows = [index for index, row in enumerate(data.rows) if row.landmarks is not None or not labelled]
-        for index in tqdm(rows, desc=f"reading {split} faces", leave=False):
-            face = data[index]
-            faces.append(replace(face, identity=face.identity + people))
+        if is_sharded(folder):
+            data = ShardedFaces(folder, split, size, margin, labelled, rank=0, world_size=1)
+            found = list(islice(data, SAMPLE))
+        else:
+            data = FaceFolder(folder, split, size, margin)
+            rows = [index for index, row in enumerate(data.rows) if row.landmarks is not None or not labelled]
+            found = [data[index] for index in tqdm(rows, desc=f"reading {split} faces", leave=False)]
+        faces += [replace(face, identity=face.identity + people) for face in found]
         people += len(data.identities)  # each folder counts its people from 0
     return Faces.cat(faces)
+
+
+def open_shards(
+    folders: list[Path], size: int, accelerator: Accelerator, seed: int, labelled: bool = False
+) -> ShardedFaces | None:
+    """This process's part of the training faces where they lie in shards, to be streamed; None for face folders."""
+    if not any(map(is_sharded, folders)):
+        return None
+    if len(folders) > 1:
+        raise InputError("shards are streamed alone: give one folder of shards, or only folders of images")
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    return ShardedFaces(folders[0], "train", round(size * MARGIN), MARGIN, labelled, seed, rank, processes)
+
+
+def stream(
+    shards: ShardedFaces, batch: int, done: int, predictor: LandmarkPredictor | None = None
+) -> Iterator[Faces]:
+    """The batches of a run that has `done` some already; the predictor fills in landmarks that nobody knows."""
+    for faces in shards.batches(batch, done):
+        if predictor is not None and faces.landmarks.isnan().any():
+            device = next(predictor.parameters()).device
+            faces = fill_landmarks(faces.to(device), predictor).to("cpu")
+        yield faces
 
 
 @torch.no_grad()
@@ -88,10 +117,13 @@ def fill_landmarks(faces: Faces, predictor: LandmarkPredictor) -> Faces:
 
 
 def random_batch(
-    faces: Faces, count: int, size: int, generator: torch.Generator, same_person: bool = False
+    faces: Faces | Iterator[Faces], count: int, size: int, generator: torch.Generator, same_person: bool = False
 ) -> Faces:
-    """`count` faces at random, photographed anew at `size` pixels."""
-    chosen = faces.select(torch.randint(len(faces), (count,), generator=generator))
+    """`count` faces at random, or the next of a stream of such batches, photographed anew at `size` pixels."""
+    if isinstance(faces, Faces):
+        chosen = faces.select(torch.randint(len(faces), (count,), generator=generator))
+    else:
+        chosen = next(faces)
     return augment(chosen, size, generator, same_person)
 
 
@@ -103,6 +135,7 @@ def train_landmarks(
     The loss is the measure that is reported, the normalised mean error.
     """
     accelerator = make_accelerator()
+    shards = open_shards(folders, settings.size, accelerator, seed, labelled=True)
     source = load_faces(folders, "train", round(settings.size * MARGIN), MARGIN, labelled=True)
     validation = load_faces(folders, "val", settings.size, labelled=True).to(accelerator.device)
     torch.manual_seed(seed)
@@ -112,6 +145,8 @@ def train_landmarks(
     optimizer = torch.optim.AdamW(predictor.parameters(), lr=settings.lr, weight_decay=1e-2)
     run = Run(out, resume, predictor=predictor, optimizer=optimizer)
     model, optimizer = accelerator.prepare(predictor, optimizer)
+    if shards is not None:
+        source = stream(shards, settings.batch, run.done)
 
     model.train()
     for step, generator in run.steps(settings.steps, seed):
@@ -157,19 +192,25 @@ def train_recogniser(
     """
     accelerator = make_accelerator()
     size = 128
-    source = fill_landmarks(load_faces(folders, "train", round(size * MARGIN), MARGIN), predictor)
+    shards = open_shards(folders, size, accelerator, seed)
     validation = fill_landmarks(load_faces(folders, "val", round(size * MARGIN), MARGIN), predictor)
+    if shards is not None:  # people enough without morphs
+        people = len(shards.identities)
+    else:
+        source = fill_landmarks(load_faces(folders, "train", round(size * MARGIN), MARGIN), predictor)
+        if settings.morphs:
+            source = Faces.cat([source, morphed_people(source, settings.morphs, torch.Generator().manual_seed(seed))])
+        _, person = source.identity.unique(return_inverse=True)
+        source, people = replace(source, identity=person), int(person.max()) + 1
     torch.manual_seed(seed)
-    if settings.morphs:
-        source = Faces.cat([source, morphed_people(source, settings.morphs, torch.Generator().manual_seed(seed))])
-    _, person = source.identity.unique(return_inverse=True)
-    source = replace(source, identity=person)
     network = MobileFaceNet(width=settings.width, embedding_size=settings.embedding)
-    head = ArcFaceHead(settings.embedding, int(person.max()) + 1, scale=32.0, margin=settings.margin)
+    head = ArcFaceHead(settings.embedding, people, scale=32.0, margin=settings.margin)
     parameters = [*network.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=5e-2)
     run = Run(out, resume, network=network, head=head, optimizer=optimizer)
     model, judge, optimizer = accelerator.prepare(network.to(memory_format=torch.channels_last), head, optimizer)
+    if shards is not None:
+        source = stream(shards, settings.batch, run.done, predictor)
 
     model.train()
     for step, generator in run.steps(settings.steps, seed):
@@ -229,6 +270,7 @@ def train_completion(
     identity loss; its early layers are the features of the perceptual loss.
     """
     accelerator = make_accelerator()
+    shards = open_shards(folders, settings.size, accelerator, seed)
     source = fill_landmarks(load_faces(folders, "train", round(settings.size * MARGIN), MARGIN), predictor)
     validation = load_faces(folders, "val", settings.size)
     torch.manual_seed(seed)
@@ -250,6 +292,8 @@ def train_completion(
     predictor, average = predictor.to(device).eval(), average.to(device)
     recogniser = recogniser.to(device, memory_format=torch.channels_last)
     perceptual = PerceptualLoss(recogniser.features)
+    if shards is not None:
+        source = stream(shards, settings.batch, run.done, predictor)
 
     for step, random in run.steps(settings.steps, seed):
         for optimizer in (generator_optimizer, discriminator_optimizer):
