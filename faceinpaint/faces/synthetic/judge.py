@@ -1,0 +1,99 @@
+"""Rendered faces judged by networks that were trained on real ones, and by the clock.
+
+Are they faces (MTCNN)? Are they people (a recogniser)? Does a landmark predictor that has seen nothing else
+find its way on real photographs?
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from faceinpaint.faces import align
+from faceinpaint.faces.photos import FaceFolder, to_image
+from faceinpaint.faces.synthetic.people import identities, poses
+from faceinpaint.faces.synthetic.render import RenderedFaces, render
+from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
+from faceinpaint.recognisers import Recogniser
+
+BATCH = 4  # people rendered at once
+
+
+def photographs(people: int, photos: int, size: int, max_yaw: float | None = None, first: int = 0):
+    """Rendered people in batches, with a progress bar: yields `RenderedFaces`."""
+    for start in tqdm(range(0, people, BATCH), desc=f"{people} people x {photos}", leave=False):
+        seeds = range(first + start, first + min(start + BATCH, people))
+        pose_seeds = [seed * photos + k for seed in seeds for k in range(photos)]
+        yield render(identities(seeds), poses(pose_seeds, max_yaw), size)
+
+
+def detection(count: int = 500, size: int = 192) -> dict[str, float]:
+    """Share of faces (|yaw| <= 30 degrees) that MTCNN finds with p >= 0.99, and how far its points lie from ours.
+
+    The distance is a mean over five points, in units of the distance between the eyes.
+    """
+    found, errors = 0, []
+    for faces in photographs(count, 1, size, max_yaw=torch.pi / 6):
+        for image, landmarks in zip(faces.image, faces.landmarks):
+            detections = align.detect(to_image(image[None]))
+            if detections and detections[0].probability >= 0.99:
+                found += 1
+            if detections:
+                errors.append(_five_point_error(detections[0].points, landmarks))
+    return {"found": found / count, "five_points": float(torch.stack(errors).mean())}
+
+
+def _five_point_error(points: Tensor, landmarks: Tensor) -> Tensor:
+    truth = align.five_points(landmarks[None])[0]
+    return (points.reshape(5, 2) - truth).norm(dim=1).mean() / (truth[0] - truth[1]).norm()
+
+
+def recognition(recogniser: Recogniser, people: int = 200, photos: int = 4, size: int = 128) -> dict[str, float]:
+    """Mean cosine of photographs of the same person and of different people, and the rank-1 rate.
+
+    Rank-1: each photograph looks for its nearest among all others; a hit is one of the same person.
+    """
+    embeddings = torch.cat([recogniser.embed(faces.image, faces.landmarks) for faces in photographs(people, photos, size)])
+    identity = torch.arange(people).repeat_interleave(photos)
+    cosine = embeddings @ embeddings.T
+    same = identity[:, None] == identity[None]
+    itself = torch.eye(len(cosine), dtype=torch.bool)
+    nearest = cosine.masked_fill(itself, -2).argmax(1)
+    return {
+        "same": cosine[same & ~itself].mean().item(), "different": cosine[~same].mean().item(),
+        "rank1": (identity[nearest] == identity).float().mean().item(),
+    }
+
+
+@torch.no_grad()
+def landmark_error(predictor: LandmarkPredictor, folder: Path, size: int = 256) -> float:
+    """Mean error of a predictor on the open faces of a folder of real photographs, as a share of inter-ocular."""
+    dataset = FaceFolder(folder, None, size)
+    errors = []
+    for index, row in enumerate(dataset.rows):
+        if row.landmarks is not None:
+            face = dataset[index]
+            known = torch.zeros_like(face.image[:, :1])
+            errors.append(normalised_mean_error(predictor(face.image, known), face.landmarks))
+    return torch.cat(errors).mean().item()
+
+
+def speed(size: int, people: int = 2, photos: int = 4, repeats: int = 3) -> float:
+    """Pictures a second, `photos` of each person sharing one bake; the best of some repeats."""
+    batch = identities(range(people)), poses(range(people * photos))
+    best = float("inf")
+    for _ in range(repeats + 1):  # the first warms up
+        begin = time.perf_counter()
+        render(*batch, size)
+        best = min(best, time.perf_counter() - begin)
+    return people * photos / best
+
+
+def peak_memory() -> float:
+    """Most memory that this process has held, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -1,0 +1,82 @@
+"""The few curves and vector formulas that every part of the renderer is written in."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def step(low: float | Tensor, high: float | Tensor, x: Tensor) -> Tensor:
+    """Smooth step: 0 below `low`, 1 above `high`, 3t^2 - 2t^3 between; `low` > `high` steps down."""
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def bump(x: Tensor, sigma: float | Tensor) -> Tensor:
+    """A Gaussian hill of height 1 around 0."""
+    return torch.exp(-0.5 * (x / sigma) ** 2)
+
+
+def twins(x: Tensor, centre: float | Tensor, sigma: float | Tensor) -> Tensor:
+    """Two Gaussian hills, left and right of the midline. Not bump(|x| - centre), which has a ridge at x = 0."""
+    return bump(x - centre, sigma) + bump(x + centre, sigma)
+
+
+def smooth_max(a: Tensor, b: Tensor, k: float | Tensor) -> Tensor:
+    """The larger of two heights with a fillet of width k (quadratic smooth maximum)."""
+    blend = (k - (a - b).abs()).clamp(min=0) / k
+    return torch.maximum(a, b) + 0.25 * k * blend * blend
+
+
+def smooth_min(a: Tensor, b: Tensor, k: float | Tensor) -> Tensor:
+    """The smaller of two heights with a fillet of width k."""
+    return -smooth_max(-a, -b, k)
+
+
+def mix(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """a where the weight is 0, b where it is 1."""
+    return a + (b - a) * weight
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar product over channels, (B, 3, ...) -> (B, 1, ...). Written out: a sum over dim 1 is slow."""
+    return a[:, 0:1] * b[:, 0:1] + a[:, 1:2] * b[:, 1:2] + a[:, 2:3] * b[:, 2:3]
+
+
+def unit(v: Tensor) -> Tensor:
+    """Vectors of length 1, (B, 3, ...)."""
+    return v * torch.rsqrt(dot(v, v) + 1e-12)
+
+
+def rotate(matrix: Tensor, v: Tensor) -> Tensor:
+    """Rotate channel-first vectors: (B, 3, 3), (B, 3, ...) -> (B, 3, ...)."""
+    return torch.bmm(matrix, v.flatten(2)).view_as(v)
+
+
+def blur(x: Tensor, radius: int) -> Tensor:
+    """Three box blurs of a half-width in texels, nearly a Gaussian of sigma = radius; (B, C, H, W).
+
+    Three separable passes: a single box leaves rectangles, and a square window is slow.
+    """
+    if radius < 1:
+        return x
+    for _ in range(3):
+        x = F.avg_pool2d(x, (1, 2 * radius + 1), 1, (0, radius), count_include_pad=False)
+        x = F.avg_pool2d(x, (2 * radius + 1, 1), 1, (radius, 0), count_include_pad=False)
+    return x
+
+
+def normals(position: Tensor) -> Tensor:
+    """Outward unit normals of a grid of points (B, 3, H, W): rows run down, columns to the right."""
+    padded = F.pad(position, (1, 1, 1, 1), mode="replicate")
+    across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+    down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+    return unit(torch.linalg.cross(down, across, dim=1))
+
+
+def box_rounded(x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor, radius: Tensor) -> Tensor:
+    """Signed distance to a rectangle with round corners, negative inside."""
+    dx, dy = x.abs() - (half_width - radius), y.abs() - (half_height - radius)
+    outside = (dx.clamp(min=0) ** 2 + dy.clamp(min=0) ** 2 + 1e-12).sqrt()
+    return outside + torch.maximum(dx, dy).clamp(max=0) - radius

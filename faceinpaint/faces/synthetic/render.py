@@ -1,0 +1,135 @@
+"""`render`: people and photographs in, pictures with their truth out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faceinpaint.faces.batch import Faces
+from faceinpaint.faces.synthetic import background, body, camera, ears, eyeballs, glasses, hair, light, mouth, raster
+from faceinpaint.faces.synthetic.landmarks import landmark_points
+from faceinpaint.faces.synthetic.people import Identity, Pose
+from faceinpaint.faces.synthetic.relief import relief
+from faceinpaint.faces.synthetic.skin import skin_surface
+from faceinpaint.faces.synthetic.surface import LABELS, Surface
+
+@dataclass(frozen=True)
+class RenderedFaces(Faces):
+    """Rendered faces and what is known about them.
+
+    segmentation: (B, H, W) uint8, indices into LABELS. visible: (B, 68) bool, False for landmarks that the head
+    itself hides. angles: (B, 3) yaw, pitch, roll in degrees.
+    """
+
+    segmentation: Tensor | None = None
+    visible: Tensor | None = None
+    angles: Tensor | None = None
+
+
+@torch.no_grad()
+def render(identity: Identity, pose: Pose, size: int, supersample: int = 2) -> RenderedFaces:
+    """Photographs of people, `size` pixels square, on the parameters' device.
+
+    With k times as many poses as people, person i is on photographs i k ... i k + k - 1.
+    """
+    photos, rest = divmod(len(pose), len(identity))
+    if rest:
+        raise ValueError(f"{len(pose)} photographs can't be shared out among {len(identity)} people")
+    index = torch.arange(len(identity), device=identity.device).repeat_interleave(photos)
+    person = identity.select(index)
+    fine = size * supersample
+    rows, columns = round(0.875 * fine), round(1.125 * fine)
+    face = relief(person, pose, rows, columns)
+    head = [skin_surface(person, pose, face)]
+    for side in (-1, 1):
+        head.append(eyeballs.eyeball(person, pose, side, max(16, fine // 5)))
+    head.append(mouth.inside(person, pose, max(16, fine // 6)))
+    head += ears.ears(person, max(16, fine // 4)) + glasses.glasses(person, pose, fine)
+    head += [surface.select(index) for surface in hair.scalp_hair(identity, fine)]
+    head += hair.face_hair(person, pose, face, fine)
+    turn = camera.rotation(pose.yaw, pose.pitch, pose.roll)
+    pivot = torch.tensor(camera.PIVOT, device=turn.device)
+    surfaces = [surface.with_normal().turned(turn, pivot) for surface in head]
+    surfaces += [surface.with_normal() for surface in body.body(person, pose, turn, fine)]
+
+    backdrop = background.backgrounds(pose.seed, fine)
+    sky, ground = background.surroundings(backdrop)
+    centre = camera.aim(turn)
+    eye = _eye(pose, centre)
+    lights = light.make_lights(pose, surfaces, sky, ground, eye, size)
+    points = [_points(surface, light.shade(surface, lights), pose, centre, fine) for surface in surfaces]
+    together = raster.Points(*[torch.cat(parts) for parts in zip(*[vars(p).values() for p in points])])
+    colour, depth, label = raster.splat(together, len(pose), fine)
+    there = (depth < raster.FAR).float()
+    picture = light.develop(torch.where(there > 0, colour, backdrop), _exposure(person, pose))
+    picture = _lens(F.avg_pool2d(picture, supersample), pose, size)
+    marks, visible = _seen_landmarks(landmark_points(person, pose, face), surfaces[0], turn, pivot, pose, centre, size)
+    degrees = torch.rad2deg(torch.cat([pose.yaw, pose.pitch, pose.roll], 1)[..., 0])
+    return RenderedFaces(
+        picture, marks, index, None, _majority(label * there, supersample), visible, degrees)
+
+
+def _points(surface: Surface, colour: Tensor, pose: Pose, centre: Tensor, size: int) -> raster.Points:
+    """A shaded surface as loose points of the picture; faces turned away are left out."""
+    factor = 1 if surface.strands else 2
+    position = surface.position if surface.strands else raster.dice(surface.position, factor)
+    x, y, depth = camera.project(position, pose, centre, size)
+    there = torch.ones_like(x, dtype=torch.bool)
+    if surface.keep is not None:
+        there &= raster.dice(surface.keep, factor)[:, 0] > 0
+    if surface.normal is not None and not (surface.two_sided or surface.strands):
+        away = (surface.normal * (_eye(pose, centre) - surface.position)).sum(1, keepdim=True)
+        there &= raster.dice(away, factor)[:, 0] > -0.5
+    chosen, pixel = raster.pixels_of(x, y, there, size)
+    colour = raster.dice(colour, factor).permute(0, 2, 3, 1).reshape(-1, 3).index_select(0, chosen)
+    label = raster.dice(surface.label, factor, smooth=False).flatten().index_select(0, chosen)
+    return raster.Points(pixel, depth.flatten().index_select(0, chosen), colour, label)
+
+
+def _exposure(person: Identity, pose: Pose) -> Tensor:
+    """What a camera's meter would choose, (B, 1, 1, 1): dark skin gets a little more light."""
+    skin = person.skin.colour.mean(1, keepdim=True)
+    return pose.exposure[:, None] * 0.63 * (skin / 0.30) ** -0.42
+
+
+def _eye(pose: Pose, centre: Tensor) -> Tensor:
+    """Where the camera is, (B, 3, 1, 1) cm."""
+    return torch.cat([centre[:, :2], pose.distance[:, 0] + camera.EYE_DEPTH], 1)[:, :, None, None]
+
+
+def _majority(label: Tensor, supersample: int) -> Tensor:
+    """The label that most samples of a pixel have, (B, S, S) uint8."""
+    votes = F.one_hot(label[:, 0].long(), len(LABELS)).permute(0, 3, 1, 2).float()
+    return F.avg_pool2d(votes, supersample).argmax(1).to(torch.uint8)
+
+
+def _lens(picture: Tensor, pose: Pose, size: int) -> Tensor:
+    """Blur of the lens and grain of the sensor."""
+    soft = F.avg_pool2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    amount = (pose.blur[:, None] * size / 128 * 0.7).clamp(0, 0.8)
+    picture = picture + (soft - picture) * amount
+    grain = torch.stack([
+        torch.randn(picture.shape[1:], generator=torch.Generator().manual_seed(int(seed))) for seed in pose.seed.flatten()
+    ]).to(picture.device)
+    return (picture + pose.grain[:, None] * grain).clamp(0, 1)
+
+
+def _seen_landmarks(points: Tensor, skin: Surface, turn, pivot, pose: Pose, centre: Tensor, size: int):
+    """Landmarks in pixels (B, 68, 2), and which of them the head itself does not hide (B, 68)."""
+    world = turn @ (points - pivot[:, None]) + pivot[:, None]
+    x, y, depth = camera.project(world[..., None], pose, centre, size)
+    column, row, far = camera.project(skin.position, pose, centre, size)
+    chosen, pixel = raster.pixels_of(column, row, torch.ones_like(column, dtype=torch.bool), size)
+    buffer = raster.nearest(pixel, far.flatten().index_select(0, chosen), len(pose) * size * size)
+    buffer = buffer.view(-1, 1, size, size)
+    # The farthest skin of nine pixels: on a contour a landmark may not be hidden by its own neighbourhood.
+    buffer = F.max_pool2d(torch.where(buffer < raster.FAR, buffer, 0.0), 3, 1, 1)
+    grid = torch.stack([(2 * x + 1) / size - 1, (2 * y + 1) / size - 1], -1)
+    before = F.grid_sample(buffer, grid, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
+    # On the contour the skin falls away steeply, so the jaw's landmarks may lie deeper than their pixels.
+    slack = torch.full((1, 68, 1), 0.9, device=depth.device)
+    slack[:, :17] = 2.5
+    return torch.stack([x, y], -1)[:, :, 0], (depth <= before + slack)[..., 0]
