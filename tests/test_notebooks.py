@@ -153,11 +153,15 @@ def test_faults_are_found(fault):
     assert any(fault in found for found in faults(notebook))
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_chapter_runs_and_every_caption_has_its_picture(name, tmp_path, monkeypatch):
-    # the kernel shall import the package that these tests belong to
+@pytest.fixture
+def kernel_of_this_package(monkeypatch):
+    """The kernel imports the package that these tests belong to."""
     root = str(Path(course.__file__).parent.parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_chapter_runs_and_every_caption_has_its_picture(name, tmp_path, kernel_of_this_package):
     assert course.run_course(tmp_path, preset="smoke", only=name) == 0
     page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
     captions = re.findall(r"<strong>Figure \d+\.</strong>", page)
@@ -165,3 +169,21 @@ def test_chapter_runs_and_every_caption_has_its_picture(name, tmp_path, monkeypa
     assert page.count("data:image/png;base64,") >= len(captions)
     for details in re.findall(r"<details>.*?</details>", page, re.DOTALL):
         assert len(details) > len("<details><summary>Solution</summary></details>")  # something is in it
+
+
+def has_tag(cell, *tags):
+    return bool(set(tags) & set(cell.metadata.get("tags", [])))
+
+
+@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if any(has_tag(c, "exercise") for c in read(name).cells)])
+def test_solve_fills_in_every_solution(name, tmp_path, kernel_of_this_package):
+    notebook = read(name)
+    # Exercises need the set-up and nothing else of their chapter, which the test above has run.
+    notebook.cells = [cell for cell in notebook.cells if cell.id == "setup" or has_tag(cell, "parameters", "exercise")]
+    path = tmp_path / f"{name}.ipynb"
+    nbformat.write(notebook, path)
+    executed, error = course.run_chapter(path, {"preset": "smoke", "solve": True}, 300)
+    assert error == ""
+    cells = [cell for cell in executed.cells if has_tag(cell, "exercise")]
+    for cell in cells:
+        assert "Right:" in cell.outputs[-1]["data"]["text/html"]

@@ -274,11 +274,19 @@ def test_rotations_are_rotations():
     assert torch.allclose(torch.linalg.det(turn), torch.ones(3), atol=1e-6)
 
 
+def drawn(pixel: torch.Tensor, depth: torch.Tensor, colour: torch.Tensor, label: torch.Tensor, size: int):
+    """Colours, depths and labels of one picture of loose points."""
+    points = raster.Points(torch.arange(len(pixel)), pixel, depth)
+    buffer = raster.depth_buffer([points], size * size)
+    front = points.nearest_of(buffer)
+    return raster.splat([front], [colour[front.index]], [label[front.index]], buffer, 1, size)
+
+
 def test_the_nearest_point_wins_and_its_neighbours_in_depth_are_averaged():
     pixel = torch.tensor([5, 5, 5, 9])
     depth = torch.tensor([10.0, 10.05, 12.0, 11.0])
     colour = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [1, 1, 1]])
-    image, z, label = raster.splat(raster.Points(pixel, depth, colour, torch.tensor([1.0, 2, 3, 4])), 1, 4)
+    image, z, label = drawn(pixel, depth, colour, torch.tensor([1.0, 2, 3, 4]), 4)
     assert torch.allclose(image[0, :, 1, 1], torch.tensor([0.5, 0.5, 0.0]))
     assert z[0, 0, 1, 1] == 10 and label[0, 0, 1, 1] == 1 and label[0, 0, 2, 1] == 4
     assert z[0, 0, 3, 3] == raster.FAR
@@ -289,8 +297,8 @@ def test_a_pinhole_between_splats_is_closed_and_the_outline_is_not_moved():
     row, column = torch.meshgrid(torch.arange(4, 12), torch.arange(4, 12), indexing="ij")
     pixel = (row * size + column).flatten()
     pixel = pixel[pixel != 8 * size + 8]
-    points = raster.Points(pixel, torch.full((len(pixel),), 9.0), torch.full((len(pixel), 3), 0.4), torch.ones(len(pixel)))
-    image, z, label = raster.splat(points, 1, size)
+    depth, grey = torch.full((len(pixel),), 9.0), torch.full((len(pixel), 3), 0.4)
+    image, z, label = drawn(pixel, depth, grey, torch.ones(len(pixel)), size)
     covered = z[0, 0] < raster.FAR
     assert covered.sum() == 64 and covered[8, 8] and label[0, 0, 8, 8] == 1
     assert torch.allclose(image[0, :, 8, 8], torch.tensor(0.4), atol=1e-4)

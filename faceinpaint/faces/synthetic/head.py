@@ -189,8 +189,8 @@ def sample_brows(draw: Draw, feminine: float, age: float) -> dict:
     """A pair of brows."""
     return dict(
         height=draw.normal(2.12 + 0.12 * feminine, 0.377), arch=draw.normal(0.42 + 0.16 * feminine, 0.29),
-        thickness=max(0.16, draw.normal(0.40 - 0.11 * feminine, 0.145)), length=draw.normal(0.98, 0.075),
-        inner=draw.normal(0.05, 0.319), tilt=draw.normal(0.75, 0.362),
+        thickness=max(0.16, draw.normal(0.40 - 0.11 * feminine, 0.145)), length=draw.normal(1.03, 0.075),
+        inner=draw.normal(0.05, 0.319), tilt=draw.normal(1.1, 0.362),
         density=max(0.25, draw.normal(0.78 - 0.25 * age, 0.232)),
     )
 
@@ -199,7 +199,7 @@ def sample_mouth(draw: Draw, feminine: float, age: float, tone: float) -> dict:
     """A mouth."""
     thin = 0.16 * max(0.0, age - 0.4)
     return dict(
-        height=draw.normal(-0.08, 0.22), width=draw.normal(2.66 - 0.10 * feminine, 0.16),
+        height=draw.normal(0.04, 0.22), width=draw.normal(2.66 - 0.10 * feminine, 0.16),
         upper=max(0.22, draw.normal(0.68 + 0.05 * feminine + 0.05 * tone, 0.189) - thin),
         lower=max(0.35, draw.normal(0.90 + 0.05 * feminine + 0.05 * tone, 0.203) - thin),
         cupid=draw.uniform(0.0, 1.0), full=max(0.1, draw.normal(0.36 + 0.04 * tone, 0.145)),

@@ -74,7 +74,7 @@ def _brows(person, pose, face: Relief) -> tuple[Tensor, Tensor]:
 def _nose(person, face: Relief) -> tuple[Tensor, Tensor]:
     nose = person.nose
     length, up, width = nose.length[:, 0], nose.tip_up[:, 0], nose.width[:, 0]
-    tip, base = -3.06 * length + 0.35 * up - 0.20, -4.46 * length + 0.25 * up
+    tip, base = -3.06 * length + 0.35 * up - 0.12, -4.46 * length + 0.25 * up
     top = torch.full_like(tip, 0.65)
     bridge = torch.cat([top + (tip - top) * k for k in (0, 1 / 3, 2 / 3, 1)], 1)
     below = torch.cat([base + 0.38, base + 0.40, base, base + 0.40, base + 0.38], 1)

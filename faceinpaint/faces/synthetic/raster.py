@@ -8,6 +8,7 @@ is what smooths the picture (surface splatting, Zwicker et al. 2001).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +20,19 @@ TOLERANCE = 0.12  # cm; points of a pixel within this depth belong to one surfac
 
 @dataclass(frozen=True)
 class Points:
-    """Loose points of a batch: pixel (N,) int64 index into B x H x W, depth (N,), colour (N, 3), label (N,)."""
+    """Points of a diced surface that fall into the picture.
 
+    index: (N,) int64 among the points of the diced grid, flat. pixel: (N,) int64 into B x H x W. depth: (N,) cm.
+    """
+
+    index: Tensor
     pixel: Tensor
     depth: Tensor
-    colour: Tensor
-    label: Tensor
+
+    def nearest_of(self, buffer: Tensor) -> Points:
+        """Those that lie in front in the depth buffer (pixels,), or hardly behind."""
+        front = (self.depth <= buffer.index_select(0, self.pixel) + TOLERANCE).nonzero()[:, 0]
+        return Points(*[values.index_select(0, front) for values in vars(self).values()])
 
 
 def dice(grid: Tensor, factor: int, smooth: bool = True) -> Tensor:
@@ -40,12 +48,11 @@ def dice(grid: Tensor, factor: int, smooth: bool = True) -> Tensor:
 
 def pixels_of(x: Tensor, y: Tensor, there: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Which points fall into the picture, (N,) flat, and the pixel of each; x, y (B, ...) in pixels."""
-    column, row = (x + 0.5).floor(), (y + 0.5).floor()
-    seen = there & (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    batch = torch.arange(len(x), device=x.device).view(-1, *[1] * (x.dim() - 1)) * size * size
-    index = row.nan_to_num_().clamp_(0, size - 1).mul_(size).add_(column.nan_to_num_().clamp_(0, size - 1)).long() + batch
-    chosen = seen.flatten().nonzero()[:, 0]
-    return chosen, index.flatten().index_select(0, chosen)
+    inside = there & (x > -0.5) & (x < size - 0.5) & (y > -0.5) & (y < size - 0.5)
+    chosen = inside.flatten().nonzero()[:, 0]
+    column = (x.flatten().index_select(0, chosen) + 0.5).long()
+    row = (y.flatten().index_select(0, chosen) + 0.5).long()
+    return chosen, (chosen // x[0].numel() * size + row) * size + column
 
 
 def nearest(pixel: Tensor, depth: Tensor, pixels: int) -> Tensor:
@@ -54,20 +61,26 @@ def nearest(pixel: Tensor, depth: Tensor, pixels: int) -> Tensor:
     return buffer.scatter_reduce_(0, pixel, depth, "amin")
 
 
-def splat(points: Points, batch: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Colours (B, 3, S, S), 0 where nothing is; depths (B, 1, S, S), FAR there; labels (B, 1, S, S)."""
-    pixels = batch * size * size
-    depth = nearest(points.pixel, points.depth, pixels)
-    seen = (points.depth <= depth.index_select(0, points.pixel) + TOLERANCE).nonzero()[:, 0]
-    pixel = points.pixel.index_select(0, seen)
-    ones = torch.ones(len(seen), 1, device=pixel.device)
-    total = torch.zeros(pixels, 4, device=pixel.device)
-    total.index_add_(0, pixel, torch.cat([points.colour.index_select(0, seen), ones], 1))
-    first = (points.depth == depth.index_select(0, points.pixel)).nonzero()[:, 0]
-    label = torch.zeros(pixels, device=pixel.device)
-    label[points.pixel.index_select(0, first)] = points.label.index_select(0, first)
+def depth_buffer(parts: Sequence[Points], pixels: int) -> Tensor:
+    """The depth buffer (pixels,) of several surfaces."""
+    return nearest(torch.cat([part.pixel for part in parts]), torch.cat([part.depth for part in parts]), pixels)
+
+
+def splat(
+    parts: Sequence[Points], colours: Sequence[Tensor], labels: Sequence[Tensor], buffer: Tensor, batch: int, size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures of the points that lie in front, with their colours (N, 3) and labels (N,).
+
+    Returns colours (B, 3, S, S), 0 where nothing is; depths (B, 1, S, S), FAR there; labels (B, 1, S, S).
+    """
+    total = torch.zeros(len(buffer), 4, device=buffer.device)
+    label = torch.zeros(len(buffer), device=buffer.device)
+    for part, colour, name in zip(parts, colours, labels):
+        total.index_add_(0, part.pixel, torch.cat([colour, torch.ones_like(colour[:, :1])], 1))
+        first = (part.depth == buffer.index_select(0, part.pixel)).nonzero()[:, 0]
+        label[part.pixel.index_select(0, first)] = name.index_select(0, first)
     colour = (total[:, :3] / total[:, 3:].clamp(min=1)).view(batch, size, size, 3).permute(0, 3, 1, 2)
-    return _closed(colour.contiguous(), depth.view(batch, 1, size, size), label.view(batch, 1, size, size))
+    return _closed(colour.contiguous(), buffer.view(batch, 1, size, size), label.view(batch, 1, size, size))
 
 
 def _closed(colour: Tensor, depth: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:

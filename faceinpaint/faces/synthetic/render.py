@@ -11,10 +11,14 @@ from torch import Tensor
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.synthetic import background, body, camera, ears, eyeballs, glasses, hair, light, mouth, raster
 from faceinpaint.faces.synthetic.landmarks import landmark_points
+from faceinpaint.faces.synthetic.maths import dot
 from faceinpaint.faces.synthetic.people import Identity, Pose
 from faceinpaint.faces.synthetic.relief import relief
 from faceinpaint.faces.synthetic.skin import skin_surface
 from faceinpaint.faces.synthetic.surface import LABELS, Surface
+
+FINER = 2  # surfaces are shaded at about the pixels' distance, and diced that much finer to be drawn
+
 
 @dataclass(frozen=True)
 class RenderedFaces(Faces):
@@ -41,7 +45,7 @@ def render(identity: Identity, pose: Pose, size: int, supersample: int = 2) -> R
     index = torch.arange(len(identity), device=identity.device).repeat_interleave(photos)
     person = identity.select(index)
     fine = size * supersample
-    rows, columns = round(0.875 * fine), round(1.125 * fine)
+    rows, columns = round(0.78 * fine), round(1.0 * fine)
     face = relief(person, pose, rows, columns)
     head = [skin_surface(person, pose, face)]
     for side in (-1, 1):
@@ -60,9 +64,11 @@ def render(identity: Identity, pose: Pose, size: int, supersample: int = 2) -> R
     centre = camera.aim(turn)
     eye = _eye(pose, centre)
     lights = light.make_lights(pose, surfaces, sky, ground, eye, size)
-    points = [_points(surface, light.shade(surface, lights), pose, centre, fine) for surface in surfaces]
-    together = raster.Points(*[torch.cat(parts) for parts in zip(*[vars(p).values() for p in points])])
-    colour, depth, label = raster.splat(together, len(pose), fine)
+    points = [_points(surface, pose, centre, fine) for surface in surfaces]
+    buffer = raster.depth_buffer(points, len(pose) * fine * fine)
+    points = [part.nearest_of(buffer) for part in points]
+    colours, labels = zip(*[_looks(surface, part.index, lights) for surface, part in zip(surfaces, points)])
+    colour, depth, label = raster.splat(points, colours, labels, buffer, len(pose), fine)
     there = (depth < raster.FAR).float()
     picture = light.develop(torch.where(there > 0, colour, backdrop), _exposure(person, pose))
     picture = _lens(F.avg_pool2d(picture, supersample), pose, size)
@@ -72,21 +78,29 @@ def render(identity: Identity, pose: Pose, size: int, supersample: int = 2) -> R
         picture, marks, index, None, _majority(label * there, supersample), visible, degrees)
 
 
-def _points(surface: Surface, colour: Tensor, pose: Pose, centre: Tensor, size: int) -> raster.Points:
-    """A shaded surface as loose points of the picture; faces turned away are left out."""
-    factor = 1 if surface.strands else 2
-    position = surface.position if surface.strands else raster.dice(surface.position, factor)
-    x, y, depth = camera.project(position, pose, centre, size)
+def _points(surface: Surface, pose: Pose, centre: Tensor, size: int) -> raster.Points:
+    """The points of a surface that fall into the picture; those that face away are left out."""
+    factor = 1 if surface.strands else FINER
+    x, y, depth = camera.project(raster.dice(surface.position, factor), pose, centre, size)
     there = torch.ones_like(x, dtype=torch.bool)
     if surface.keep is not None:
         there &= raster.dice(surface.keep, factor)[:, 0] > 0
     if surface.normal is not None and not (surface.two_sided or surface.strands):
-        away = (surface.normal * (_eye(pose, centre) - surface.position)).sum(1, keepdim=True)
+        away = dot(surface.normal, _eye(pose, centre) - surface.position)
         there &= raster.dice(away, factor)[:, 0] > -0.5
-    chosen, pixel = raster.pixels_of(x, y, there, size)
-    colour = raster.dice(colour, factor).permute(0, 2, 3, 1).reshape(-1, 3).index_select(0, chosen)
-    label = raster.dice(surface.label, factor, smooth=False).flatten().index_select(0, chosen)
-    return raster.Points(pixel, depth.flatten().index_select(0, chosen), colour, label)
+    index, pixel = raster.pixels_of(x, y, there, size)
+    return raster.Points(index, pixel, depth.flatten().index_select(0, index))
+
+
+def _looks(surface: Surface, index: Tensor, lights: light.Lights) -> tuple[Tensor, Tensor]:
+    """Colours (N, 3) and labels (N,) of points of a diced surface."""
+    height, width = surface.position.shape[-2:]
+    if surface.strands:  # of hairs only the few points that are seen are shaded
+        image, row, column = index // (height * width), index // width % height, index % width
+        colour = light.shade(surface.single(image, row, column), lights.at(image))[0, :, 0].T
+        return colour, surface.label.expand(-1, -1, height, width)[image, 0, row, column]
+    colour = raster.dice(light.shade(surface, lights), FINER).permute(0, 2, 3, 1).reshape(-1, 3).index_select(0, index)
+    return colour, raster.dice(surface.label, FINER, smooth=False).flatten().index_select(0, index)
 
 
 def _exposure(person: Identity, pose: Pose) -> Tensor:
