@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from IPython.display import HTML
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Polygon
 from PIL import Image
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -29,6 +32,8 @@ from faceinpaint.errors import InputError
 
 if TYPE_CHECKING:  # the path from photo to photo needs no plotting, nor plotting that path
     from faceinpaint.completion import CompletedFace
+    from faceinpaint.faces.align import Crop, Detection
+    from faceinpaint.faces.synthetic import RenderedFaces
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH = 6.6  # inches: with its margins, about 750 pixels of a page of 800
@@ -44,6 +49,15 @@ PARTS = {
     "eyes": ("#009e73", [[*range(36, 42), 36], [*range(42, 48), 42]]),
     "lips": ("#d55e00", [[*range(48, 60), 48], [*range(60, 68), 60]]),
 }
+
+# Part of a rendered picture, by its name in synthetic.LABELS; where a part has landmarks too, in their colour.
+SEGMENTS = {
+    "background": "#e8e8e8", "skin": "#cc79a7", "nose": "#f0e442", "mouth": "#d55e00", "eyes": "#009e73",
+    "brows": "#e69f00", "hair": "#0072b2", "beard": "#56b4e9", "glasses": "#000000", "clothes": "#999999",
+}
+AXES = {"right": "#d55e00", "up": "#009e73", "ahead": "#0072b2"}  # the head's own directions
+HOLE = "#0072b2"  # what lies under a mask is tinted with it
+DARK_EDGE = "#00000070"  # around lines and points, to be seen on any skin
 
 Picture = Tensor | Image.Image
 
@@ -68,6 +82,109 @@ def row(images: Sequence[Picture], titles: Sequence[str] = ()) -> Figure:
         _show(ax, one)
         ax.set_title(title, fontsize=FONT)
     plt.close(figure)  # or the notebook would show it a second time, and keep it
+    return figure
+
+
+def board(
+    images: Sequence[Picture], titles: Sequence[str] = (), columns: int = 6, beside: Sequence[str] = ()
+) -> Figure:
+    """Pictures in rows of `columns`, each below its title; `beside` names the rows.
+
+    images: as in `row`, all of one shape. titles: one for each picture, or only for the first row, or none.
+    Raises InputError for other numbers of titles or names.
+    """
+    count, rows = len(images), -(-len(images) // columns)
+    titles, beside = list(titles), list(beside) or [""] * rows
+    if not count or len(titles) not in (0, min(columns, count), count):
+        raise InputError(f"{count} pictures have {len(titles)} titles: give one for each, or for each column")
+    if len(beside) != rows:
+        raise InputError(f"{rows} rows have {len(beside)} names: give one for each")
+    pixels = [to_pixels(image) for image in images]
+    wide = WIDTH / columns
+    tall = wide * pixels[0].shape[0] / pixels[0].shape[1]
+    title_rows = -(-len(titles) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, squeeze=False, figsize=(WIDTH, rows * (tall + 0.05) + 0.25 * title_rows), dpi=DPI,
+        layout="compressed",
+    )
+    for ax in grid.flat[count:]:
+        ax.set_axis_off()
+    for ax, one in zip(grid.flat, pixels):
+        _show(ax, one)
+    for ax, title in zip(grid.flat, titles):
+        ax.set_title(title, fontsize=FONT - 1)
+    for ax, name in zip(grid[:, 0], beside):
+        ax.set_ylabel(name, fontsize=FONT - 1)
+    plt.close(figure)
+    return figure
+
+
+def tinted(image: Tensor, mask: Tensor) -> Tensor:
+    """A picture (1, 3, H, W) with what the mask (1, 1, H, W) hides still to be seen, under the colour `HOLE`."""
+    colour = torch.tensor(to_rgb(HOLE), device=image.device).view(1, 3, 1, 1)
+    return torch.where(mask.to(image.device) > 0.5, 0.3 * image + 0.7 * colour, image)
+
+
+def truth(face: RenderedFaces) -> Figure:
+    """What is known about one rendered face: picture, landmarks, parts, and where the head is turned.
+
+    Landmarks that the head itself hides are crosses. The arrows are the head's own right (as seen in the
+    picture), up and ahead, drawn from the tip of the nose. Raises InputError unless there is just one face.
+    """
+    if len(face) != 1:
+        raise InputError(f"these are {len(face)} faces: render one person in one pose to see the truth about it")
+    figure, grid = plt.subplots(2, 2, figsize=(WIDTH * 0.86, WIDTH * 0.98), dpi=DPI, layout="compressed")
+    pixels = to_pixels(face.image)
+    parts, handles = _parts(face.segmentation[0])
+    for ax, one in zip(grid.flat, (pixels, pixels, parts, pixels)):
+        _show(ax, one)
+    hidden = int((~face.visible).sum())
+    yaw, pitch, roll = (f"{angle:+.0f}°".replace("-", "−") for angle in face.angles[0].tolist())
+    titles = ("image", f"landmarks, {hidden} of 68 hidden", "segmentation", f"yaw {yaw}, pitch {pitch}, roll {roll}")
+    for ax, title in zip(grid.flat, titles):
+        ax.set_title(title, fontsize=FONT)
+    _points(grid[0, 1], face.landmarks[0], face.visible[0])
+    _head_axes(grid[1, 1], face)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=FONT - 1, frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def found(ax: Axes, detection: Detection, crop: Crop) -> None:
+    """Draw on `ax`, which shows the photo, what was found: box (orange), five points (yellow), square (sky blue)."""
+    left, top, right, bottom = detection.box.tolist()
+    _outline(ax, [(left, top), (right, top), (right, bottom), (left, bottom)], "#e69f00")
+    (x, y), (right_x, right_y), (down_x, down_y) = crop.centre, crop.axis_x, crop.axis_y
+    corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    _outline(ax, [(x + i * right_x + j * down_x, y + i * right_y + j * down_y) for i, j in corners], "#56b4e9")
+    ax.plot(*detection.points.numpy().T, "o", color="#f0e442", markeredgecolor="black", markersize=4.5)
+
+
+def spread(groups: Mapping[str, Tensor], label: str, lines: Mapping[str, float] | None = None) -> Figure:
+    """Groups of numbers below each other: a dot for each number, a bar at the mean, which is written beside it.
+
+    groups: name -> (N,) numbers. label: below the axis. lines: name -> where a dashed line is drawn.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(groups) + 0.9), dpi=DPI, layout="constrained")
+    right = max(float(values.max()) for values in groups.values())
+    for height, values in enumerate(groups.values()):
+        values = values.detach().cpu().float().numpy()
+        # Spread evenly by rank instead of at random: the picture is the same each time.
+        lift = ((np.arange(len(values)) * 0.618034) % 1 - 0.5) * 0.5
+        ax.plot(values, height + lift, "o", color="#0072b2", alpha=0.35, markersize=3.5, markeredgewidth=0)
+        ax.plot([values.mean()] * 2, [height - 0.36, height + 0.36], color="#d55e00", linewidth=2.4)
+        ax.text(1.02, height, f"{values.mean():.2f}", transform=ax.get_yaxis_transform(), va="center",
+                fontsize=FONT, color="#d55e00")
+    for name, place in (lines or {}).items():
+        ax.axvline(place, color="0.3", linewidth=1, linestyle="--")
+        ax.text(place, -0.62, f" {name}", fontsize=FONT - 1, color="0.3", va="bottom")
+    ax.set(yticks=range(len(groups)), xlim=(min(0, right), None), ylim=(len(groups) - 0.4, -0.65))
+    ax.set_yticklabels(groups, fontsize=FONT)
+    ax.set_xlabel(label, fontsize=FONT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.text(1.02, 1, "mean", transform=ax.transAxes, fontsize=FONT - 1, color="#d55e00", va="top")
+    plt.close(figure)
     return figure
 
 
@@ -108,7 +225,7 @@ def landmarks(ax: Axes, landmarks: Tensor) -> None:
             "take one out of a batch with landmarks[:1]"
         )
     points = landmarks.detach().cpu().float().reshape(68, 2).numpy()
-    dark_edge = [patheffects.withStroke(linewidth=2.8, foreground="#00000070")]  # to be seen on any skin
+    dark_edge = [patheffects.withStroke(linewidth=2.8, foreground=DARK_EDGE)]
     for colour, lines in PARTS.values():
         for line in lines:
             x, y = points[list(line)].T
@@ -161,3 +278,47 @@ def _show(ax: Axes, pixels: np.ndarray) -> None:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(color="0.7", linewidth=0.6)  # the edge of a white mask on a white page
     ax.autoscale(False)
+
+
+def _points(ax: Axes, points: Tensor, visible: Tensor) -> None:
+    """Landmarks (68, 2) in the colours of `PARTS`: a dot, or a cross where `visible` (68,) is False."""
+    points, visible = points.cpu(), visible.cpu()
+    dark_edge = [patheffects.withStroke(linewidth=3, foreground="black")]
+    for colour, lines in PARTS.values():
+        part = sorted({index for line in lines for index in line})
+        seen, hidden = points[part][visible[part]], points[part][~visible[part]]
+        ax.plot(*seen.T, "o", color=colour, markersize=3.8, markeredgewidth=0.5, markeredgecolor="black")
+        ax.plot(*hidden.T, "x", color=colour, markersize=4.5, markeredgewidth=1.4, path_effects=dark_edge)
+
+
+def _parts(segmentation: Tensor) -> tuple[np.ndarray, list[Patch]]:
+    """A segmentation (H, W) in the colours of `SEGMENTS`, (H, W, 3), and the legend of the parts in it."""
+    from faceinpaint.faces.synthetic import LABELS
+
+    colours = np.array([to_rgb(SEGMENTS[name]) for name in LABELS])
+    there = [LABELS[index] for index in segmentation.unique().tolist()]
+    handles = [Patch(facecolor=SEGMENTS[name], edgecolor="0.5", linewidth=0.5, label=name) for name in there]
+    return (colours[segmentation.cpu().numpy()] * 255).round().astype(np.uint8), handles
+
+
+def _head_axes(ax: Axes, face: RenderedFaces) -> None:
+    """Arrows from the tip of the nose along the head's right, up and ahead."""
+    from faceinpaint.faces.synthetic.camera import rotation
+
+    angles = torch.deg2rad(face.angles.float()).cpu().view(1, 3, 1, 1)
+    turn = rotation(*angles.unbind(1))[0].numpy()  # its columns are the head's directions
+    nose = face.landmarks[0, 30].cpu().numpy()
+    length = 0.28 * face.image.shape[-1]
+    edge = [patheffects.withStroke(linewidth=4.4, foreground="white")]
+    for direction, (name, colour) in zip(turn.T, AXES.items()):
+        along = length * direction[:2] * (1, -1)  # y grows downwards in a picture
+        ax.plot(*zip(nose, nose + along), color=colour, linewidth=2.6, solid_capstyle="round", path_effects=edge)
+        ax.plot(*(nose + along), "o", color=colour, markersize=6, markeredgecolor="white")
+        ax.annotate(name, nose + along, (5, -4), textcoords="offset points", fontsize=FONT - 1, color=colour,
+                    path_effects=[patheffects.withStroke(linewidth=2.4, foreground="white")])
+
+
+def _outline(ax: Axes, corners: Sequence[tuple[float, float]], colour: str) -> None:
+    """A closed line that is to be seen on any photo."""
+    edge = [patheffects.withStroke(linewidth=3.2, foreground=DARK_EDGE)]
+    ax.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=2, path_effects=edge))
