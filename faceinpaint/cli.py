@@ -1,4 +1,4 @@
-"""The command line: `faceinpaint complete | evaluate | train | data | course | bench`.
+"""The command line: `faceinpaint complete | evaluate | train | data | judge | course | bench`.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
@@ -218,6 +218,29 @@ def bench(size: Annotated[int, typer.Option(help="pixels of the aligned face")] 
     from faceinpaint.benchmark import completion_benchmark
 
     typer.echo(completion_benchmark(size))
+
+
+@app.command()
+def judge(
+    recogniser: Annotated[str, typer.Option(help="who tells people apart, a name or a file")] = "embedded",
+    predictor: Annotated[
+        Optional[str], typer.Option(help="a landmark predictor trained on rendered faces alone, a file")
+    ] = None,
+    real: Annotated[Optional[Path], typer.Option(help="a face folder of real photographs for the predictor")] = None,
+    faces: Annotated[int, typer.Option(min=1, help="how many are shown to the face detector")] = 500,
+    people: Annotated[int, typer.Option(min=2, help="how many the recogniser tells apart, four photos each")] = 200,
+) -> None:
+    """Judge rendered faces by networks trained on real ones, and by the clock."""
+    from faceinpaint import weights
+    from faceinpaint.faces.synthetic.judge import judgements
+    from faceinpaint.landmarks import LandmarkPredictor
+    from faceinpaint.recognisers import load_recogniser
+
+    if (predictor is None) != (real is None):
+        raise InputError("a predictor is judged on real photographs: give both --predictor and --real, or neither")
+    network = None if predictor is None else weights.load(predictor, LandmarkPredictor)
+    for line in judgements(load_recogniser(recogniser), network, real, faces, people):
+        typer.echo(line)
 
 
 def main() -> None:

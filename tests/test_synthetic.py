@@ -302,3 +302,13 @@ def test_a_pinhole_between_splats_is_closed_and_the_outline_is_not_moved():
     covered = z[0, 0] < raster.FAR
     assert covered.sum() == 64 and covered[8, 8] and label[0, 0, 8, 8] == 1
     assert torch.allclose(image[0, :, 8, 8], torch.tensor(0.4), atol=1e-4)
+
+
+def test_a_slice_of_rendered_faces_keeps_their_truth(frontal):
+    part = frontal[1:3]
+    assert isinstance(part, synthetic.RenderedFaces)
+    assert torch.equal(part.segmentation, frontal.segmentation[1:3])
+    picked = frontal.select(torch.tensor([3, 0]))
+    assert torch.equal(picked.visible, frontal.visible[[3, 0]])
+    joined = synthetic.RenderedFaces.cat([part, picked])
+    assert torch.equal(joined.angles, torch.cat([part.angles, picked.angles])) and len(joined) == 4

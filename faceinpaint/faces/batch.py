@@ -51,8 +51,8 @@ class Faces:
 
         return self._map(pick)
 
-    @staticmethod
-    def cat(batches: Sequence[Faces]) -> Faces:
+    @classmethod
+    def cat(cls, batches: Sequence[Faces]) -> Faces:
         """One batch from several; a field is kept only where all of them have it."""
 
         def joined(parts: tuple) -> Tensor | tuple[str, ...] | None:
@@ -60,11 +60,12 @@ class Faces:
                 return None
             return torch.cat(parts) if isinstance(parts[0], Tensor) else sum(parts, ())
 
-        return Faces(*[joined(parts) for parts in zip(*[batch._values() for batch in batches])])
+        rows = [[getattr(batch, field.name) for field in fields(cls)] for batch in batches]
+        return cls(*map(joined, zip(*rows)))
 
     def _map(self, function: Callable) -> Faces:
         """The batch with `function` applied to every field that is there."""
-        return Faces(*[None if value is None else function(value) for value in self._values()])
+        return type(self)(*[None if value is None else function(value) for value in self._values()])
 
     def _values(self) -> list:
         return [getattr(self, field.name) for field in fields(self)]

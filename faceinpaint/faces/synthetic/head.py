@@ -155,7 +155,7 @@ def sample_head(draw: Draw, feminine: float, age: float) -> dict:
         cheek=draw.normal(-0.12 - 0.15 * old, 0.29) + 0.26 * weight, temple=draw.normal(0.3, 0.217) - 0.1 * weight,
         muzzle=draw.normal(0.1, 0.406),
         jowl=max(0.0, draw.normal(0.5 * old, 0.174) + 0.12 * max(0.0, weight)),
-        lopsided=abs(draw.normal(0.08, 0.05)),
+        lopsided=abs(draw.normal(0.05, 0.03)),
         relief=[draw.normal(0, 1) for _ in range(24)],
     )
 
@@ -199,7 +199,7 @@ def sample_mouth(draw: Draw, feminine: float, age: float, tone: float) -> dict:
     """A mouth."""
     thin = 0.16 * max(0.0, age - 0.4)
     return dict(
-        height=draw.normal(0.04, 0.22), width=draw.normal(2.66 - 0.10 * feminine, 0.16),
+        height=draw.normal(-0.05, 0.22), width=draw.normal(2.66 - 0.10 * feminine, 0.16),
         upper=max(0.22, draw.normal(0.68 + 0.05 * feminine + 0.05 * tone, 0.189) - thin),
         lower=max(0.35, draw.normal(0.90 + 0.05 * feminine + 0.05 * tone, 0.203) - thin),
         cupid=draw.uniform(0.0, 1.0), full=max(0.1, draw.normal(0.36 + 0.04 * tone, 0.145)),
@@ -275,11 +275,11 @@ def mouth_curves(x: Tensor, mouth: MouthShape, face_length: Tensor, smile: Tenso
 
     Also where x lies in the mouth (-1 ... 1 between the corners), and the half width in cm.
     """
-    half = mouth.width * (1 + 0.13 * smile - 0.08 * opening)
+    half = mouth.width * (1 + 0.15 * smile - 0.08 * opening)
     across = x / half
     arc = (1 - across * across).clamp(min=0)
     centre = MOUTH * face_length + mouth.height
-    line = centre + (mouth.corners + 0.38 * smile) * across * across - 0.08 * smile - 0.05 * bump(across, 0.12) * (1 + mouth.cupid)
+    line = centre + (mouth.corners + 0.46 * smile) * across * across - 0.09 * smile - 0.05 * bump(across, 0.12) * (1 + mouth.cupid)
     gap = opening * JAW_DROP * 0.78 * arc**0.55 + teeth * 0.50 * arc**0.7
     upper_edge, lower_edge = line + 0.25 * gap * (1 - opening) + 0.08 * gap, line - gap * (0.75 + 0.17 * opening)
     bow = 1 - (0.10 + 0.22 * mouth.cupid) * bump(across, 0.10) + 0.10 * bump(across.abs() - 0.26, 0.14)

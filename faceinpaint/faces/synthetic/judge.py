@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import time
 from pathlib import Path
+from typing import Iterator, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,15 +25,30 @@ from faceinpaint.recognisers import Recogniser
 BATCH = 4  # people rendered at once
 
 
-def photographs(people: int, photos: int, size: int, max_yaw: float | None = None, first: int = 0):
-    """Rendered people in batches, with a progress bar: yields `RenderedFaces`."""
-    for start in tqdm(range(0, people, BATCH), desc=f"{people} people x {photos}", leave=False):
-        seeds = range(first + start, first + min(start + BATCH, people))
+def photographs(people: int, photos: int, size: int, max_yaw: float | None = None) -> Iterator[RenderedFaces]:
+    """Rendered people in batches, with a progress bar."""
+    for start in tqdm(range(0, people, BATCH), desc=f"{people} people x {photos}", leave=False, disable=None):
+        seeds = range(start, min(start + BATCH, people))
         pose_seeds = [seed * photos + k for seed in seeds for k in range(photos)]
         yield render(identities(seeds), poses(pose_seeds, max_yaw), size)
 
 
-def detection(count: int = 500, size: int = 192) -> dict[str, float]:
+class Detected(NamedTuple):
+    """What a detector makes of rendered faces: shares of 1."""
+
+    found: float
+    error: float
+
+
+class Recognised(NamedTuple):
+    """What a recogniser makes of rendered people: mean cosines and the rank-1 rate."""
+
+    same: float
+    different: float
+    rank1: float
+
+
+def detection(count: int = 500, size: int = 192) -> Detected:
     """Share of faces (|yaw| <= 30 degrees) that MTCNN finds with p >= 0.99, and how far its points lie from ours.
 
     The distance is a mean over five points, in units of the distance between the eyes.
@@ -45,7 +61,7 @@ def detection(count: int = 500, size: int = 192) -> dict[str, float]:
                 found += 1
             if detections:
                 errors.append(_five_point_error(detections[0].points, landmarks))
-    return {"found": found / count, "five_points": float(torch.stack(errors).mean())}
+    return Detected(found / count, torch.stack(errors).mean().item())
 
 
 def _five_point_error(points: Tensor, landmarks: Tensor) -> Tensor:
@@ -53,7 +69,8 @@ def _five_point_error(points: Tensor, landmarks: Tensor) -> Tensor:
     return (points.reshape(5, 2) - truth).norm(dim=1).mean() / (truth[0] - truth[1]).norm()
 
 
-def recognition(recogniser: Recogniser, people: int = 200, photos: int = 4, size: int = 128) -> dict[str, float]:
+@torch.no_grad()
+def recognition(recogniser: Recogniser, people: int = 200, photos: int = 4, size: int = 192) -> Recognised:
     """Mean cosine of photographs of the same person and of different people, and the rank-1 rate.
 
     Rank-1: each photograph looks for its nearest among all others; a hit is one of the same person.
@@ -64,10 +81,8 @@ def recognition(recogniser: Recogniser, people: int = 200, photos: int = 4, size
     same = identity[:, None] == identity[None]
     itself = torch.eye(len(cosine), dtype=torch.bool)
     nearest = cosine.masked_fill(itself, -2).argmax(1)
-    return {
-        "same": cosine[same & ~itself].mean().item(), "different": cosine[~same].mean().item(),
-        "rank1": (identity[nearest] == identity).float().mean().item(),
-    }
+    rank1 = (identity[nearest] == identity).float().mean().item()
+    return Recognised(cosine[same & ~itself].mean().item(), cosine[~same].mean().item(), rank1)
 
 
 @torch.no_grad()
@@ -94,6 +109,25 @@ def speed(size: int, people: int = 2, photos: int = 4, repeats: int = 3) -> floa
     return people * photos / best
 
 
-def peak_memory() -> float:
-    """Most memory that this process has held, GiB."""
+def memory(size: int = 256, batch: int = 16) -> float:
+    """Most memory in GiB that this process has held after rendering `batch` people at once."""
+    render(identities(range(batch)), poses(range(batch)), size)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def judgements(
+    recogniser: Recogniser, predictor: LandmarkPredictor | None, real: Path | None, faces: int = 500, people: int = 200
+) -> Iterator[str]:
+    """Everything above, a line of text each as soon as it is known.
+
+    predictor and real: a landmark predictor trained on rendered faces alone, and a folder of real photographs for it.
+    """
+    yield f"memory, 16 people at 256 px: {memory():.2f} GiB"
+    for size in (64, 128, 256):
+        yield f"speed at {size} px: {speed(size):.1f} pictures a second"
+    found, error = detection(faces)
+    yield f"MTCNN finds {found:.1%} of {faces} faces with p >= 0.99, its points {error:.1%} of inter-ocular from ours"
+    same, different, rank1 = recognition(recogniser, people)
+    yield f"{recogniser.name}, {people} people x 4: same {same:.3f}, different {different:.3f}, rank-1 {rank1:.1%}"
+    if predictor is not None and real is not None:
+        yield f"landmark predictor on real photographs: NME {landmark_error(predictor, real):.2%}"

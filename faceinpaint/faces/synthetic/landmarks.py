@@ -110,7 +110,7 @@ def _mouth(person, pose, face: Relief) -> tuple[Tensor, Tensor]:
     inner = ((-0.62, "corner"), (-0.31, "upper"), (0, "upper"), (0.31, "upper"), (0.62, "corner"),
              (0.31, "lower"), (0, "lower"), (-0.31, "lower"))
     across = torch.tensor([place for place, _ in outer + inner], device=face.x.device).view(1, 1, -1)
-    half = person.mouth.width * (1 + 0.13 * pose.smile - 0.08 * pose.mouth_open)
+    half = person.mouth.width * (1 + 0.15 * pose.smile - 0.08 * pose.mouth_open)
     x = across * half
     top, upper, lower, bottom, _, _ = shape.mouth_curves(
         x, person.mouth, person.head.face_length, pose.smile, pose.mouth_open, pose.teeth)

@@ -37,7 +37,7 @@ def inside(person, pose, points: int) -> Surface:
     # The lips and the cheeks keep light from the corners and from far inside.
     open_ = pose.mouth_open + 0.35 * pose.teeth
     occlusion = (step(2.9, 0.6, x.abs()) * (0.35 + 0.65 * teeth) * (0.35 + 0.65 * open_).clamp(max=1))[:, None]
-    half = person.mouth.width * (1 + 0.13 * pose.smile - 0.08 * pose.mouth_open)
+    half = person.mouth.width * (1 + 0.15 * pose.smile - 0.08 * pose.mouth_open)
     # Beyond the lips it would come through cheeks and chin.
     keep = torch.minimum(half - x.abs(), y + 0.6 + JAW_DROP * pose.mouth_open)[:, None]
     return Surface(position, albedo * occlusion, label_map("mouth", position), keep, occlusion, 0.8 * teeth[:, None], sharpness=60.0)

@@ -106,7 +106,7 @@ def _looks(surface: Surface, index: Tensor, lights: light.Lights) -> tuple[Tenso
 def _exposure(person: Identity, pose: Pose) -> Tensor:
     """What a camera's meter would choose, (B, 1, 1, 1): dark skin gets a little more light."""
     skin = person.skin.colour.mean(1, keepdim=True)
-    return pose.exposure[:, None] * 0.63 * (skin / 0.30) ** -0.42
+    return pose.exposure[:, None] * 0.58 * (skin / 0.30) ** -0.40
 
 
 def _eye(pose: Pose, centre: Tensor) -> Tensor:
