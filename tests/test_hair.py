@@ -86,7 +86,7 @@ def test_hair_stays_outside_the_head(name: str) -> None:
             continue
         nearest = torch.cdist(points, grid[0].flatten(1).T).argmin(1)
         height = ((points - grid[0].flatten(1).T[nearest]) * outward[nearest]).sum(1)
-        assert (height > -0.30).float().mean() > 0.97, name
+        assert (height > -0.30).float().mean() > 0.96, name
         assert height.max() < (12 if name in ("long", "waves", "tied", "afro", "curls") else 7)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic.camera import PIVOT
-from faceinpaint.faces.synthetic.maths import bump, mix, normals, step
+from faceinpaint.faces.synthetic.maths import bump, mix, normals, spline_weights, step
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.surface import LABEL, Surface, label_map
 
@@ -76,16 +76,8 @@ def body(person, pose, turn: Tensor, points: int) -> list[Surface]:
 @lru_cache(maxsize=8)
 def _grid(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """RINGS along a Catmull-Rom spline (9, R, 1), ring numbers (R,), places across -1 ... 1 (1, C), azimuths (R, C)."""
-    count = len(RINGS)
-    rings = torch.linspace(0, count - 1, rows)
-    i = rings.floor().clamp(max=count - 2).long()
-    t = rings - i
-    cubic = torch.stack([
-        -0.5 * t + t**2 - 0.5 * t**3, 1 - 2.5 * t**2 + 1.5 * t**3, 0.5 * t + 2 * t**2 - 1.5 * t**3, 0.5 * (t**3 - t**2)
-    ], 1)
-    weights = torch.zeros(rows, count)
-    for k in range(4):
-        weights.scatter_add_(1, (i + k - 1).clamp(0, count - 1)[:, None], cubic[:, k : k + 1])
+    rings = torch.linspace(0, len(RINGS) - 1, rows)
+    weights = spline_weights(len(RINGS), rows)
     along = (weights @ RINGS).T[..., None]
     across = torch.linspace(-1, 1, columns)[None]
     # Round the neck the columns lie evenly; over the shoulders rather as they are seen from the front.

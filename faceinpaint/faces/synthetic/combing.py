@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.hair_looks import LINE_AZIMUTH, NAPE, azimuths, covered
+from faceinpaint.faces.synthetic.hair_looks import LINE_AZIMUTH, NAPE, covered
+from faceinpaint.faces.synthetic.head import azimuths
 from faceinpaint.faces.synthetic.maths import bump, dot, mix, normals, step, unit
 from faceinpaint.faces.synthetic.noise import noise
 

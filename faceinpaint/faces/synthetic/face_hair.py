@@ -12,7 +12,7 @@ from faceinpaint.faces.synthetic import head as shape
 from faceinpaint.faces.synthetic.hair_looks import WHITE, chances
 from faceinpaint.faces.synthetic.maths import bump, dot, mix, normals, step, unit
 from faceinpaint.faces.synthetic.noise import noise
-from faceinpaint.faces.synthetic.relief import Relief
+from faceinpaint.faces.synthetic.relief import Relief, row_of
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 # Hairs for each pixel of the picture's width.
@@ -32,18 +32,8 @@ def face_hair(person, pose, face: Relief, detail: int) -> list[Surface]:
 
 def _place(x: Tensor, y: Tensor, face: Relief) -> Tensor:
     """Where places x, y (B, N) on the front of the bare face lie in its grid, for grid_sample (B, 1, N, 2)."""
-    height, width = face.x.shape[-2:]
-    falling = -face.y[:, :, 0].contiguous()
-    after = torch.searchsorted(falling, -y.contiguous()).clamp(1, height - 1)
-    over, under = falling.gather(1, after - 1), falling.gather(1, after)
-    row = after - 1 + ((-y - over) / (under - over).clamp(min=1e-6)).clamp(0, 1)
-    quarter = width // 4  # x grows with the column only on the front
-    batch = torch.arange(len(x), device=x.device)[:, None]
-    line = face.x[batch, row.round().long(), quarter : width - quarter].contiguous()  # (B, N, W / 2)
-    after = torch.searchsorted(line, x[..., None].contiguous()).clamp(1, line.shape[2] - 1)
-    left, right = line.gather(2, after - 1)[..., 0], line.gather(2, after)[..., 0]
-    column = quarter + after[..., 0] - 1 + ((x - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
-    return torch.stack([column / (width - 1) * 2 - 1, row / (height - 1) * 2 - 1], -1)[:, None]
+    row = row_of(y, face.y[:, :, 0])
+    return face.on_grid(row, face.column_of(x, row))
 
 
 def _skin_at(place: Tensor, face: Relief) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from faceinpaint.faces.synthetic import head as shape
 from faceinpaint.faces.synthetic.maths import step
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.parameters import Draw, Parameters, between
@@ -193,11 +192,6 @@ def covered(person, azimuth: Tensor, y: Tensor) -> Tensor:
     ragged = noise("rough", azimuth * 0.2 + person.offset_y, azimuth * 0.02 + person.offset_x)
     thinning = 0.4 * (person.hair.ring - y) + 0.4 * ragged  # a ring of hair ends softly, a forehead's hairline does not
     return torch.minimum(y - hairline(person, azimuth), thinning)
-
-
-def azimuths(columns: int, device: torch.device) -> Tensor:
-    """Azimuths of the head's grid, (columns,) radians."""
-    return shape._grid(2, columns, device)[1]
 
 
 # ------------------------------------------------------------------------------------------ random numbers

@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.maths import bump, mix, step
+from faceinpaint.faces.synthetic.maths import bump, mix, spline_weights, step
 from faceinpaint.faces.synthetic.parameters import Draw, Parameters
 
 # Horizontal sections of the mean head, crown to under the chin: height y, half width, front and back (z on the
@@ -163,11 +163,11 @@ def sample_head(draw: Draw, feminine: float, age: float) -> dict:
 def sample_nose(draw: Draw, feminine: float, tone: float) -> dict:
     """A nose; broader and lower on the average where skin is dark, with all noses everywhere."""
     return dict(
-        length=draw.normal(1.0, 0.095), projection=draw.normal(2.2 - 0.15 * feminine - 0.05 * tone, 0.464),
-        width=draw.normal(0.96 - 0.05 * feminine + 0.045 * tone, 0.16),
+        length=draw.normal(1.0, 0.119), projection=draw.normal(2.2 - 0.15 * feminine - 0.05 * tone, 0.464),
+        width=draw.normal(0.96 - 0.05 * feminine + 0.045 * tone, 0.184),
         bridge_width=draw.normal(0.74 + 0.03 * tone, 0.189),
-        bridge_height=draw.normal(0.75 - 0.07 * tone, 0.362),
-        hump=draw.normal(0.06, 0.246), tip=draw.normal(0.80 + 0.02 * tone, 0.189),
+        bridge_height=draw.normal(0.75 - 0.07 * tone, 0.434),
+        hump=draw.normal(0.06, 0.32), tip=draw.normal(0.80 + 0.02 * tone, 0.217),
         tip_up=draw.normal(0.08 * feminine - 0.08, 0.25), nostril=draw.normal(1.0, 0.217), bend=draw.normal(0, 0.08),
     )
 
@@ -188,9 +188,9 @@ def sample_eyes(draw: Draw, feminine: float, age: float, tone: float) -> dict:
 def sample_brows(draw: Draw, feminine: float, age: float) -> dict:
     """A pair of brows."""
     return dict(
-        height=draw.normal(2.12 + 0.12 * feminine, 0.377), arch=draw.normal(0.42 + 0.16 * feminine, 0.29),
-        thickness=max(0.16, draw.normal(0.40 - 0.11 * feminine, 0.145)), length=draw.normal(1.03, 0.075),
-        inner=draw.normal(0.05, 0.319), tilt=draw.normal(1.1, 0.362),
+        height=draw.normal(2.12 + 0.12 * feminine, 0.49), arch=draw.normal(0.42 + 0.16 * feminine, 0.377),
+        thickness=max(0.16, draw.normal(0.40 - 0.11 * feminine, 0.167)), length=draw.normal(1.03, 0.075),
+        inner=draw.normal(0.05, 0.415), tilt=draw.normal(1.1, 0.362),
         density=max(0.25, draw.normal(0.78 - 0.25 * age, 0.232)),
     )
 
@@ -211,26 +211,20 @@ def sample_mouth(draw: Draw, feminine: float, age: float, tone: float) -> dict:
 
 
 @lru_cache(maxsize=8)
-def _grid(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Weights (rows, sections) of a Catmull-Rom spline through the sections, and azimuths (columns,)."""
-    count = len(SECTIONS)
-    position = torch.linspace(0, count - 1, rows)
-    i = position.floor().clamp(max=count - 2).long()
-    t = position - i
-    cubic = torch.stack([
-        -0.5 * t + t**2 - 0.5 * t**3, 1 - 2.5 * t**2 + 1.5 * t**3, 0.5 * t + 2 * t**2 - 1.5 * t**3, 0.5 * (t**3 - t**2)
-    ], 1)
-    weights = torch.zeros(rows, count)
-    for k in range(4):
-        weights.scatter_add_(1, (i + k - 1).clamp(0, count - 1)[:, None], cubic[:, k : k + 1])
-    s = torch.linspace(-1, 1, columns)
-    azimuth = BACK * (0.5 * s + 0.5 * s**3)  # half the columns lie on the front of the face
-    return weights.to(device), azimuth.to(device)
+def _section_weights(rows: int, device: torch.device) -> Tensor:
+    """Weights (rows, sections) of a spline through the sections."""
+    return spline_weights(len(SECTIONS), rows).to(device)
+
+
+def azimuths(columns: int, device: torch.device) -> Tensor:
+    """Azimuths of the grid's columns, (columns,) radians: half of the columns lie on the front of the face."""
+    s = torch.linspace(-1, 1, columns, device=device)
+    return BACK * (0.5 * s + 0.5 * s**3)
 
 
 def loft(head: HeadShape, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
     """The bare head: x, y, z of the grid, each (B, rows, columns), in cm; y is the same along a row."""
-    weights, azimuth = _grid(rows, columns, head.device)
+    weights, azimuth = _section_weights(rows, head.device), azimuths(columns, head.device)
     y, width, front, back, middle, exponent = SECTIONS.to(head.device).T[:, None, :, None]  # each (1, sections, 1)
     cranium, cheeks = step(1.5, 6.0, y), bump(y + 1.0, 2.6)
     jaw, chin = bump(y + 7.0, 1.9), step(-8.5, -11.0, y)

@@ -98,7 +98,7 @@ def landmark_error(predictor: LandmarkPredictor, folder: Path, size: int = 256) 
     return torch.cat(errors).mean().item()
 
 
-def speed(size: int, people: int = 2, photos: int = 4, repeats: int = 3) -> float:
+def speed(size: int, people: int = 2, photos: int = 6, repeats: int = 3) -> float:
     """Pictures a second, `photos` of each person sharing one bake; the best of some repeats."""
     batch = identities(range(people)), poses(range(people * photos))
     best = float("inf")

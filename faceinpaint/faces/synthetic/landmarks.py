@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.relief import Relief
+from faceinpaint.faces.synthetic.relief import Relief, row_of
 
 # Places between inner corner (-1) and outer corner (1) of an eye at which the lids' landmarks lie.
 LID_PLACES = (0.37, -0.17)
@@ -16,38 +15,16 @@ JAW_Y = (-0.30, -2.25, -4.15, -6.05, -7.85, -9.45, -10.70, -11.55, -11.90)
 JAW_AZIMUTH = (1.50, 1.48, 1.45, 1.42, 1.38, 1.30, 1.16, 0.80, 0.0)
 
 
-def landmark_points(person, pose, face: Relief) -> Tensor:
-    """The landmarks in head space, (B, 3, 68) cm."""
+def landmark_places(person, pose, face: Relief) -> Tensor:
+    """Where on the grid of the skin the landmarks lie, for `grid_sample` with aligned corners: (B, 1, 68, 2)."""
     rows, columns = zip(_jaw(person, face), _brows(person, pose, face), _nose(person, face), _eyes(person, pose, face), _mouth(person, pose, face))
     row, column = torch.cat(rows, 1), torch.cat(columns, 1)
-    height, width = face.x.shape[-2:]
-    grid = torch.stack([column / (width - 1) * 2 - 1, row / (height - 1) * 2 - 1], -1)[:, None]
-    return F.grid_sample(face.position, grid, mode="bilinear", align_corners=True)[:, :, 0]
-
-
-def _row_of(y: Tensor, heights: Tensor) -> Tensor:
-    """Fractional row of heights y (B, n) among the falling heights of the rows (B, H)."""
-    falling = heights.contiguous()
-    after = torch.searchsorted(-falling, -y.contiguous()).clamp(1, falling.shape[1] - 1)
-    over, under = falling.gather(1, after - 1), falling.gather(1, after)
-    return after - 1 + ((over - y) / (over - under).clamp(min=1e-6)).clamp(0, 1)
-
-
-def _column_of(x: Tensor, row: Tensor, face: Relief) -> Tensor:
-    """Fractional column of places x (B, n) on the front of the rows (B, n)."""
-    width = face.x.shape[2]
-    near = row.round().long()
-    line = face.x.gather(1, near[..., None].expand(-1, -1, width))  # (B, n, W)
-    quarter = width // 4  # x grows with the column only on the front
-    front = line[..., quarter : width - quarter].contiguous()
-    after = torch.searchsorted(front, x[..., None].contiguous()).clamp(1, front.shape[2] - 1)
-    left, right = front.gather(2, after - 1)[..., 0], front.gather(2, after)[..., 0]
-    return quarter + after[..., 0] - 1 + ((x - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
+    return face.on_grid(row, column)
 
 
 def _at(x: Tensor, y: Tensor, face: Relief, heights: Tensor) -> tuple[Tensor, Tensor]:
-    row = _row_of(y, heights)
-    return row, _column_of(x, row, face)
+    row = row_of(y, heights)
+    return row, face.column_of(x, row)
 
 
 def _jaw(person, face: Relief) -> tuple[Tensor, Tensor]:
@@ -55,7 +32,7 @@ def _jaw(person, face: Relief) -> tuple[Tensor, Tensor]:
     y = torch.tensor(JAW_Y + JAW_Y[-2::-1], device=device)[None].expand(len(person), -1)
     azimuth = torch.tensor(JAW_AZIMUTH, device=device)
     azimuth = torch.cat([-azimuth, azimuth[:-1].flip(0)])[None].expand(len(person), -1)
-    row = _row_of(y, face.y[:, :, 0])
+    row = row_of(y, face.y[:, :, 0])
     # The grid's azimuth is BACK (s + s^3) / 2: solved for s by Newton's method.
     s = azimuth / shape.BACK
     for _ in range(6):

@@ -1,4 +1,7 @@
-"""The few curves and vector formulas that every part of the renderer is written in."""
+"""The few curves and vector formulas that every part of the renderer is written in.
+
+They are called hundreds of times on whole grids, so they work in place where a value is their own.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,24 @@ from torch import Tensor
 
 def step(low: float | Tensor, high: float | Tensor, x: Tensor) -> Tensor:
     """Smooth step: 0 below `low`, 1 above `high`, 3t^2 - 2t^3 between; `low` > `high` steps down."""
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+    t = ((x - low) / (high - low)).clamp_(0, 1)
+    return (-2 * t).add_(3).mul_(t).mul_(t)
 
 
 def bump(x: Tensor, sigma: float | Tensor) -> Tensor:
     """A Gaussian hill of height 1 around 0."""
-    return torch.exp(-0.5 * (x / sigma) ** 2)
+    return (x / sigma).square_().mul_(-0.5).exp_()
 
 
 def twins(x: Tensor, centre: float | Tensor, sigma: float | Tensor) -> Tensor:
     """Two Gaussian hills, left and right of the midline. Not bump(|x| - centre), which has a ridge at x = 0."""
-    return bump(x - centre, sigma) + bump(x + centre, sigma)
+    return bump(x - centre, sigma).add_(bump(x + centre, sigma))
 
 
 def smooth_max(a: Tensor, b: Tensor, k: float | Tensor) -> Tensor:
     """The larger of two heights with a fillet of width k (quadratic smooth maximum)."""
-    blend = (k - (a - b).abs()).clamp(min=0) / k
-    return torch.maximum(a, b) + 0.25 * k * blend * blend
+    blend = (k - (a - b).abs_()).clamp_(min=0)
+    return torch.maximum(a, b).add_(blend.square_().div_(4 * k))
 
 
 def smooth_min(a: Tensor, b: Tensor, k: float | Tensor) -> Tensor:
@@ -41,12 +44,12 @@ def mix(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Scalar product over channels, (B, 3, ...) -> (B, 1, ...). Written out: a sum over dim 1 is slow."""
-    return a[:, 0:1] * b[:, 0:1] + a[:, 1:2] * b[:, 1:2] + a[:, 2:3] * b[:, 2:3]
+    return (a[:, 0:1] * b[:, 0:1]).addcmul_(a[:, 1:2], b[:, 1:2]).addcmul_(a[:, 2:3], b[:, 2:3])
 
 
 def unit(v: Tensor) -> Tensor:
     """Vectors of length 1, (B, 3, ...)."""
-    return v * torch.rsqrt(dot(v, v) + 1e-12)
+    return v * dot(v, v).add_(1e-12).rsqrt_()
 
 
 def rotate(matrix: Tensor, v: Tensor) -> Tensor:
@@ -65,6 +68,20 @@ def blur(x: Tensor, radius: int) -> Tensor:
         x = F.avg_pool2d(x, (1, 2 * radius + 1), 1, (0, radius), count_include_pad=False)
         x = F.avg_pool2d(x, (2 * radius + 1, 1), 1, (radius, 0), count_include_pad=False)
     return x
+
+
+def spline_weights(knots: int, rows: int) -> Tensor:
+    """Weights (rows, knots) of a Catmull-Rom spline through evenly spaced knots, at evenly spaced rows."""
+    position = torch.linspace(0, knots - 1, rows)
+    i = position.floor().clamp(max=knots - 2).long()
+    t = position - i
+    cubic = torch.stack([
+        -0.5 * t + t**2 - 0.5 * t**3, 1 - 2.5 * t**2 + 1.5 * t**3, 0.5 * t + 2 * t**2 - 1.5 * t**3, 0.5 * (t**3 - t**2)
+    ], 1)
+    weights = torch.zeros(rows, knots)
+    for k in range(4):
+        weights.scatter_add_(1, (i + k - 1).clamp(0, knots - 1)[:, None], cubic[:, k : k + 1])
+    return weights
 
 
 def normals(position: Tensor) -> Tensor:

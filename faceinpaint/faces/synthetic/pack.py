@@ -2,7 +2,8 @@
 
     python -m faceinpaint.faces.synthetic.pack data
 
-`data/rendered` is a face folder, `data/masks` holds irregular masks, white = unknown.
+`data/rendered` is a face folder, `data/masks` holds irregular masks, white = unknown, and two sheets of pictures show
+what the renderer can do.
 """
 
 from __future__ import annotations
@@ -13,20 +14,37 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torchvision.utils import make_grid
 
 from faceinpaint import masks
+from faceinpaint.faces.photos import to_image
+from faceinpaint.faces.sources.writer import jpeg
 from faceinpaint.faces.synthetic.dataset import write_folder
+from faceinpaint.faces.synthetic.people import identities, poses
+from faceinpaint.faces.synthetic.render import render
 from faceinpaint.files import write_whole
 
 SIZE = 256  # pixels
 PEOPLE, PHOTOS = 24, 2
 MASKS_PER_BIN = 4
+ONE_PERSON = 7  # whose photographs fill a sheet
 
 
 def write_pack(out: str | Path) -> None:
-    """Write `out`/rendered (24 people, two photographs each) and `out`/masks (24 masks), 256 pixels square."""
+    """Write `out`/rendered (24 people, two photographs each), `out`/masks (24 masks), 256 pixels square, and sheets."""
     write_folder(Path(out) / "rendered", PEOPLE, PHOTOS, SIZE)
     write_masks(Path(out) / "masks")
+    write_sheets(Path(out))
+
+
+def write_sheets(out: Path) -> None:
+    """Write `out`/people.jpg, 48 people, and `out`/one-person.jpg, 16 photographs of one."""
+    people, one = identities(range(100, 148)), identities([ONE_PERSON])
+    crowd = [render(people.select(torch.tensor([i])), poses([i]), 144).image for i in range(len(people))]
+    photos = render(one, poses(range(16)), 192).image
+    for name, pictures, columns in (("people", torch.cat(crowd), 8), ("one-person", photos, 8)):
+        sheet = make_grid(pictures, columns, padding=2, pad_value=1)
+        write_whole(out / f"{name}.jpg", jpeg(to_image(sheet[None])))
 
 
 def write_masks(out: str | Path) -> list[Path]:

@@ -160,7 +160,7 @@ def _sample_pose(seed: int, max_yaw: float) -> dict:
         blink=1.0 if draw.chance(0.02) else max(0.0, draw.normal(0.05, 0.08)), brow_raise=draw.normal(0, 0.15),
         gaze_x=draw.normal(0, 0.04) - 0.3 * yaw * draw.uniform(0, 1), gaze_y=draw.normal(0, 0.03),
         key=draw.direction(draw.uniform(-1.25, 1.25), draw.uniform(0.0, 1.0)),
-        key_colour=(1 + 0.10 * warmth, 1.0, 1 - 0.14 * warmth), key_softness=draw.uniform(0.3, 1),
+        key_colour=(1 + 0.14 * warmth, 1.0, 1 - 0.20 * warmth), key_softness=draw.uniform(0.3, 1),
         fill=draw.uniform(0.05, 0.5), rim=max(0.0, draw.uniform(-0.6, 1)), ambient=draw.uniform(0.18, 0.65),
         distance=draw.uniform(70, 160), zoom=draw.uniform(0.94, 1.06), shift_x=draw.normal(0, 0.02),
         shift_y=draw.normal(0, 0.02), exposure=draw.uniform(0.82, 1.25), blur=max(0.0, draw.uniform(-0.2, 0.8)),

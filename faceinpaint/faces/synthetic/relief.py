@@ -44,6 +44,29 @@ class Relief:
     middle: Tensor
     coarse: Tensor
 
+    def column_of(self, x: Tensor, row: Tensor) -> Tensor:
+        """Fractional columns of places x on the front of rows, (B, N) each."""
+        width = self.x.shape[2]
+        quarter = width // 4  # x grows with the column only on the front
+        batch = torch.arange(len(x), device=x.device)[:, None]
+        line = self.x[batch, row.round().long(), quarter : width - quarter].contiguous()  # (B, N, W / 2)
+        after = torch.searchsorted(line, x[..., None].contiguous()).clamp(1, line.shape[2] - 1)
+        left, right = line.gather(2, after - 1)[..., 0], line.gather(2, after)[..., 0]
+        return quarter + after[..., 0] - 1 + ((x - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
+
+    def on_grid(self, row: Tensor, column: Tensor) -> Tensor:
+        """Fractional rows and columns (B, N) as `grid_sample` with aligned corners wants them, (B, 1, N, 2)."""
+        height, width = self.x.shape[-2:]
+        return torch.stack([column / (width - 1) * 2 - 1, row / (height - 1) * 2 - 1], -1)[:, None]
+
+
+def row_of(y: Tensor, heights: Tensor) -> Tensor:
+    """Fractional rows of heights y (B, N) among the falling heights of the rows (B, H)."""
+    falling = heights.contiguous()
+    after = torch.searchsorted(-falling, -y.contiguous()).clamp(1, falling.shape[1] - 1)
+    over, under = falling.gather(1, after - 1), falling.gather(1, after)
+    return after - 1 + ((over - y) / (over - under).clamp(min=1e-6)).clamp(0, 1)
+
 
 def relief(person, pose, rows: int, columns: int) -> Relief:
     """The skin of people with an expression: `person` an Identity, `pose` a Pose of the same length."""
@@ -125,7 +148,7 @@ def _cheeks(head, grin: Tensor, old: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def _own_bumps(head, x: Tensor, y: Tensor) -> Tensor:
     """Smooth bumps on a lattice over the face, mirrored: what no named ratio says about a face."""
-    lattice = 0.17 * head.relief.view(len(x), 6, 4)
+    lattice = 0.20 * head.relief.view(len(x), 6, 4)
     rows = torch.cat([bump(y - 5.5 + 3.1 * row, 1.5) for row in range(6)], 2) @ lattice  # (B, H, 4)
     total = rows[:, :, :1] * bump(x, 1.1)
     for column in range(1, 4):

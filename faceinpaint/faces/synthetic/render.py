@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,14 @@ from torch import Tensor
 
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.synthetic import background, body, camera, ears, eyeballs, glasses, hair, light, mouth, raster
-from faceinpaint.faces.synthetic.landmarks import landmark_points
-from faceinpaint.faces.synthetic.maths import dot
+from faceinpaint.faces.synthetic.landmarks import landmark_places
+from faceinpaint.faces.synthetic.maths import dot, unit
 from faceinpaint.faces.synthetic.people import Identity, Pose
 from faceinpaint.faces.synthetic.relief import relief
 from faceinpaint.faces.synthetic.skin import skin_surface
 from faceinpaint.faces.synthetic.surface import LABELS, Surface
 
+SAMPLES_AT_ONCE = 4 * 512**2  # on a CPU: four photographs of 256 px at once, supersampled twice
 FINER = 2  # surfaces are shaded at about the pixels' distance, and diced that much finer to be drawn
 
 
@@ -37,15 +38,27 @@ class RenderedFaces(Faces):
 def render(identity: Identity, pose: Pose, size: int, supersample: int = 2) -> RenderedFaces:
     """Photographs of people, `size` pixels square, on the parameters' device.
 
-    With k times as many poses as people, person i is on photographs i k ... i k + k - 1.
+    With k times as many poses as people, person i is on photographs i k ... i k + k - 1. On a CPU a large batch is
+    drawn in parts, which bounds the memory and is faster. Raises ValueError where the poses can't be shared out.
     """
     photos, rest = divmod(len(pose), len(identity))
     if rest:
         raise ValueError(f"{len(pose)} photographs can't be shared out among {len(identity)} people")
     index = torch.arange(len(identity), device=identity.device).repeat_interleave(photos)
+    fine = size * supersample
+    part = len(pose) if index.is_cuda else max(1, SAMPLES_AT_ONCE // fine**2)
+    parts = []
+    for some in torch.arange(len(pose), device=index.device).split(part):
+        people, photo_of = index[some].unique(return_inverse=True)
+        parts.append(_render(identity.select(people), photo_of, pose.select(some), size, supersample))
+    return replace(RenderedFaces.cat(parts), identity=index)
+
+
+def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersample: int) -> RenderedFaces:
+    """Photographs of the people at `index` (B,), all at once."""
     person = identity.select(index)
     fine = size * supersample
-    rows, columns = round(0.78 * fine), round(1.0 * fine)
+    rows, columns = round(0.70 * fine), round(0.90 * fine)
     face = relief(person, pose, rows, columns)
     head = [skin_surface(person, pose, face)]
     for side in (-1, 1):
@@ -72,7 +85,7 @@ def render(identity: Identity, pose: Pose, size: int, supersample: int = 2) -> R
     there = (depth < raster.FAR).float()
     picture = light.develop(torch.where(there > 0, colour, backdrop), _exposure(person, pose))
     picture = _lens(F.avg_pool2d(picture, supersample), pose, size)
-    marks, visible = _seen_landmarks(landmark_points(person, pose, face), surfaces[0], turn, pivot, pose, centre, size)
+    marks, visible = _seen_landmarks(landmark_places(person, pose, face), surfaces[0], pose, centre, size)
     degrees = torch.rad2deg(torch.cat([pose.yaw, pose.pitch, pose.roll], 1)[..., 0])
     return RenderedFaces(
         picture, marks, index, None, _majority(label * there, supersample), visible, degrees)
@@ -116,8 +129,8 @@ def _eye(pose: Pose, centre: Tensor) -> Tensor:
 
 def _majority(label: Tensor, supersample: int) -> Tensor:
     """The label that most samples of a pixel have, (B, S, S) uint8."""
-    votes = F.one_hot(label[:, 0].long(), len(LABELS)).permute(0, 3, 1, 2).float()
-    return F.avg_pool2d(votes, supersample).argmax(1).to(torch.uint8)
+    votes = [F.avg_pool2d((label == name).float(), supersample) for name in range(len(LABELS))]
+    return torch.cat(votes, 1).argmax(1).to(torch.uint8)
 
 
 def _lens(picture: Tensor, pose: Pose, size: int) -> Tensor:
@@ -131,10 +144,11 @@ def _lens(picture: Tensor, pose: Pose, size: int) -> Tensor:
     return (picture + pose.grain[:, None] * grain).clamp(0, 1)
 
 
-def _seen_landmarks(points: Tensor, skin: Surface, turn, pivot, pose: Pose, centre: Tensor, size: int):
+def _seen_landmarks(place: Tensor, skin: Surface, pose: Pose, centre: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Landmarks in pixels (B, 68, 2), and which of them the head itself does not hide (B, 68)."""
-    world = turn @ (points - pivot[:, None]) + pivot[:, None]
-    x, y, depth = camera.project(world[..., None], pose, centre, size)
+    point = F.grid_sample(skin.position, place, align_corners=True)  # (B, 3, 1, 68)
+    normal = F.grid_sample(skin.normal, place, align_corners=True)
+    x, y, depth = camera.project(point, pose, centre, size)
     column, row, far = camera.project(skin.position, pose, centre, size)
     chosen, pixel = raster.pixels_of(column, row, torch.ones_like(column, dtype=torch.bool), size)
     buffer = raster.nearest(pixel, far.flatten().index_select(0, chosen), len(pose) * size * size)
@@ -144,6 +158,7 @@ def _seen_landmarks(points: Tensor, skin: Surface, turn, pivot, pose: Pose, cent
     grid = torch.stack([(2 * x + 1) / size - 1, (2 * y + 1) / size - 1], -1)
     before = F.grid_sample(buffer, grid, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
     # On the contour the skin falls away steeply, so the jaw's landmarks may lie deeper than their pixels.
-    slack = torch.full((1, 68, 1), 0.9, device=depth.device)
-    slack[:, :17] = 2.5
-    return torch.stack([x, y], -1)[:, :, 0], (depth <= before + slack)[..., 0]
+    slack = torch.full((68,), 0.9, device=depth.device)
+    slack[:17] = 2.5
+    facing = dot(unit(normal), unit(_eye(pose, centre) - point))[:, 0] > -0.2
+    return torch.stack([x, y], -1)[:, 0], (facing & (depth <= before + slack))[:, 0]

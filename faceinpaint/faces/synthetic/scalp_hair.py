@@ -14,12 +14,13 @@ from torch import Tensor
 
 from faceinpaint.faces.synthetic.combing import (
     CENTRE, STEPS, Guides, combed, loft_grid, on_mean_face, outside, rooted, skull_radii)
-from faceinpaint.faces.synthetic.hair_looks import WHITE, azimuths, chances, covered
+from faceinpaint.faces.synthetic.hair_looks import WHITE, chances, covered
+from faceinpaint.faces.synthetic.head import azimuths
 from faceinpaint.faces.synthetic.maths import bump, dot, mix, step, unit
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
-GUIDES = 1.95  # guides for each pixel of the picture's width
+GUIDES = 1.75  # guides for each pixel of the picture's width
 LOCK = 8  # the most hairs of one guide
 DENSE = 1.14  # points of a guide's row for each pixel of the picture's width
 PIECE = 27.0  # cm; the longest hair that a row of points draws without gaps

@@ -15,7 +15,7 @@ from faceinpaint.faces.synthetic.surface import LABEL, Surface, crevices
 
 def _tint(amount: Tensor, colour: tuple[float, float, float]) -> Tensor:
     """1 + amount * colour, (B, H, W) -> (B, 3, H, W)."""
-    return 1 + amount[:, None] * torch.tensor(colour, device=amount.device).view(1, 3, 1, 1)
+    return (amount[:, None] * torch.tensor(colour, device=amount.device).view(1, 3, 1, 1)).add_(1)
 
 
 def skin_surface(person, pose, face: Relief) -> Surface:
@@ -43,16 +43,16 @@ def _albedo(person, pose, face: Relief) -> Tensor:
         0.85 * bump(side - 4.2, 1.5) * bump(y + 3.0, 1.5) + 0.8 * bump(x, 1.1) * bump(y + 3.2, 0.9)
         + 0.45 * face.wings + 0.35 * bump(x, 2.0) * bump(y + 10.2, 1.0) + 0.3 * bump(side - 7.5, 1.2) * bump(y + 1.0, 3.0)
     ) * face.front.clamp(min=0.3)
-    albedo = skin.colour * _tint(red * skin.redness, (0.03, -0.15, -0.13))
+    albedo = _tint(red * skin.redness, (0.03, -0.15, -0.13)).mul_(skin.colour)
     uneven = skin.mottle * (0.045 * face.coarse + 0.028 * face.middle)
-    albedo = albedo * _tint(uneven, (0.6, 1.0, 1.0)) * _tint(0.012 * face.fine, (1.0, 1.0, 1.0))
-    albedo = albedo * _tint(_eye_shadow(person, face), (-0.7, -1.0, -0.85))
+    albedo.mul_(_tint(uneven, (0.6, 1.0, 1.0))).mul_((0.012 * face.fine[:, None]).add_(1))
+    albedo.mul_(_tint(_eye_shadow(person, face), (-0.7, -1.0, -0.85)))
     freckles = skin.freckles * step(0.9, 1.9, noise("rough", x / 6 + v, face.y / 6 + u)) * bump(side - 2.6, 2.4) * bump(y + 2.2, 2.0)
-    albedo = albedo * _tint(freckles, (-0.30, -0.48, -0.55))
+    albedo.mul_(_tint(freckles, (-0.30, -0.48, -0.55)))
     old = step(1.5, 2.3, noise("cloudy", x / 17 + u, face.y / 17 + v)) * (person.age - 0.5).clamp(min=0)
-    albedo = albedo * _tint(old, (-0.3, -0.4, -0.45))
-    albedo = albedo * _tint(_moles(skin.moles, x, y) * face.front, (-0.65, -0.75, -0.78))
-    albedo = albedo * _tint(face.smile_fold.clamp(0, 1), (-0.26, -0.36, -0.36)) * _tint(face.nostril, (-0.72, -0.82, -0.84))
+    albedo.mul_(_tint(old, (-0.3, -0.4, -0.45)))
+    albedo.mul_(_tint(_moles(skin.moles, x, y) * face.front, (-0.65, -0.75, -0.78)))
+    albedo.mul_(_tint(face.smile_fold.clamp(0, 1), (-0.26, -0.36, -0.36))).mul_(_tint(face.nostril, (-0.72, -0.82, -0.84)))
     albedo = mix(albedo, person.hair.colour * 0.5 + 0.25 * albedo, _stubble(person, face)[:, None])
     return _painted_lips(person, face, albedo)
 
