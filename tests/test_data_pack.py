@@ -46,7 +46,10 @@ def test_four_masks_lie_in_each_bin_of_hole_ratio():
 
 def test_the_command_writes_both(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "render", cheap_render)
+    monkeypatch.setattr(pack, "render", cheap_render)
     pack.write_pack(tmp_path)
+    assert Image.open(tmp_path / "people.jpg").size == (8 * 146 + 2, 6 * 146 + 2)
+    assert Image.open(tmp_path / "one-person.jpg").size == (8 * 194 + 2, 2 * 194 + 2)
     faces = FaceFolder(tmp_path / "rendered", size=64)
     assert len(faces) == 48 and len(faces.identities) == 24 and len(list((tmp_path / "masks").iterdir())) == 24
     before = files_of(tmp_path)
