@@ -122,8 +122,8 @@ def test_roll_tilts_the_line_between_the_eyes(people):
 
 def symmetric(person: synthetic.Identity) -> synthetic.Identity:
     """Without what makes two halves of a face differ."""
-    return replace(
-        person, head=replace(person.head, lopsided=person.head.lopsided * 0), nose=replace(person.nose, bend=person.nose.bend * 0))
+    head = replace(person.head, lopsided=person.head.lopsided * 0)
+    return replace(person, head=head, nose=replace(person.nose, bend=person.nose.bend * 0))
 
 
 def test_a_mirrored_pose_gives_mirrored_landmarks_and_segmentation(people):
@@ -168,7 +168,8 @@ def test_only_those_who_wear_glasses_have_them(people, frontal):
 
 def test_light_comes_from_where_it_is_said_to(people):
     pose = calm(synthetic.poses(range(4)))
-    left, right = (replace(pose, key=torch.tensor([x, 0.2, 0.4]).view(1, 3, 1, 1).expand_as(pose.key)) for x in (-1.0, 1.0))
+    keys = [torch.tensor([x, 0.2, 0.4]).view(1, 3, 1, 1).expand_as(pose.key) for x in (-1.0, 1.0)]
+    left, right = (replace(pose, key=key) for key in keys)
     bright = []
     for lit in (left, right):
         faces = synthetic.render(people, lit, SIZE)

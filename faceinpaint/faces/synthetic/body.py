@@ -14,7 +14,7 @@ from torch import Tensor
 from faceinpaint.faces.synthetic.camera import PIVOT
 from faceinpaint.faces.synthetic.maths import bump, mix, normals, spline_weights, step
 from faceinpaint.faces.synthetic.noise import noise
-from faceinpaint.faces.synthetic.surface import LABEL, Surface, label_map
+from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 # Rings of the mean figure from inside the head downwards. Half width = share of the neck's + cm of the shoulders'
 # at the sides; height of the ring in front and at the sides; z of its middle; depth from there to the front;

@@ -33,7 +33,9 @@ def eyeball(person, pose, side: int, points: int) -> Surface:
     albedo = _colours(person, arc, torch.atan2(right, down)[None].expand_as(arc), toward, side)
     lidded, aperture = _between_lids(person, pose, position)
     iris = step(0.03, -0.03, arc - skin.iris_radius)
-    normal = unit(mix(toward, _look(unit(direction * torch.tensor([1.6, 1.6, 1.0], device=a.device).view(1, 3, 1, 1)), pose.gaze_x, pose.gaze_y), 0.5 * iris[:, None]))
+    # The cornea is more curved than the ball: over the iris normals lean outwards.
+    steeper = unit(direction * torch.tensor([1.6, 1.6, 1.0], device=a.device).view(1, 3, 1, 1))
+    normal = unit(mix(toward, _look(steeper, pose.gaze_x, pose.gaze_y), 0.5 * iris[:, None]))
     return Surface(
         position, albedo * (0.3 + 0.7 * lidded), label_map("eyes", position), aperture + 0.12, lidded * 0.85,
         5.0 * step(0.15, 0.5, lidded), sharpness=500.0, normal=normal)
@@ -51,12 +53,14 @@ def _colours(person, arc: Tensor, angle: Tensor, toward: Tensor, side: int) -> T
     skin = person.skin
     radius = skin.iris_radius
     fibres = noise("rough", angle / (2 * math.pi) * 0.5 + person.offset_x, arc * 0.10 + person.offset_y)
-    shade = 0.80 + 0.30 * fibres * step(PUPIL, 0.45, arc) + 0.40 * bump(arc - 0.34, 0.08) - 0.70 * step(radius - 0.13, radius, arc)
+    shade = 0.80 + 0.30 * fibres * step(PUPIL, 0.45, arc) + 0.40 * bump(arc - 0.34, 0.08)
+    shade = shade - 0.70 * step(radius - 0.13, radius, arc)  # the dark limbus
     iris = skin.iris * shade.clamp(min=0.10)[:, None] * step(PUPIL - 0.03, PUPIL + 0.03, arc)[:, None] + 0.003
     white = torch.tensor([0.42, 0.385, 0.365], device=arc.device).view(1, 3, 1, 1)
     dim = (skin.colour.mean(1, keepdim=True) * 2.2).clamp(0.72, 1.0)  # beside dark skin a white is never as bright
     veins = noise("cloudy", toward[:, 0] / 3, toward[:, 1] / 3).clamp(min=0) * step(0.7, 1.3, arc)
-    white = white * dim * (1 - (0.06 * veins + 0.10 * step(0.8, 1.5, arc))[:, None] * torch.tensor([0.3, 1, 1], device=arc.device).view(1, 3, 1, 1))
+    red = torch.tensor([0.3, 1, 1], device=arc.device).view(1, 3, 1, 1)
+    white = white * dim * (1 - (0.06 * veins + 0.10 * step(0.8, 1.5, arc))[:, None] * red)
     colour = mix(white, iris, step(0.045, -0.045, arc - radius)[:, None])
     inner = step(0.70, 0.92, -side * toward[:, 0])  # towards the nose lies the caruncle
     pink = torch.tensor([0.40, 0.17, 0.14], device=arc.device).view(1, 3, 1, 1)

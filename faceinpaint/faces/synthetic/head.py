@@ -232,7 +232,8 @@ def loft(head: HeadShape, rows: int, columns: int) -> tuple[Tensor, Tensor, Tens
         1 + (head.width - 1) * (cranium + 0.6 * cheeks) + (head.face_width - 1) * cheeks
         + (head.jaw_width - 1) * (jaw + 0.5 * chin) + (head.chin_width - 1) * chin
     ) - head.temple * 0.6 * bump(y - 2.6, 1.3)
-    front = front + head.forehead * step(2.5, 8.0, y) * (1 - step(9.5, 11.4, y)) + head.chin * 0.9 * step(-8.0, -10.3, y)
+    front = front + head.forehead * step(2.5, 8.0, y) * (1 - step(9.5, 11.4, y))
+    front = front + head.chin * 0.9 * step(-8.0, -10.3, y)
     back = back * (1 + (head.depth - 1) * step(-4.0, 0.0, y))
     y = y * torch.where(y > 0, head.height, head.face_length)
     y, width, front, back, middle = (weights @ v.expand(len(head), -1, 1) for v in (y, width, front, back, middle))
@@ -273,7 +274,8 @@ def mouth_curves(x: Tensor, mouth: MouthShape, face_length: Tensor, smile: Tenso
     across = x / half
     arc = (1 - across * across).clamp(min=0)
     centre = MOUTH * face_length + mouth.height
-    line = centre + (mouth.corners + 0.46 * smile) * across * across - 0.09 * smile - 0.05 * bump(across, 0.12) * (1 + mouth.cupid)
+    line = centre + (mouth.corners + 0.46 * smile) * across * across - 0.09 * smile
+    line = line - 0.05 * bump(across, 0.12) * (1 + mouth.cupid)
     gap = opening * JAW_DROP * 0.78 * arc**0.55 + teeth * 0.50 * arc**0.7
     upper_edge, lower_edge = line + 0.25 * gap * (1 - opening) + 0.08 * gap, line - gap * (0.75 + 0.17 * opening)
     bow = 1 - (0.10 + 0.22 * mouth.cupid) * bump(across, 0.10) + 0.10 * bump(across.abs() - 0.26, 0.14)

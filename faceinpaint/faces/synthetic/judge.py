@@ -75,7 +75,9 @@ def recognition(recogniser: Recogniser, people: int = 200, photos: int = 4, size
 
     Rank-1: each photograph looks for its nearest among all others; a hit is one of the same person.
     """
-    embeddings = torch.cat([recogniser.embed(faces.image, faces.landmarks) for faces in photographs(people, photos, size)])
+    embeddings = torch.cat([
+        recogniser.embed(faces.image, faces.landmarks) for faces in photographs(people, photos, size)
+    ])
     identity = torch.arange(people).repeat_interleave(photos)
     cosine = embeddings @ embeddings.T
     same = identity[:, None] == identity[None]

@@ -17,7 +17,8 @@ JAW_AZIMUTH = (1.50, 1.48, 1.45, 1.42, 1.38, 1.30, 1.16, 0.80, 0.0)
 
 def landmark_places(person, pose, face: Relief) -> Tensor:
     """Where on the grid of the skin the landmarks lie, for `grid_sample` with aligned corners: (B, 1, 68, 2)."""
-    rows, columns = zip(_jaw(person, face), _brows(person, pose, face), _nose(person, face), _eyes(person, pose, face), _mouth(person, pose, face))
+    parts = [_jaw(person, face), _brows(person, pose, face), _nose(person, face)]
+    rows, columns = zip(*parts, _eyes(person, pose, face), _mouth(person, pose, face))
     row, column = torch.cat(rows, 1), torch.cat(columns, 1)
     return face.on_grid(row, column)
 
@@ -72,7 +73,8 @@ def _eyes(person, pose, face: Relief) -> tuple[Tensor, Tensor]:
     y = above * cos + along * eyes.width * sin
     x, y = out[:, 0], y[:, 0]
     order = [3, 2, 1, 0, 5, 4]  # the other eye begins at its inner corner
-    return _at(torch.cat([-x, x[:, order]], 1), torch.cat([y, y[:, order]], 1), face, face.y[:, :, 0] * _stretch(person, face))
+    x, y = torch.cat([-x, x[:, order]], 1), torch.cat([y, y[:, order]], 1)
+    return _at(x, y, face, face.y[:, :, 0] * _stretch(person, face))
 
 
 def _stretch(person, face: Relief) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.synthetic.maths import blur, dot, mix, step, unit
-from faceinpaint.faces.synthetic.raster import FAR, nearest, pixels_of
+from faceinpaint.faces.synthetic.raster import nearest, pixels_of
 from faceinpaint.faces.synthetic.surface import Surface
 
 REACH = 19.0  # cm around the head's centre that a shadow map covers
@@ -67,7 +67,8 @@ def make_lights(pose, surfaces: Sequence[Surface], sky: Tensor, ground: Tensor, 
 def _light_plane(lights: Lights, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Place of points in the shadow map (-1 ... 1 each way) and height towards the key, cm; (B, 1, H, W)."""
     low = 2.0  # the map's centre lies below the eyes, to catch the neck
-    return (dot(position, lights.across) / REACH, (dot(position, lights.upward) + low) / REACH, dot(position, lights.key))
+    u, v = dot(position, lights.across) / REACH, (dot(position, lights.upward) + low) / REACH
+    return u, v, dot(position, lights.key)
 
 
 def _shadow_map(lights: Lights, softness: Tensor, surfaces: Sequence[Surface], size: int) -> Tensor:
@@ -136,11 +137,11 @@ def _shade_solid(surface: Surface, lights: Lights) -> Tensor:
 
 def _scattered(facing: Tensor, lit: Tensor) -> Tensor:
     """The key's light after it has spread under the skin: red far, green less, blue hardly (d'Eon & Luebke 2007)."""
-    light = torch.cat([wrapped(facing, 0.22) * lit**0.8, wrapped(facing, 0.10) * lit, wrapped(facing, 0.05) * lit**1.1], 1)
+    light = [wrapped(facing, 0.22) * lit**0.8, wrapped(facing, 0.10) * lit, wrapped(facing, 0.05) * lit**1.1]
     texels = max(1, round(facing.shape[-1] / 140))
-    red = 0.4 * light[:, 0:1] + 0.6 * blur(light[:, 0:1], texels)
-    green = 0.75 * light[:, 1:2] + 0.25 * blur(light[:, 1:2], max(1, texels // 2))
-    return torch.cat([red, green, light[:, 2:3]], 1)
+    red = 0.4 * light[0] + 0.6 * blur(light[0], texels)
+    green = 0.75 * light[1] + 0.25 * blur(light[1], max(1, texels // 2))
+    return torch.cat([red, green, light[2]], 1)
 
 
 def _highlight(surface: Surface, normal, view, lights: Lights, facing, lit, occlusion) -> Tensor:
@@ -164,7 +165,8 @@ def _shade_hair(surface: Surface, lights: Lights) -> Tensor:
     outward = surface.normal
     facing = 1.0 if outward is None else wrapped(dot(outward, lights.key), 0.5)
     sky = lights.sky if outward is None else mix(lights.ground, lights.sky, 0.5 + 0.5 * outward[:, 1:2])
-    colour = surface.albedo * (across_key * 0.55 * facing * lit * lights.key_colour + (sky + 0.5 * lights.fill_colour) * 0.75) * occlusion
+    direct = across_key * 0.55 * facing * lit * lights.key_colour
+    colour = surface.albedo * (direct + (sky + 0.5 * lights.fill_colour) * 0.75) * occlusion
     half = unit(lights.key + view)
     slant = dot(tangent, half)
     white = (1 - slant**2).clamp(min=0) ** 40

@@ -40,7 +40,9 @@ def inside(person, pose, points: int) -> Surface:
     half = person.mouth.width * (1 + 0.15 * pose.smile - 0.08 * pose.mouth_open)
     # Beyond the lips it would come through cheeks and chin.
     keep = torch.minimum(half - x.abs(), y + 0.6 + JAW_DROP * pose.mouth_open)[:, None]
-    return Surface(position, albedo * occlusion, label_map("mouth", position), keep, occlusion, 0.8 * teeth[:, None], sharpness=60.0)
+    return Surface(
+        position, albedo * occlusion, label_map("mouth", position), keep, occlusion, 0.8 * teeth[:, None],
+        sharpness=60.0)
 
 
 def _tooth_borders(x: Tensor) -> tuple[Tensor, Tensor]:

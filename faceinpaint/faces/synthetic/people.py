@@ -120,7 +120,8 @@ def _sample_skin(draw: Draw, feminine: float, age: float, tone: float) -> dict:
         shine=draw.uniform(0.6, 1.3),
         lip_colour=[0.84 + 0.05 * red, 0.56 - 0.8 * red, 0.60 - 0.7 * red],
         iris=list(between(IRIS, draw.uniform(0, 1.3) if dark_iris else draw.uniform(0.6, 5.0))),
-        iris_radius=draw.normal(0.59, 0.018), shadow=made_up * draw.uniform(0.2, 1), stubble=draw.uniform(0.0, 0.8) * (1 - feminine),
+        iris_radius=draw.normal(0.59, 0.018), shadow=made_up * draw.uniform(0.2, 1),
+        stubble=draw.uniform(0.0, 0.8) * (1 - feminine),
     )
 
 

@@ -121,14 +121,15 @@ def relief(person, pose, rows: int, columns: int) -> Relief:
         z + lump + 0.8 * lopsided * front,
     ], 1)
     return Relief(
-        position, x, y.expand_as(x), z0, front, aperture, along, above, upper_lid, lower_lid, gap, lips, seam, across, ym.expand_as(x),
-        top, bottom, nostril, wings, nose_out, smile_fold, fine, middle, coarse)
+        position, x, y.expand_as(x), z0, front, aperture, along, above, upper_lid, lower_lid, gap, lips, seam,
+        across, ym.expand_as(x), top, bottom, nostril, wings, nose_out, smile_fold, fine, middle, coarse)
 
 
 def _skull(head, brows, raised: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Brow ridge, sockets, temples, cheekbones and chin, cm towards the camera."""
     ridge = head.brow_ridge * (twins(x, 2.6, 1.5) * bump(y - 1.95, 0.85) + 0.5 * bump(x, 1.4) * bump(y - 1.9, 0.9))
-    socket = head.socket * (0.80 * twins(x, 3.0, 1.25) * bump(y - 0.2, 0.95) + 0.42 * twins(x, 1.6, 0.55) * bump(y - 0.2, 0.85))
+    hollow = 0.80 * twins(x, 3.0, 1.25) * bump(y - 0.2, 0.95) + 0.42 * twins(x, 1.6, 0.55) * bump(y - 0.2, 0.85)
+    socket = head.socket * hollow
     outer = 0.45 * twins(x, 5.2, 1.0) * bump(y - 0.3, 1.2)
     cheekbone = head.cheekbone * twins(x, 4.6, 1.4) * bump(y + 1.9, 1.0)
     muzzle = (0.25 + head.muzzle) * bump(x, 2.3) * bump(y + 6.2, 1.9)
@@ -217,7 +218,8 @@ def _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves, half):
     fold = bump(side - course, 0.30) * step(-0.05, 0.25, t) * step(1.35, 0.75, t)
     depth = 0.03 + 0.12 * old + 0.16 * grin
     bulge = bump(side - course - 0.55, 0.45) * step(-0.05, 0.3, t) * step(1.25, 0.7, t)
-    marionette = 0.10 * (old - 0.35).clamp(min=0) * bump(side - half * 1.12 - 0.1, 0.22) * bump(ym - corner_y + 1.0, 0.7)
+    marionette = bump(side - half * 1.12 - 0.1, 0.22) * bump(ym - corner_y + 1.0, 0.7)
+    marionette = 0.10 * (old - 0.35).clamp(min=0) * marionette
     z = z + front * (roll + rim - line - corners + philtrum + below - depth * fold + 0.9 * depth * bulge - marionette)
     return z, seam, fold * depth / 0.31
 
@@ -237,7 +239,8 @@ def _lids(eyes, pose, x, y, z, front, along, above, upper_lid, lower_lid):
     crease_y = upper_lid + eyes.crease * (1 - 0.55 * pose.blink) - 0.14 * along * along + 0.06
     hood = bump(above - crease_y - 0.30, 0.22) * span * (1 - pose.blink * 0.5)
     fold = bump(above - crease_y, 0.075) * span
-    bag = eyes.bags * (-0.07 * bump(above - lower_lid + 0.62, 0.14) + 0.05 * bump(above - lower_lid + 0.36, 0.16)) * bump(along + 0.1, 0.65)
+    swell = 0.05 * bump(above - lower_lid + 0.36, 0.16) - 0.07 * bump(above - lower_lid + 0.62, 0.14)
+    bag = eyes.bags * swell * bump(along + 0.1, 0.65)
     rim = 0.035 * bump(above - lower_lid + 0.10, 0.08) * span
     z = z + front * (eyes.fold * (0.75 * hood - fold) + bag + rim)
     # No part of the ball may come through the lids.
@@ -252,4 +255,5 @@ def _wrinkles(old, raised, grin, eyes, x, y, side, coarse):
     crow = bump(side - eyes.apart - 2.3, 0.5) * bump(y + 0.2, 0.8) * torch.sin((y + 0.2) * 8 + side * 3).clamp(min=0)
     frown = bump(side - 0.45, 0.13) * bump(y - 1.9, 0.55)
     deep = (old - 0.25).clamp(min=0)
-    return -forehead * lines * (0.045 * deep + 0.06 * raised.clamp(min=0)) - crow * (0.05 * deep + 0.05 * grin) - 0.10 * deep * frown
+    across = forehead * lines * (0.045 * deep + 0.06 * raised.clamp(min=0))
+    return -across - crow * (0.05 * deep + 0.05 * grin) - 0.10 * deep * frown

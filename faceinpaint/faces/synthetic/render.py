@@ -139,7 +139,8 @@ def _lens(picture: Tensor, pose: Pose, size: int) -> Tensor:
     amount = (pose.blur[:, None] * size / 128 * 0.7).clamp(0, 0.8)
     picture = picture + (soft - picture) * amount
     grain = torch.stack([
-        torch.randn(picture.shape[1:], generator=torch.Generator().manual_seed(int(seed))) for seed in pose.seed.flatten()
+        torch.randn(picture.shape[1:], generator=torch.Generator().manual_seed(int(seed)))
+        for seed in pose.seed.flatten()
     ]).to(picture.device)
     return (picture + pose.grain[:, None] * grain).clamp(0, 1)
 

@@ -41,18 +41,21 @@ def _albedo(person, pose, face: Relief) -> Tensor:
     # Blood shows at cheeks, nose, chin and ears; the brow and the middle of the cheeks are yellower.
     red = (
         0.85 * bump(side - 4.2, 1.5) * bump(y + 3.0, 1.5) + 0.8 * bump(x, 1.1) * bump(y + 3.2, 0.9)
-        + 0.45 * face.wings + 0.35 * bump(x, 2.0) * bump(y + 10.2, 1.0) + 0.3 * bump(side - 7.5, 1.2) * bump(y + 1.0, 3.0)
+        + 0.45 * face.wings + 0.35 * bump(x, 2.0) * bump(y + 10.2, 1.0)
+        + 0.3 * bump(side - 7.5, 1.2) * bump(y + 1.0, 3.0)
     ) * face.front.clamp(min=0.3)
     albedo = _tint(red * skin.redness, (0.03, -0.15, -0.13)).mul_(skin.colour)
     uneven = skin.mottle * (0.045 * face.coarse + 0.028 * face.middle)
     albedo.mul_(_tint(uneven, (0.6, 1.0, 1.0))).mul_((0.012 * face.fine[:, None]).add_(1))
     albedo.mul_(_tint(_eye_shadow(person, face), (-0.7, -1.0, -0.85)))
-    freckles = skin.freckles * step(0.9, 1.9, noise("rough", x / 6 + v, face.y / 6 + u)) * bump(side - 2.6, 2.4) * bump(y + 2.2, 2.0)
+    freckled = bump(side - 2.6, 2.4) * bump(y + 2.2, 2.0)
+    freckles = skin.freckles * freckled * step(0.9, 1.9, noise("rough", x / 6 + v, face.y / 6 + u))
     albedo.mul_(_tint(freckles, (-0.30, -0.48, -0.55)))
     old = step(1.5, 2.3, noise("cloudy", x / 17 + u, face.y / 17 + v)) * (person.age - 0.5).clamp(min=0)
     albedo.mul_(_tint(old, (-0.3, -0.4, -0.45)))
     albedo.mul_(_tint(_moles(skin.moles, x, y) * face.front, (-0.65, -0.75, -0.78)))
-    albedo.mul_(_tint(face.smile_fold.clamp(0, 1), (-0.26, -0.36, -0.36))).mul_(_tint(face.nostril, (-0.72, -0.82, -0.84)))
+    albedo.mul_(_tint(face.smile_fold.clamp(0, 1), (-0.26, -0.36, -0.36)))
+    albedo.mul_(_tint(face.nostril, (-0.72, -0.82, -0.84)))
     albedo = mix(albedo, person.hair.colour * 0.5 + 0.25 * albedo, _stubble(person, face)[:, None])
     return _painted_lips(person, face, albedo)
 
@@ -60,12 +63,14 @@ def _albedo(person, pose, face: Relief) -> Tensor:
 def _eye_shadow(person, face: Relief) -> Tensor:
     """Darker and redder lids, the lash line, and rings under the eyes."""
     reach = torch.exp(-((face.along / 1.2).abs() ** 4))
-    under = bump(face.above - face.lower_lid + 0.45, 0.30) * bump(face.along + 0.15, 0.75) * (0.08 + 0.20 * person.eyes.bags)
+    under = bump(face.above - face.lower_lid + 0.45, 0.30) * bump(face.along + 0.15, 0.75)
+    under = under * (0.08 + 0.20 * person.eyes.bags)
     over = step(-0.02, 0.1, face.above - face.upper_lid) * bump(face.above - face.upper_lid - 0.15, 0.45)
     line = bump(face.above - face.upper_lid, 0.06) * step(1.12, 0.98, face.along.abs())
     lower_line = bump(face.above - face.lower_lid, 0.04) * step(1.08, 0.9, face.along.abs())
     made_up = person.skin.shadow
-    return reach * (under + over * (0.14 + 0.38 * made_up) + line * (0.55 + 0.3 * made_up) + lower_line * (0.15 + 0.3 * made_up))
+    lines = line * (0.55 + 0.3 * made_up) + lower_line * (0.15 + 0.3 * made_up)
+    return reach * (under + over * (0.14 + 0.38 * made_up) + lines)
 
 
 def _moles(moles: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -92,7 +97,8 @@ def _painted_lips(person, face: Relief, albedo: Tensor) -> Tensor:
     painted = person.skin.colour * person.skin.lip_colour * _tint(creases - 0.3 * edge, (1.0, 1.0, 1.0))
     seam = bump(face.seam, 0.055) * step(1.03, 0.95, face.across.abs()) * step(0.1, 0.0, face.opening) * face.front
     corner = bump(face.across.abs() - 1.0, 0.06) * bump(face.seam, 0.14) * face.front
-    return mix(albedo, painted, lips * face.front[:, None]) * _tint(torch.maximum(seam, 0.6 * corner), (-0.72, -0.82, -0.82))
+    dark = _tint(torch.maximum(seam, 0.6 * corner), (-0.72, -0.82, -0.82))
+    return mix(albedo, painted, lips * face.front[:, None]) * dark
 
 
 def _gloss(person, face: Relief) -> Tensor:
