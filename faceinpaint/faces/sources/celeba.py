@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision.datasets import CelebA
 from torchvision.datasets.utils import download_file_from_google_drive
 
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.download import unpack
 from faceinpaint.faces.photos import read_photo
@@ -62,7 +62,7 @@ def _celeba_split(downloads: Path, split: str) -> CelebA:
 
 
 def _unavailable(name: str, error: Exception, folder: Path) -> InputError:
-    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".").replace(". ", ", ")
+    reason = reason_of(error)
     return InputError(
         f"{name} could not be downloaded ({reason}): run `pip install gdown`, try again tomorrow if its host refuses, "
         f"or put the publisher's files into {folder} yourself"
@@ -144,7 +144,7 @@ def _hub_file(address: str) -> Path:
     try:
         return Path(DownloadManager().download(address))
     except Exception as error:  # the hub's client raises many kinds
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".").replace(". ", ", ")
+        reason = reason_of(error)
         raise InputError(
             f"{address} could not be downloaded ({reason}): check the connection and the room on the disk"
         ) from None

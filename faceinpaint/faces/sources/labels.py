@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint import weights
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_image, to_tensor
 from faceinpaint.landmarks import LandmarkPredictor
@@ -73,7 +73,7 @@ def _face_alignment():
     try:
         return package.FaceAlignment(package.LandmarksType.TWO_D, device="cpu", flip_input=False, compile=False)
     except Exception as error:  # of its downloads, of many kinds
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".").replace(". ", ", ")
+        reason = reason_of(error)
         raise InputError(
             f"face-alignment could not load its weights ({reason}): check the connection, or try --landmarks predictor"
         ) from None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic.camera import PIVOT
-from faceinpaint.faces.synthetic.maths import bump, mix, normals, spline_weights, step
+from faceinpaint.faces.synthetic.maths import bump, mix, normals, spline_weights, step, vector
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
@@ -144,13 +144,13 @@ def _bent(position: Tensor, turn: Tensor, share: Tensor) -> Tensor:
 def _skin(person, pose, kind: Tensor, figure: Figure) -> Surface:
     skin, ring = person.skin, figure.ring
     u, v = figure.azimuth / 4 + person.offset_x, figure.y / 28 + person.offset_y
-    pale = torch.tensor([0.97, 0.955, 0.95], device=u.device).view(1, 3, 1, 1)
+    pale = vector((0.97, 0.955, 0.95), u.device)
     blush = 0.5 * bump(figure.x, 4.0) * step(3.2, 5.0, ring) * skin.redness
     uneven = skin.mottle * (0.05 * noise("cloudy", u, v) + 0.02 * noise("rough", 3 * u, 3 * v))
     creases = (person.age + 0.3) * (bump(figure.y + 13.2 + 0.15 * figure.x.abs(), 0.09) + bump(figure.y + 15.3, 0.08))
     creases = 0.10 * creases * step(1.5, 0.9, figure.azimuth.abs())
     albedo = skin.colour * pale * (1 + (uneven - creases)[:, None])
-    albedo = albedo * (1 + blush[:, None] * torch.tensor([0.0, -0.10, -0.08], device=u.device).view(1, 3, 1, 1))
+    albedo = albedo * (1 + blush[:, None] * vector((0.0, -0.10, -0.08), u.device))
     albedo = mix(albedo, person.hair.colour * 0.5 + 0.25 * albedo, _neck_stubble(person, figure)[:, None])
     gloss = (0.35 * skin.shine).expand_as(ring)[:, None]
     # A little under the edge of what is worn the skin ends, or it would shine through the cloth.
@@ -299,7 +299,7 @@ def _cloth(person, pose, kind: Tensor, figure: Figure, jacket: Tensor) -> Tensor
     other = torch.where(plain.mean(1, keepdim=True) < 0.2, light.expand_as(plain), plain * 0.3)
     colour = mix(plain, other, amount[:, None])
     # Under a jacket goes a pale shirt.
-    shirt = (0.45 + 0.15 * place)[:, None] * torch.tensor([0.97, 0.99, 1.03], device=colour.device).view(1, 3, 1, 1)
+    shirt = (0.45 + 0.15 * place)[:, None] * vector((0.97, 0.99, 1.03), colour.device)
     suit = plain * 0.35 + 0.008
     tie = (place > 0.45) * (1 - person.feminine) * _tie(figure)
     silk = torch.tensor([[0.20, 0.02, 0.03], [0.02, 0.04, 0.12], [0.03, 0.03, 0.035]], device=colour.device)

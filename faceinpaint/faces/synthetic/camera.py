@@ -25,22 +25,25 @@ def rotation(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
     return about_z @ about_x @ about_y
 
 
-def project(position: Tensor, pose, face_centre: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def project(position: Tensor, pose, eye: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels x, y and distance in cm of points: (B, 3, H, W) -> three times (B, H, W).
 
-    Pixel centres lie at whole numbers. `face_centre` (B, 3) is where the turned face is: the photographer
-    follows it half of the way, so that a turned head stays in the picture.
+    Pixel centres lie at whole numbers. eye: where the camera is, (B, 3, 1, 1) cm; it looks straight ahead.
     """
-    depth = pose.distance + EYE_DEPTH - position[:, 2]
+    depth = eye[:, 2] - position[:, 2]
     scale = pose.distance / depth * (size / 2) * pose.zoom / HALF
-    aim_x, aim_y = face_centre[:, 0, None, None], face_centre[:, 1, None, None]
-    x = (position[:, 0] - aim_x) * scale + (0.5 + pose.shift_x) * size - 0.5
-    y = (aim_y - position[:, 1]) * scale + (0.5 + pose.shift_y) * size - 0.5
+    x = (position[:, 0] - eye[:, 0]) * scale + (0.5 + pose.shift_x) * size - 0.5
+    y = (eye[:, 1] - position[:, 1]) * scale + (0.5 + pose.shift_y) * size - 0.5
     return x, y, depth
 
 
-def aim(turn: Tensor) -> Tensor:
-    """Where the camera points, (B, 3) cm: between the resting and the turned middle of the face."""
+def place(turn: Tensor, pose) -> Tensor:
+    """Where the camera is, (B, 3, 1, 1) cm.
+
+    Opposite a place between the resting and the turned middle of the face: the photographer follows a turned head
+    seven tenths of the way, so that it stays in the picture.
+    """
     pivot = torch.tensor(PIVOT, device=turn.device)
     middle = torch.tensor([0.0, CENTRE, 4.0], device=turn.device)
-    return 0.3 * middle + 0.7 * (turn @ (middle - pivot) + pivot)
+    aim = 0.3 * middle + 0.7 * (turn @ (middle - pivot) + pivot)
+    return torch.cat([aim[:, :2], pose.distance[:, 0] + EYE_DEPTH], 1)[:, :, None, None]

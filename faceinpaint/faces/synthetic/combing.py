@@ -99,7 +99,7 @@ def outside(point: Tensor, radii: Tensor, clearance: Tensor) -> tuple[Tensor, Te
 
 def loft_grid(person, rows: int, columns: int) -> Tensor:
     """The bare head as one tensor (B, 3, rows, columns)."""
-    return torch.stack(torch.broadcast_tensors(*shape.loft(person.head, rows, columns)), 1)
+    return torch.stack(shape.loft(person.head, rows, columns), 1)
 
 
 def on_mean_face(person, y: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from faceinpaint.errors import InputError
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.photos import METADATA, MIN_SIDE, to_image
 from faceinpaint.faces.shards import this_process
-from faceinpaint.faces.sources.writer import UNFINISHED, Entry, jpeg, rounded, write_faces
+from faceinpaint.faces.sources.writer import Entry, jpeg, rounded, write_faces
 from faceinpaint.files import write_whole
 
 SOURCE = "faceinpaint renderer"
@@ -133,7 +133,6 @@ def write_folder(
         for person in range(people) for photo in range(photos)
     ]
     write_faces(out, entries, settings)
-    (out / UNFINISHED).unlink(missing_ok=True)  # the last run may have been killed just before it did this
     return out / METADATA
 
 

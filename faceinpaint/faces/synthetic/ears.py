@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import blur, bump, mix, normals, smooth_max, step
+from faceinpaint.faces.synthetic.maths import blur, bump, mix, normals, smooth_max, step, vector
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 PLACE = (-2.35, -0.95)  # y and z in head space of the middle of the attachment, mean
@@ -167,11 +167,11 @@ def _placed(person, anatomy: Anatomy, side: int, back: Tensor, up: Tensor, out: 
     x = base + out * look.flare.cos()
     position = torch.stack([x, y, z], 1)
     normal = normals(position)
-    outward = torch.tensor([side, 1.0, 1.0], device=x.device).view(1, 3, 1, 1)
+    outward = vector((side, 1.0, 1.0), x.device)
     skin, behind = person.skin, anatomy.round
     thin = anatomy.helix.clamp(min=0) / 0.42
     red = (skin.redness * (0.55 + 0.4 * thin + 0.4 * anatomy.lobe + 0.5 * anatomy.hollow))[:, None]
-    tint = torch.tensor([0.02, -0.17, -0.15], device=x.device).view(1, 3, 1, 1)
+    tint = vector((0.02, -0.17, -0.15), x.device)
     albedo = skin.colour * (1 + red * tint)
     radius = max(1, x.shape[-1] // 24)
     sunk = (blur(out[:, None], radius) - out[:, None]).clamp(min=-0.1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import bump, mix, step, unit
+from faceinpaint.faces.synthetic.maths import bump, mix, step, unit, vector
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.relief import EYEBALL
 from faceinpaint.faces.synthetic.surface import Surface, label_map
@@ -34,7 +34,7 @@ def eyeball(person, pose, side: int, points: int) -> Surface:
     lidded, aperture = _between_lids(person, pose, position)
     iris = step(0.03, -0.03, arc - skin.iris_radius)
     # The cornea is more curved than the ball: over the iris normals lean outwards.
-    steeper = unit(direction * torch.tensor([1.6, 1.6, 1.0], device=a.device).view(1, 3, 1, 1))
+    steeper = unit(direction * vector((1.6, 1.6, 1.0), a.device))
     normal = unit(mix(toward, _look(steeper, pose.gaze_x, pose.gaze_y), 0.5 * iris[:, None]))
     return Surface(
         position, albedo * (0.3 + 0.7 * lidded), label_map("eyes", position), aperture + 0.12, lidded * 0.85,
@@ -56,14 +56,14 @@ def _colours(person, arc: Tensor, angle: Tensor, toward: Tensor, side: int) -> T
     shade = 0.80 + 0.30 * fibres * step(PUPIL, 0.45, arc) + 0.40 * bump(arc - 0.34, 0.08)
     shade = shade - 0.70 * step(radius - 0.13, radius, arc)  # the dark limbus
     iris = skin.iris * shade.clamp(min=0.10)[:, None] * step(PUPIL - 0.03, PUPIL + 0.03, arc)[:, None] + 0.003
-    white = torch.tensor([0.42, 0.385, 0.365], device=arc.device).view(1, 3, 1, 1)
+    white = vector((0.42, 0.385, 0.365), arc.device)
     dim = (skin.colour.mean(1, keepdim=True) * 2.2).clamp(0.72, 1.0)  # beside dark skin a white is never as bright
     veins = noise("cloudy", toward[:, 0] / 3, toward[:, 1] / 3).clamp(min=0) * step(0.7, 1.3, arc)
-    red = torch.tensor([0.3, 1, 1], device=arc.device).view(1, 3, 1, 1)
+    red = vector((0.3, 1, 1), arc.device)
     white = white * dim * (1 - (0.06 * veins + 0.10 * step(0.8, 1.5, arc))[:, None] * red)
     colour = mix(white, iris, step(0.045, -0.045, arc - radius)[:, None])
     inner = step(0.70, 0.92, -side * toward[:, 0])  # towards the nose lies the caruncle
-    pink = torch.tensor([0.40, 0.17, 0.14], device=arc.device).view(1, 3, 1, 1)
+    pink = vector((0.40, 0.17, 0.14), arc.device)
     return mix(colour, pink * (0.5 + 0.5 * dim), inner[:, None])
 
 

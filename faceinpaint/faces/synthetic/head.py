@@ -265,12 +265,22 @@ def lid_curves(along: Tensor, eyes: EyeShape, blink: Tensor, squint: Tensor) -> 
     return torch.maximum(upper, lower + 0.01), lower
 
 
+def mouth_half_width(mouth: MouthShape, smile: Tensor, opening: Tensor) -> Tensor:
+    """From the middle of the mouth to a corner, cm."""
+    return mouth.width * (1 + 0.15 * smile - 0.08 * opening)
+
+
+def nose_heights(nose: NoseShape) -> tuple[Tensor, Tensor]:
+    """Heights in cm of the foremost point of a nose and of its base, where the upper lip begins."""
+    return -3.06 * nose.length + 0.35 * nose.tip_up, -4.46 * nose.length + 0.25 * nose.tip_up
+
+
 def mouth_curves(x: Tensor, mouth: MouthShape, face_length: Tensor, smile: Tensor, opening: Tensor, teeth: Tensor):
     """Heights in cm at x of: the upper lip's top, its lower edge, the lower lip's upper edge, its bottom.
 
     Also where x lies in the mouth (-1 ... 1 between the corners), and the half width in cm.
     """
-    half = mouth.width * (1 + 0.15 * smile - 0.08 * opening)
+    half = mouth_half_width(mouth, smile, opening)
     across = x / half
     arc = (1 - across * across).clamp(min=0)
     centre = MOUTH * face_length + mouth.height

@@ -51,8 +51,8 @@ def _brows(person, pose, face: Relief) -> tuple[Tensor, Tensor]:
 
 def _nose(person, face: Relief) -> tuple[Tensor, Tensor]:
     nose = person.nose
-    length, up, width = nose.length[:, 0], nose.tip_up[:, 0], nose.width[:, 0]
-    tip, base = -3.06 * length + 0.35 * up - 0.12, -4.46 * length + 0.25 * up
+    tip, base = (height[:, 0] for height in shape.nose_heights(nose))
+    tip, width = tip - 0.12, nose.width[:, 0]  # people mark the tip a little under its foremost point
     top = torch.full_like(tip, 0.65)
     bridge = torch.cat([top + (tip - top) * k for k in (0, 1 / 3, 2 / 3, 1)], 1)
     below = torch.cat([base + 0.38, base + 0.40, base, base + 0.40, base + 0.38], 1)
@@ -89,7 +89,7 @@ def _mouth(person, pose, face: Relief) -> tuple[Tensor, Tensor]:
     inner = ((-0.62, "corner"), (-0.31, "upper"), (0, "upper"), (0.31, "upper"), (0.62, "corner"),
              (0.31, "lower"), (0, "lower"), (-0.31, "lower"))
     across = torch.tensor([place for place, _ in outer + inner], device=face.x.device).view(1, 1, -1)
-    half = person.mouth.width * (1 + 0.15 * pose.smile - 0.08 * pose.mouth_open)
+    half = shape.mouth_half_width(person.mouth, pose.smile, pose.mouth_open)
     x = across * half
     top, upper, lower, bottom, _, _ = shape.mouth_curves(
         x, person.mouth, person.head.face_length, pose.smile, pose.mouth_open, pose.teeth)

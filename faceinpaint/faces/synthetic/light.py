@@ -5,14 +5,14 @@ Colours are linear; `develop` makes a picture of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.maths import blur, dot, mix, step, unit
+from faceinpaint.faces.synthetic.maths import blur, dot, mix, step, unit, vector
 from faceinpaint.faces.synthetic.raster import nearest, pixels_of
 from faceinpaint.faces.synthetic.surface import Surface
 
@@ -50,18 +50,18 @@ class Lights:
 def make_lights(pose, surfaces: Sequence[Surface], sky: Tensor, ground: Tensor, camera: Tensor, size: int) -> Lights:
     """The lights of photographs; sky and ground are the colours (B, 3, 1, 1) of the surroundings."""
     key = unit(pose.key)
-    up = torch.tensor(UP, device=key.device).view(1, 3, 1, 1).expand_as(key)
+    up = vector(UP, key.device).expand_as(key)
     across = unit(torch.linalg.cross(up, key, dim=1))
     upward = torch.linalg.cross(key, across, dim=1)
-    flip = torch.tensor([-1.0, 0.4, 1.2], device=key.device).view(1, 3, 1, 1)
-    behind = torch.tensor([-1.0, 0.5, -0.6], device=key.device).view(1, 3, 1, 1)
+    flip = vector((-1.0, 0.4, 1.2), key.device)
+    behind = vector((-1.0, 0.5, -0.6), key.device)
     scale = pose.ambient[:, None]
     lights = Lights(
         key, pose.key_colour * (1.75 * (1.25 - 0.55 * scale)), unit(key * flip), sky * pose.fill[:, None] * 1.2,
         unit(torch.cat([torch.sign(key[:, :1] + 1e-3) * behind[:, :1], behind[:, 1:].expand(len(key), -1, -1, -1)], 1)),
         sky * pose.rim[:, None] * 2.2, sky * scale * 0.85, ground * scale * 0.62, camera,
         torch.empty(0), across, upward)
-    return Lights(**{**vars(lights), "shadow_map": _shadow_map(lights, pose.key_softness, surfaces, size)})
+    return replace(lights, shadow_map=_shadow_map(lights, pose.key_softness, surfaces, size))
 
 
 def _light_plane(lights: Lights, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,8 @@ They are called hundreds of times on whole grids, so they work in place where a 
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,6 +42,11 @@ def smooth_min(a: Tensor, b: Tensor, k: float | Tensor) -> Tensor:
 def mix(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     """a where the weight is 0, b where it is 1."""
     return a + (b - a) * weight
+
+
+def vector(values: Sequence[float], device: torch.device) -> Tensor:
+    """Three numbers, a direction or a colour, to go with (B, 3, H, W): (1, 3, 1, 1)."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.head import JAW_DROP, MOUTH
-from faceinpaint.faces.synthetic.maths import bump, mix, step
+from faceinpaint.faces.synthetic.head import JAW_DROP, MOUTH, mouth_half_width
+from faceinpaint.faces.synthetic.maths import bump, mix, step, vector
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 TOOTH = (0.84, 0.66, 0.78, 0.70, 0.66, 0.9)  # cm, widths of the upper teeth from the middle outwards
@@ -28,16 +28,16 @@ def inside(person, pose, points: int) -> Surface:
     z = 7.75 + person.head.muzzle * 0.6 - arch - 0.06 * middle**6 - 1.6 * (1 - teeth)
     position = torch.stack([x, MOUTH * person.head.face_length + person.mouth.height + y, z], 1)
     tongue = step(0.25, -0.3, y - lower_edge - 0.15) * (1 - teeth) * bump(x, 1.6)
-    flesh = torch.tensor([0.24, 0.075, 0.065], device=device).view(1, 3, 1, 1)
-    enamel = torch.tensor([0.60, 0.54, 0.45], device=device).view(1, 3, 1, 1) * (1 - 0.15 * person.age[:, None])
-    deep = torch.tensor([0.030, 0.009, 0.008], device=device).view(1, 3, 1, 1)
+    flesh = vector((0.24, 0.075, 0.065), device)
+    enamel = vector((0.60, 0.54, 0.45), device) * (1 - 0.15 * person.age[:, None])
+    deep = vector((0.030, 0.009, 0.008), device)
     gums = step(0.75, 1.0, y)
     albedo = mix(mix(deep, flesh, 0.7 * tongue[:, None]), mix(enamel, flesh, gums[:, None]), teeth[:, None])
     albedo = albedo * (1 - 0.55 * border * teeth)[:, None]
     # The lips and the cheeks keep light from the corners and from far inside.
     open_ = pose.mouth_open + 0.35 * pose.teeth
     occlusion = (step(2.9, 0.6, x.abs()) * (0.35 + 0.65 * teeth) * (0.35 + 0.65 * open_).clamp(max=1))[:, None]
-    half = person.mouth.width * (1 + 0.15 * pose.smile - 0.08 * pose.mouth_open)
+    half = mouth_half_width(person.mouth, pose.smile, pose.mouth_open)
     # Beyond the lips it would come through cheeks and chin.
     keep = torch.minimum(half - x.abs(), y + 0.6 + JAW_DROP * pose.mouth_open)[:, None]
     return Surface(

@@ -85,9 +85,10 @@ def splat(
 
 def _closed(colour: Tensor, depth: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Fill the holes between splats: pixels that lie behind the closed depth take their neighbours' mean."""
-    opened = F.max_pool2d(-F.max_pool2d(-depth, 3, 1, 1), 3, 1, 1)
+    around = -F.max_pool2d(-depth, 3, 1, 1)  # the nearest of nine pixels
+    opened = F.max_pool2d(around, 3, 1, 1)
     hole = depth > opened + 1.0
-    near = (depth <= -F.max_pool2d(-depth, 3, 1, 1) + 2.0).float() * (depth < FAR)
+    near = (depth <= around + 2.0).float() * (depth < FAR)
     weight = F.avg_pool2d(near, 3, 1, 1)
     mean = F.avg_pool2d(colour * near, 3, 1, 1) / weight.clamp(min=1e-3)
     mean_label = F.max_pool2d(label * near, 3, 1, 1)

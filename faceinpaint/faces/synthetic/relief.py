@@ -70,7 +70,7 @@ def row_of(y: Tensor, heights: Tensor) -> Tensor:
 
 def relief(person, pose, rows: int, columns: int) -> Relief:
     """The skin of people with an expression: `person` an Identity, `pose` a Pose of the same length."""
-    head, nose, eyes, brows, mouth = person.head, person.nose, person.eyes, person.brows, person.mouth
+    head, nose, eyes, mouth = person.head, person.nose, person.eyes, person.mouth
     smile, opening, blink, teeth = pose.smile, pose.mouth_open, pose.blink, pose.teeth
     grin, old = smile.clamp(min=0), person.age
     x, y0, z0 = shape.loft(head, rows, columns)
@@ -85,7 +85,7 @@ def relief(person, pose, rows: int, columns: int) -> Relief:
     coarse = noise("cloudy", u / 30, v / 30 + z0 / 37)
 
     z = z0 + front * (
-        _skull(head, brows, pose.brow_raise, x, y)
+        _skull(head, x, y)
         + _cheeks(head, grin, old, x, y)
         + _own_bumps(head, x, y)
     )
@@ -125,7 +125,7 @@ def relief(person, pose, rows: int, columns: int) -> Relief:
         across, ym.expand_as(x), top, bottom, nostril, wings, nose_out, smile_fold, fine, middle, coarse)
 
 
-def _skull(head, brows, raised: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def _skull(head, x: Tensor, y: Tensor) -> Tensor:
     """Brow ridge, sockets, temples, cheekbones and chin, cm towards the camera."""
     ridge = head.brow_ridge * (twins(x, 2.6, 1.5) * bump(y - 1.95, 0.85) + 0.5 * bump(x, 1.4) * bump(y - 1.9, 0.9))
     hollow = 0.80 * twins(x, 3.0, 1.25) * bump(y - 0.2, 0.95) + 0.42 * twins(x, 1.6, 0.55) * bump(y - 0.2, 0.85)
@@ -165,8 +165,7 @@ def _jaw_corners(head, y: Tensor, z: Tensor) -> Tensor:
 def _nose(nose, grin, x, y, z, front):
     """A nose put on the face: new z, how far it stands out, nostrils, wings, and how far the wings go sideways."""
     side = x.abs()
-    root, tip_y = 0.75, -3.06 * nose.length + 0.35 * nose.tip_up
-    base_y = -4.46 * nose.length + 0.25 * nose.tip_up
+    root, (tip_y, base_y) = 0.75, shape.nose_heights(nose)
     t = (root - y) / (root - tip_y)
     t = smooth_min(t, torch.ones_like(t), 0.3).clamp(min=0)
     bridge = (
@@ -203,10 +202,10 @@ def _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves, half):
         + 1.10 * arc**0.5 * bump(ym - middle_lower, 0.33 * mouth.lower + 0.06)
     )
     rim = 0.05 * bump(ym - top, 0.09) * arc**0.5  # the crisp border of the upper lip
-    seam = (ym - 0.5 * (upper_edge + lower_edge)).abs()
+    corner_y = 0.5 * (upper_edge + lower_edge)
+    seam = (ym - corner_y).abs()
     closed = step(0.16, 0.03, upper_edge - lower_edge)
     line = 0.24 * bump(seam, 0.10) * closed * step(1.08, 0.95, across.abs())
-    corner_y = 0.5 * (upper_edge + lower_edge)
     corners = 0.20 * torch.exp(-(((across.abs() - 1.04) / 0.12) ** 2 + ((ym - corner_y) / 0.30) ** 2))
     base_y = -4.46 * nose.length
     groove_zone = step(base_y + 0.05, base_y - 0.4, y) * step(-0.05, 0.35, ym - top)

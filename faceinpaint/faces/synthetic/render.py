@@ -74,10 +74,9 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
 
     backdrop = background.backgrounds(pose.seed, fine)
     sky, ground = background.surroundings(backdrop)
-    centre = camera.aim(turn)
-    eye = _eye(pose, centre)
+    eye = camera.place(turn, pose)
     lights = light.make_lights(pose, surfaces, sky, ground, eye, size)
-    points = [_points(surface, pose, centre, fine) for surface in surfaces]
+    points = [_points(surface, pose, eye, fine) for surface in surfaces]
     buffer = raster.depth_buffer(points, len(pose) * fine * fine)
     points = [part.nearest_of(buffer) for part in points]
     colours, labels = zip(*[_looks(surface, part.index, lights) for surface, part in zip(surfaces, points)])
@@ -85,21 +84,21 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
     there = (depth < raster.FAR).float()
     picture = light.develop(torch.where(there > 0, colour, backdrop), _exposure(person, pose))
     picture = _lens(F.avg_pool2d(picture, supersample), pose, size)
-    marks, visible = _seen_landmarks(landmark_places(person, pose, face), surfaces[0], pose, centre, size)
+    marks, visible = _seen_landmarks(landmark_places(person, pose, face), surfaces[0], pose, eye, size)
     degrees = torch.rad2deg(torch.cat([pose.yaw, pose.pitch, pose.roll], 1)[..., 0])
     return RenderedFaces(
         picture, marks, index, None, _majority(label * there, supersample), visible, degrees)
 
 
-def _points(surface: Surface, pose: Pose, centre: Tensor, size: int) -> raster.Points:
+def _points(surface: Surface, pose: Pose, eye: Tensor, size: int) -> raster.Points:
     """The points of a surface that fall into the picture; those that face away are left out."""
     factor = 1 if surface.strands else FINER
-    x, y, depth = camera.project(raster.dice(surface.position, factor), pose, centre, size)
+    x, y, depth = camera.project(raster.dice(surface.position, factor), pose, eye, size)
     there = torch.ones_like(x, dtype=torch.bool)
     if surface.keep is not None:
         there &= raster.dice(surface.keep, factor)[:, 0] > 0
     if surface.normal is not None and not (surface.two_sided or surface.strands):
-        away = dot(surface.normal, _eye(pose, centre) - surface.position)
+        away = dot(surface.normal, eye - surface.position)
         there &= raster.dice(away, factor)[:, 0] > -0.5
     index, pixel = raster.pixels_of(x, y, there, size)
     return raster.Points(index, pixel, depth.flatten().index_select(0, index))
@@ -122,11 +121,6 @@ def _exposure(person: Identity, pose: Pose) -> Tensor:
     return pose.exposure[:, None] * 0.58 * (skin / 0.30) ** -0.40
 
 
-def _eye(pose: Pose, centre: Tensor) -> Tensor:
-    """Where the camera is, (B, 3, 1, 1) cm."""
-    return torch.cat([centre[:, :2], pose.distance[:, 0] + camera.EYE_DEPTH], 1)[:, :, None, None]
-
-
 def _majority(label: Tensor, supersample: int) -> Tensor:
     """The label that most samples of a pixel have, (B, S, S) uint8."""
     votes = [F.avg_pool2d((label == name).float(), supersample) for name in range(len(LABELS))]
@@ -145,12 +139,12 @@ def _lens(picture: Tensor, pose: Pose, size: int) -> Tensor:
     return (picture + pose.grain[:, None] * grain).clamp(0, 1)
 
 
-def _seen_landmarks(place: Tensor, skin: Surface, pose: Pose, centre: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _seen_landmarks(place: Tensor, skin: Surface, pose: Pose, eye: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Landmarks in pixels (B, 68, 2), and which of them the head itself does not hide (B, 68)."""
     point = F.grid_sample(skin.position, place, align_corners=True)  # (B, 3, 1, 68)
     normal = F.grid_sample(skin.normal, place, align_corners=True)
-    x, y, depth = camera.project(point, pose, centre, size)
-    column, row, far = camera.project(skin.position, pose, centre, size)
+    x, y, depth = camera.project(point, pose, eye, size)
+    column, row, far = camera.project(skin.position, pose, eye, size)
     chosen, pixel = raster.pixels_of(column, row, torch.ones_like(column, dtype=torch.bool), size)
     buffer = raster.nearest(pixel, far.flatten().index_select(0, chosen), len(pose) * size * size)
     buffer = buffer.view(-1, 1, size, size)
@@ -161,5 +155,5 @@ def _seen_landmarks(place: Tensor, skin: Surface, pose: Pose, centre: Tensor, si
     # On the contour the skin falls away steeply, so the jaw's landmarks may lie deeper than their pixels.
     slack = torch.full((68,), 0.9, device=depth.device)
     slack[:17] = 2.5
-    facing = dot(unit(normal), unit(_eye(pose, centre) - point))[:, 0] > -0.2
+    facing = dot(unit(normal), unit(eye - point))[:, 0] > -0.2
     return torch.stack([x, y], -1)[:, 0], (facing & (depth <= before + slack))[:, 0]

@@ -16,7 +16,7 @@ from faceinpaint.faces.synthetic.combing import (
     CENTRE, STEPS, Guides, combed, loft_grid, on_mean_face, outside, rooted, skull_radii)
 from faceinpaint.faces.synthetic.hair_looks import WHITE, chances, covered
 from faceinpaint.faces.synthetic.head import azimuths
-from faceinpaint.faces.synthetic.maths import bump, dot, mix, step, unit
+from faceinpaint.faces.synthetic.maths import bump, dot, mix, step, unit, vector
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
@@ -148,7 +148,7 @@ def _colours(person, guides: Guides, own: Tensor) -> Tensor:
     """Coefficients of the hairs' colours: at the root, and what is added towards the tip, (B, 3, N, 2 LOCK)."""
     look, vary = person.hair, guides.vary[..., None]
     shade = 1 + 0.30 * vary[:, 1:2] * vary[:, 2:3] + 0.40 * (own[:, 7:8] - 0.5)
-    white = torch.tensor(WHITE, device=own.device).view(1, 3, 1, 1)
+    white = vector(WHITE, own.device)
     share = look.grey[..., None]
     grey = (share + 1.6 * share * (1 - share) * (own[:, 8:9] - 0.5)).clamp(0, 1)
     root = mix(look.natural, white, grey) * shade * (1 + 0.12 * vary[:, 3:4])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from faceinpaint.faces.synthetic import hair
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import bump, mix, normals, step
+from faceinpaint.faces.synthetic.maths import bump, mix, normals, step, vector
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.relief import Relief
 from faceinpaint.faces.synthetic.surface import LABEL, Surface, crevices
@@ -15,7 +15,7 @@ from faceinpaint.faces.synthetic.surface import LABEL, Surface, crevices
 
 def _tint(amount: Tensor, colour: tuple[float, float, float]) -> Tensor:
     """1 + amount * colour, (B, H, W) -> (B, 3, H, W)."""
-    return (amount[:, None] * torch.tensor(colour, device=amount.device).view(1, 3, 1, 1)).add_(1)
+    return (amount[:, None] * vector(colour, amount.device)).add_(1)
 
 
 def skin_surface(person, pose, face: Relief) -> Surface:
