@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from faceinpaint import course, exercises, masks
+from faceinpaint.exercises import chapter_01
 from faceinpaint.errors import InputError
 
 
@@ -42,13 +43,13 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("01.1", lambda h, w: filled(h, w, slice(h // 2), slice(w // 2, w)), "upper-right quarter; look at the order"),
     ("01.1", lambda h, w: filled(h, w, slice(h // 2, h), slice(w // 2)), "lower-left quarter; rows are counted from"),
     ("01.1", lambda h, w: filled(h, w), "whole picture; leave three quarters"),
-    ("01.1", lambda h, w: 1 - exercises.upper_left(h, w), "all but the upper-left quarter; 1 is unknown"),
-    ("01.1", lambda h, w: 255 * exercises.upper_left(h, w), "other values than 0 and 1"),
-    ("01.1", lambda h, w: exercises.upper_left(w, h), "lies on its side"),
+    ("01.1", lambda h, w: 1 - chapter_01.upper_left(h, w), "all but the upper-left quarter; 1 is unknown"),
+    ("01.1", lambda h, w: 255 * chapter_01.upper_left(h, w), "other values than 0 and 1"),
+    ("01.1", lambda h, w: chapter_01.upper_left(w, h), "lies on its side"),
     ("01.1", lambda h, w: filled(h, w, slice(w // 2), slice(h // 2)), "48 rows and 80 columns .* in this order"),
-    ("01.1", lambda h, w: exercises.upper_left(64, 64), r"shape \(1, 1, 64, 64\); for 48 rows"),
+    ("01.1", lambda h, w: chapter_01.upper_left(64, 64), r"shape \(1, 1, 64, 64\); for 48 rows"),
     ("01.1", lambda h, w: None, "returns nothing"),
-    ("01.1", lambda h, w: exercises.upper_left(h, w).numpy(), "returns a ndarray; a mask is a tensor"),
+    ("01.1", lambda h, w: chapter_01.upper_left(h, w).numpy(), "returns a ndarray; a mask is a tensor"),
     ("01.1", lambda h, w: filled(h, w, slice(h / 2)), "stops with TypeError.*call it by yourself"),
     ("01.2", lambda r, s, g: filled(s, s, slice(int(r * s)), slice(int(r * s))), "6% where 25%.*area of 0.25 × 0.25"),
     ("01.2", lambda r, s, g: 1 - hole(r, s, g), "hides 75% where 25% are asked for, all the rest"),

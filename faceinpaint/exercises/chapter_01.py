@@ -1,120 +1,34 @@
-"""Exercises of the course: what a chapter asks for, hints, an automatic check, and the solution, out of sight.
-
-    exercise = exercises.get("01.1")
-    exercise.check(upper_left)      # right, or one sentence that says what is wrong
-    exercise.hint(1)
-    exercise.solution()             # the source of a function that passes the check
-
-A check looks at what an answer returns, not at how it is written.
-"""
+"""Exercises of chapter 01: masks."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 
 import torch
-from IPython.display import HTML
 from torch import Tensor
 
-from faceinpaint import figures, masks
-from faceinpaint.errors import InputError
+from faceinpaint import masks
+from faceinpaint.exercises.exercise import require
 from faceinpaint.faces import synthetic
-
-
-class WrongAnswer(Exception):
-    """What is wrong with an answer, in one sentence to the student."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found: `passed`, and one sentence."""
-
-    passed: bool
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{'Right:' if self.passed else 'Not yet:'} {self.sentence}"
-
-    def _repr_html_(self) -> str:
-        colour = "#009e73" if self.passed else "#d55e00"
-        return f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em">{escape(str(self))}</div>'
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise: its number in the course, its hints, a function that solves it, and one that tries an answer.
-
-    test: raises WrongAnswer unless the function that it is given is right. solve: check the solution instead of the
-    student's answer, and raise unless it passes; for whoever runs the whole course unattended.
-    """
-
-    number: str
-    hints: tuple[str, ...]
-    solved_by: Callable
-    test: Callable[[Callable], None]
-    solve: bool = False
-
-    def check(self, answer: Callable) -> Verdict:
-        """Whether the answer is right, and what is wrong with it; never an exception of the answer's own."""
-        if self.solve:
-            self.test(self.solved_by)
-            return Verdict(True, f"the solution of exercise {self.number} passes.")
-        try:
-            self.test(answer)
-        except WrongAnswer as wrong:
-            return Verdict(False, str(wrong))
-        except Exception as error:
-            name = getattr(answer, "__name__", "your function")
-            what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-            return Verdict(False, f"{name} stops with {what}; call it by yourself to see where.")
-        return Verdict(True, "your answer passes every check.")
-
-    def hint(self, level: int = 1) -> HTML:
-        """The hint of a level: 1 says least. InputError beyond the last."""
-        if not 1 <= level <= len(self.hints):
-            raise InputError(f"exercise {self.number} has the hints 1 to {len(self.hints)}: there is no hint {level}")
-        return HTML(f"<div><b>Hint {level} of {len(self.hints)}</b> {self.hints[level - 1]}</div>")
-
-    def solution(self) -> HTML:
-        """The highlighted source of the function that solves the exercise."""
-        return figures.source(self.solved_by)
-
-
-def get(number: str, solve: bool = False) -> Exercise:
-    """The exercise of a number, such as "01.2": chapter, then exercise. InputError for an unknown one."""
-    if number not in EXERCISES:
-        nearest = difflib.get_close_matches(number, EXERCISES, n=1, cutoff=0)[0]
-        raise InputError(f"there is no exercise '{number}': did you mean '{nearest}'?")
-    hints, solution, test = EXERCISES[number]
-    return Exercise(number, hints, solution, test, solve)
-
 
 # ------------------------------------------------------------------------------------------- what all masks are
 
 
-def _require(condition: bool | Tensor, sentence: str) -> None:
-    if not condition:
-        raise WrongAnswer(sentence)
-
-
 def _require_mask(mask: object, height: int, width: int) -> None:
     """A tensor of zeros and ones, (1, 1, height, width)."""
-    _require(mask is not None, "your function returns nothing; does it end in `return mask`?")
-    _require(isinstance(mask, Tensor), f"your function returns a {type(mask).__name__}; a mask is a tensor.")
+    require(mask is not None, "your function returns nothing; does it end in `return mask`?")
+    require(isinstance(mask, Tensor), f"your function returns a {type(mask).__name__}; a mask is a tensor.")
     shape, wanted = tuple(mask.shape), (1, 1, height, width)
-    _require(
+    require(
         shape != (1, 1, width, height) or height == width,
         "your mask lies on its side; the height comes before the width.",
     )
-    _require(
+    require(
         shape == wanted, f"your mask has the shape {shape}; for {height} rows and {width} columns it is {wanted}."
     )
-    _require(mask.isfinite().all(), "your mask holds values that are no numbers; it takes only 0 and 1.")
-    _require(((mask == 0) | (mask == 1)).all(), "your mask holds other values than 0 and 1; 1 hides a pixel.")
+    require(mask.isfinite().all(), "your mask holds values that are no numbers; it takes only 0 and 1.")
+    require(((mask == 0) | (mask == 1)).all(), "your mask holds other values than 0 and 1; 1 hides a pixel.")
 
 
 # ------------------------------------------------------------------------------------------------ 01.1
@@ -145,17 +59,17 @@ def _test_upper_left(answer: Callable) -> None:
     for height, width in ((64, 64), (48, 80), (10, 6)):
         mask = answer(height, width)
         _require_mask(mask, height, width)
-        _require(mask.any(), "your mask hides nothing yet; set its upper-left quarter to 1.")
+        require(mask.any(), "your mask hides nothing yet; set its upper-left quarter to 1.")
         for name, (rows, columns, advice) in _OTHER_REGIONS.items():
             (top, bottom), (left, right) = rows, columns
             other = torch.zeros(1, 1, height, width)
             other[..., int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = 1
-            _require((mask != other).any(), f"your mask covers the {name}; {advice}.")
+            require((mask != other).any(), f"your mask covers the {name}; {advice}.")
         quarter = upper_left(height, width)
-        _require(
+        require(
             (mask != 1 - quarter).any(), "your mask hides all but the upper-left quarter; 1 is unknown, 0 is known."
         )
-        _require(
+        require(
             (mask == quarter).all(),
             f"for {height} rows and {width} columns your mask is not the upper-left quarter; "
             "take half of the height and half of the width that you are given, in this order.",
@@ -180,19 +94,19 @@ def _test_square_hole(answer: Callable) -> None:
         for seed in range(12):
             mask = answer(ratio, size, torch.Generator().manual_seed(seed))
             _require_mask(mask, size, size)
-            _require(mask.any(), "your mask hides nothing yet; cut a square hole into it.")
+            require(mask.any(), "your mask hides nothing yet; cut a square hole into it.")
             _test_ratio(mask, ratio)
             rows, columns = mask[0, 0].any(1).nonzero()[:, 0], mask[0, 0].any(0).nonzero()[:, 0]
             box = len(rows) * len(columns)
             square = len(rows) == len(columns) and box == mask.sum() and rows[-1] - rows[0] + 1 == len(rows)
-            _require(square, "the share is right, but your hole is no square; it has as many rows as columns.")
+            require(square, "the share is right, but your hole is no square; it has as many rows as columns.")
             again = answer(ratio, size, torch.Generator().manual_seed(seed))
-            _require(
+            require(
                 (mask == again).all(),
                 "the same seed gives you different masks; draw from the `generator` that you are given.",
             )
             places.add((ratio, int(rows[0]), int(columns[0])))
-    _require(len(places) > 6, "your hole is always at the same place; draw its place from the `generator`.")
+    require(len(places) > 6, "your hole is always at the same place; draw its place from the `generator`.")
 
 
 def _test_ratio(mask: Tensor, ratio: float) -> None:
@@ -200,20 +114,20 @@ def _test_ratio(mask: Tensor, ratio: float) -> None:
     hidden = float(masks.hole_ratio(mask))
     near = 0.02
     asked = f"your mask hides {hidden:.0%} where {ratio:.0%} are asked for"
-    _require(
+    require(
         abs(hidden - ratio**2) > near or abs(ratio - ratio**2) <= near,
         f"{asked}; a side of {ratio:g} times the picture's gives an area of {ratio:g} × {ratio:g}.",
     )
-    _require(
+    require(
         abs(hidden - (1 - ratio)) > near or abs(1 - 2 * ratio) <= near,
         f"{asked}, all the rest; 1 is unknown, 0 is known.",
     )
     edge = torch.cat([mask[..., 0, :], mask[..., -1, :], mask[..., 0], mask[..., -1]], dim=-1).any()
-    _require(
+    require(
         hidden > ratio - near or not edge,
         f"{asked}; does your hole run over the edge of the picture? Leave room for its side.",
     )
-    _require(abs(hidden - ratio) <= near, f"{asked}; count with `masks.hole_ratio(mask)`.")
+    require(abs(hidden - ratio) <= near, f"{asked}; count with `masks.hole_ratio(mask)`.")
 
 
 # ------------------------------------------------------------------------------------------------ 01.3
@@ -238,22 +152,22 @@ def _test_cut_to_face(answer: Callable) -> None:
         mask = masks.standard(name, 64)
         cut = answer(mask.clone(), landmarks.clone())
         _require_mask(cut, 64, 64)
-        _require((cut != mask).any(), "your function gives the mask back as it was; the background is still hidden.")
-        _require((cut != face).any(), "your mask is the whole face; hide only what the given mask hides, too.")
+        require((cut != mask).any(), "your function gives the mask back as it was; the background is still hidden.")
+        require((cut != face).any(), "your mask is the whole face; hide only what the given mask hides, too.")
         either = torch.maximum(mask, face)
-        _require(
+        require(
             (cut != either).any(), "your mask hides what is in the mask or in the face; both are needed: and, not or."
         )
-        _require(
+        require(
             (cut != mask * (1 - face)).any(),
             "your mask hides the background and spares the face; it is to be the other way round.",
         )
-        _require(cut.any(), "your mask hides nothing; 1 times 1 is 1.")
+        require(cut.any(), "your mask hides nothing; 1 times 1 is 1.")
         outside = int((cut * (1 - face)).sum())
-        _require(
+        require(
             outside == 0, f"your mask hides {outside} pixels outside the face; `masks.face_region` says what is inside."
         )
-        _require(
+        require(
             (cut == mask * face).all(),
             "your mask leaves out pixels that lie both in the mask and in the face; take every one of them.",
         )

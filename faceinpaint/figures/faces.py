@@ -1,45 +1,27 @@
-"""Every picture of the course: faces side by side, landmarks drawn on them, and the source of what made them.
-
-The functions return a matplotlib Figure and leave none open: a notebook shows it where it ends a cell, a
-script writes it with `figure.savefig`. Colours are those of Okabe and Ito (2008), which colour-blind people
-tell apart too.
-"""
+"""Faces with what is known about them: landmarks, parts, directions, boxes, completions."""
 
 from __future__ import annotations
 
-import inspect
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import HTML
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
-from PIL import Image
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 from torch import Tensor
 
 from faceinpaint.errors import InputError
+from faceinpaint.figures.pictures import DPI, FONT, WIDTH, show, to_pixels
 
 if TYPE_CHECKING:  # the path from photo to photo needs no plotting, nor plotting that path
     from faceinpaint.completion import CompletedFace
     from faceinpaint.faces.align import Crop, Detection
     from faceinpaint.faces.synthetic import RenderedFaces
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-WIDTH = 6.6  # inches: with its margins, about 750 pixels of a page of 800
-TALLEST = WIDTH / 2  # of one picture
-DPI = 110
-FONT = 10  # points
 
 # Part of the face: its colour and its lines of iBUG-68 landmarks; a line that ends where it began is closed.
 PARTS = {
@@ -56,73 +38,7 @@ SEGMENTS = {
     "brows": "#e69f00", "hair": "#0072b2", "beard": "#56b4e9", "glasses": "#000000", "clothes": "#999999",
 }
 AXES = {"right": "#d55e00", "up": "#009e73", "ahead": "#0072b2"}  # the head's own directions
-HOLE = "#0072b2"  # what lies under a mask is tinted with it
 DARK_EDGE = "#00000070"  # around lines and points, to be seen on any skin
-
-Picture = Tensor | Image.Image
-
-
-def row(images: Sequence[Picture], titles: Sequence[str] = ()) -> Figure:
-    """Pictures side by side, all equally tall, each below its title.
-
-    images: colour (1, 3, H, W) or mask (1, 1, H, W) tensors in [0, 1], or PIL images. Raises InputError for
-    a picture of another shape and unless there is one title for each picture, or none at all.
-    """
-    pixels = [to_pixels(image) for image in images]
-    titles = list(titles) or [""] * len(pixels)
-    if not pixels or len(titles) != len(pixels):
-        raise InputError(f"{len(pixels)} pictures have {len(titles)} titles: give one for each")
-    widths = [one.shape[1] / one.shape[0] for one in pixels]  # of pictures that are 1 tall
-    tall = min(TALLEST, WIDTH / sum(widths))
-    figure, axes = plt.subplots(
-        1, len(pixels), width_ratios=widths, squeeze=False,
-        figsize=(tall * sum(widths), tall + 0.4), dpi=DPI, layout="compressed",
-    )
-    for ax, one, title in zip(axes[0], pixels, titles):
-        _show(ax, one)
-        ax.set_title(title, fontsize=FONT)
-    plt.close(figure)  # or the notebook would show it a second time, and keep it
-    return figure
-
-
-def board(
-    images: Sequence[Picture], titles: Sequence[str] = (), columns: int = 6, beside: Sequence[str] = ()
-) -> Figure:
-    """Pictures in rows of `columns`, each below its title; `beside` names the rows.
-
-    images: as in `row`, all of one shape. titles: one for each picture, or only for the first row, or none.
-    Raises InputError for other numbers of titles or names.
-    """
-    count, rows = len(images), -(-len(images) // columns)
-    titles, beside = list(titles), list(beside) or [""] * rows
-    if not count or len(titles) not in (0, min(columns, count), count):
-        raise InputError(f"{count} pictures have {len(titles)} titles: give one for each, or for each column")
-    if len(beside) != rows:
-        raise InputError(f"{rows} rows have {len(beside)} names: give one for each")
-    pixels = [to_pixels(image) for image in images]
-    wide = WIDTH / columns
-    tall = wide * pixels[0].shape[0] / pixels[0].shape[1]
-    title_rows = -(-len(titles) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, squeeze=False, figsize=(WIDTH, rows * (tall + 0.05) + 0.25 * title_rows), dpi=DPI,
-        layout="compressed",
-    )
-    for ax in grid.flat[count:]:
-        ax.set_axis_off()
-    for ax, one in zip(grid.flat, pixels):
-        _show(ax, one)
-    for ax, title in zip(grid.flat, titles):
-        ax.set_title(title, fontsize=FONT - 1)
-    for ax, name in zip(grid[:, 0], beside):
-        ax.set_ylabel(name, fontsize=FONT - 1)
-    plt.close(figure)
-    return figure
-
-
-def tinted(image: Tensor, mask: Tensor) -> Tensor:
-    """A picture (1, 3, H, W) with what the mask (1, 1, H, W) hides still to be seen, under the colour `HOLE`."""
-    colour = torch.tensor(to_rgb(HOLE), device=image.device).view(1, 3, 1, 1)
-    return torch.where(mask.to(image.device) > 0.5, 0.3 * image + 0.7 * colour, image)
 
 
 def truth(face: RenderedFaces) -> Figure:
@@ -137,7 +53,7 @@ def truth(face: RenderedFaces) -> Figure:
     pixels = to_pixels(face.image)
     parts, handles = _parts(face.segmentation[0])
     for ax, one in zip(grid.flat, (pixels, pixels, parts, pixels)):
-        _show(ax, one)
+        show(ax, one)
     hidden = int((~face.visible).sum())
     yaw, pitch, roll = (f"{angle:+.0f}°".replace("-", "−") for angle in face.angles[0].tolist())
     titles = ("image", f"landmarks, {hidden} of 68 hidden", "segmentation", f"yaw {yaw}, pitch {pitch}, roll {roll}")
@@ -160,34 +76,6 @@ def found(ax: Axes, detection: Detection, crop: Crop) -> None:
     ax.plot(*detection.points.numpy().T, "o", color="#f0e442", markeredgecolor="black", markersize=4.5)
 
 
-def spread(groups: Mapping[str, Tensor], label: str, lines: Mapping[str, float] | None = None) -> Figure:
-    """Groups of numbers below each other: a dot for each number, a bar at the mean, which is written beside it.
-
-    groups: name -> (N,) numbers. label: below the axis. lines: name -> where a dashed line is drawn.
-    """
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(groups) + 0.9), dpi=DPI, layout="constrained")
-    right = max(float(values.max()) for values in groups.values())
-    for height, values in enumerate(groups.values()):
-        values = values.detach().cpu().float().numpy()
-        # Spread evenly by rank instead of at random: the picture is the same each time.
-        lift = ((np.arange(len(values)) * 0.618034) % 1 - 0.5) * 0.5
-        ax.plot(values, height + lift, "o", color="#0072b2", alpha=0.35, markersize=3.5, markeredgewidth=0)
-        ax.plot([values.mean()] * 2, [height - 0.36, height + 0.36], color="#d55e00", linewidth=2.4)
-        ax.text(1.02, height, f"{values.mean():.2f}", transform=ax.get_yaxis_transform(), va="center",
-                fontsize=FONT, color="#d55e00")
-    for name, place in (lines or {}).items():
-        ax.axvline(place, color="0.3", linewidth=1, linestyle="--")
-        ax.text(place, -0.62, f" {name}", fontsize=FONT - 1, color="0.3", va="bottom")
-    ax.set(yticks=range(len(groups)), xlim=(min(0, right), None), ylim=(len(groups) - 0.4, -0.65))
-    ax.set_yticklabels(groups, fontsize=FONT)
-    ax.set_xlabel(label, fontsize=FONT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.text(1.02, 1, "mean", transform=ax.transAxes, fontsize=FONT - 1, color="#d55e00", va="top")
-    plt.close(figure)
-    return figure
-
-
 def completions(faces: Sequence[CompletedFace], titles: Sequence[str]) -> Figure:
     """One row for each completed face: original, what the networks saw with the landmarks, completed.
 
@@ -203,7 +91,7 @@ def completions(faces: Sequence[CompletedFace], titles: Sequence[str]) -> Figure
     )
     for axes, face, title in zip(grid, faces, titles):
         for ax, image in zip(axes, (face.original, face.masked, face.completed)):
-            _show(ax, to_pixels(image))
+            show(ax, to_pixels(image))
         landmarks(axes[1], face.landmarks)
         axes[0].set_ylabel(title, fontsize=FONT)
         axes[1].set_xlabel(f"{face.hole_ratio:.0%} hidden", fontsize=FONT)
@@ -230,54 +118,6 @@ def landmarks(ax: Axes, landmarks: Tensor) -> None:
         for line in lines:
             x, y = points[list(line)].T
             ax.plot(x, y, color=colour, linewidth=1.7, solid_capstyle="round", path_effects=dark_edge)
-
-
-def source(code: Callable) -> HTML:
-    """The highlighted source of the very function, method or class that runs, with its file and line.
-
-    Raises InputError for what has no Python source: values, and functions written in C.
-    """
-    code = inspect.unwrap(code)  # not the source of a decorator
-    try:
-        lines, first = inspect.getsourcelines(code)
-        file = Path(inspect.getsourcefile(code))
-    except (TypeError, OSError):
-        raise InputError(
-            f"{code!r} has no Python source to show: give a function, a method or a class"
-        ) from None
-    text = textwrap.dedent("".join(lines))  # a method moves to the left
-    formatter = HtmlFormatter(
-        noclasses=True, style="default",
-        cssstyles="padding: 0.3em 0.8em; border-left: 4px solid #0072b2",
-        prestyles="font: 0.9em monospace; color: #222; background: none; margin: 0; white-space: pre-wrap",
-    )
-    place = file.relative_to(REPOSITORY).as_posix() if file.is_relative_to(REPOSITORY) else file.name
-    highlighted = highlight(text, PythonLexer(), formatter)
-    return HTML(f"<div><small>{place}, line {max(first, 1)}</small>{highlighted}</div>")
-
-
-def to_pixels(image: Picture) -> np.ndarray:
-    """A tensor (1, 3, H, W) or (1, 1, H, W) in [0, 1], or a PIL image, as (H, W, 3) of 0 .. 255 to draw.
-
-    Masks become white where they hide. Raises InputError for another shape.
-    """
-    if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
-    if image.ndim != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3):
-        raise InputError(
-            f"a picture is (1, 3, H, W), a mask (1, 1, H, W): this one is {tuple(image.shape)}, "
-            "so cut one out of a batch with images[:1]"
-        )
-    pixels = (image.detach().cpu().float().clamp(0, 1) * 255).round().byte()
-    return pixels[0].expand(3, -1, -1).permute(1, 2, 0).numpy()
-
-
-def _show(ax: Axes, pixels: np.ndarray) -> None:
-    """A picture without ticks, whose limits later drawing does not move."""
-    ax.imshow(pixels)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(color="0.7", linewidth=0.6)  # the edge of a white mask on a white page
-    ax.autoscale(False)
 
 
 def _points(ax: Axes, points: Tensor, visible: Tensor) -> None:

@@ -1,0 +1,30 @@
+"""Exercises of the course: what a chapter asks for, hints, an automatic check, and the solution, out of sight.
+
+    exercise = exercises.get("01.1")
+    exercise.check(upper_left)      # right, or one sentence that says what is wrong
+    exercise.hint(1)
+    exercise.solution()             # the source of a function that passes the check
+
+A check looks at what an answer returns, not at how it is written.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from faceinpaint.errors import InputError
+from faceinpaint.exercises import chapter_01
+from faceinpaint.exercises.exercise import Exercise, Verdict, WrongAnswer
+
+EXERCISES = {**chapter_01.EXERCISES}
+
+__all__ = ["EXERCISES", "Exercise", "Verdict", "WrongAnswer", "get"]
+
+
+def get(number: str, solve: bool = False) -> Exercise:
+    """The exercise of a number, such as "01.2": chapter, then exercise. InputError for an unknown one."""
+    if number not in EXERCISES:
+        nearest = difflib.get_close_matches(number, EXERCISES, n=1, cutoff=0)[0]
+        raise InputError(f"there is no exercise '{number}': did you mean '{nearest}'?")
+    hints, solution, test = EXERCISES[number]
+    return Exercise(number, hints, solution, test, solve)
