@@ -14,13 +14,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+from typer.core import TyperCommand
 
 from faceinpaint.cli_data import data
 from faceinpaint.errors import InputError
 from faceinpaint.files import write_csv, write_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
+    from typer import Context
+
     from faceinpaint.completion import Completion
+
+
+
+class ManyValues(TyperCommand):
+    """A command whose repeatable options take several values at once: `--faces A B` is `--faces A --faces B`."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        repeatable = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread, option, values = [], None, 0
+        for arg in args:
+            if arg.startswith("-") and arg != "-":
+                option, values = arg if arg in repeatable else None, 0
+            elif option is not None:
+                values += 1
+                if values > 1:
+                    spread.append(option)
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face completion that keeps the person.")
 app.add_typer(data, name="data")
@@ -138,20 +160,22 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"{reason}: choose another --out") from None
 
 
-@app.command()
+@app.command(cls=ManyValues)
 def train(
     stage: Annotated[Stage, typer.Argument(help="what to train")],
-    faces: Annotated[
-        list[Path], typer.Option(help="face folders (metadata.jsonl beside images/), splits train and val")
-    ],
+    faces: Annotated[list[str], typer.Option(
+        metavar="FACES[:WEIGHT] ...",
+        help="where faces come from, and in which shares: face folders (metadata.jsonl beside images/) or folders "
+        "of shards with the splits train and val, sets under data/ by their name, synthetic (rendered as it goes)"
+    )],
     preset: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
     out: Annotated[
-        Optional[Path], typer.Option(help="folder for weights, log and checkpoint; runs/STAGE by default")
+        Optional[Path], typer.Option(help="folder for weights, log and checkpoints; runs/STAGE by default")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
-    set_: Annotated[
-        Optional[list[str]], typer.Option("--set", help="stage.key=value, e.g. completion.lr=1e-4")
-    ] = None,
+    set_: Annotated[Optional[list[str]], typer.Option(
+        "--set", metavar="STAGE.KEY=VALUE ...", help="change settings of the preset, e.g. completion.lr=1e-4"
+    )] = None,
     landmarks: Annotated[
         str, typer.Option(help="recogniser, completion: the landmark predictor, a name or a file")
     ] = "landmarks",
@@ -160,26 +184,33 @@ def train(
     ] = "embedded",
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
 ) -> None:
-    """Train one stage; `--resume` goes on where a run stopped."""
+    """Train one stage; `--resume` goes on where a run stopped.
+
+    On several GPUs or machines: `accelerate launch ... -m faceinpaint train ...`.
+    """
     from faceinpaint import presets, training, weights
     from faceinpaint.landmarks import LandmarkPredictor
     from faceinpaint.recognisers import load_recogniser
 
     settings = getattr(presets.preset(preset, set_ or []), stage.value)
     out = out or Path("runs") / stage.value
-    if stage is Stage.landmarks:
-        path = training.train_landmarks(faces, settings, out, seed, resume)
-    elif stage is Stage.recogniser:
-        predictor = weights.load(landmarks, LandmarkPredictor)
-        path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
-    else:
-        predictor = weights.load(landmarks, LandmarkPredictor)
-        judge = load_recogniser(recogniser)
-        path = training.train_completion(faces, settings, out, predictor, judge, seed, resume)
+    try:
+        if stage is Stage.landmarks:
+            path = training.train_landmarks(faces, settings, out, seed, resume)
+        elif stage is Stage.recogniser:
+            predictor = weights.load(landmarks, LandmarkPredictor)
+            path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
+        else:
+            predictor = weights.load(landmarks, LandmarkPredictor)
+            judge = load_recogniser(recogniser)
+            path = training.train_completion(faces, settings, out, predictor, judge, seed, resume)
+    except training.Stopped as stopped:
+        typer.echo(f"faceinpaint: {stopped}", err=True)
+        raise typer.Exit(128 + stopped.signal) from None
     typer.echo(path)
 
 
-@app.command()
+@app.command(cls=ManyValues)
 def evaluate(
     faces: Annotated[Path, typer.Argument(help="a face folder (metadata.jsonl beside images/)")],
     out: Annotated[Path, typer.Option(help="folder for metrics.csv, tables.md and pictures")],

@@ -4,42 +4,61 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, fields, replace
-from typing import get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 from faceinpaint.errors import InputError
 
 
 @dataclass(frozen=True)
-class LandmarkTraining:
-    """Stage 1: landmarks of partly hidden faces."""
+class Training:
+    """What all stages have in common."""
 
     steps: int = 4000
-    batch: int = 32
+    batch: int = 32  # pictures of each process
     lr: float = 1e-3
-    size: int = 128  # pixels of the training crop
-    width: float = 1.0  # of MobileNetV2
+    schedule: Literal["cosine", "constant"] = "cosine"  # of the rate, after a short rise
+    clip: float = 1.0  # longest gradient that is followed as it is
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bfloat16 where the machine is quick at it
+    compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on a GPU, for long runs
+    rendered: int = 256  # rendered faces in memory at a time
+    refresh: int = 1000  # steps after which they, and those of streams, are replaced
+    workers: int = 0  # processes that prepare batches; 0: the one that trains does it
+    validate_every: int = 500
+    checkpoint_every: int = 250
 
 
 @dataclass(frozen=True)
-class RecogniserTraining:
+class LandmarkTraining(Training):
+    """Stage 1: landmarks of partly hidden faces."""
+
+    size: int = 128  # pixels of the training crop
+    width: float = 1.0  # of MobileNetV2
+    masks: Literal["all", "none"] = "all"  # kinds of masks that are trained on
+
+
+@dataclass(frozen=True)
+class RecogniserTraining(Training):
     """The embedded recogniser: who is it?"""
 
     steps: int = 2000
     batch: int = 48
     lr: float = 2e-3
+    validate_every: int = 250
     width: float = 0.5  # of MobileFaceNet
     embedding: int = 128
     margin: float = 0.3  # radians by which ArcFace asks for more
-    morphs: int = 1000  # invented people, each a blend of two real ones
+    morphs: int = 1000  # invented people for each folder, each a blend of two real ones
+    people: int = 2000  # rendered people of `synthetic`
 
 
 @dataclass(frozen=True)
-class CompletionTraining:
+class CompletionTraining(Training):
     """Stage 2: the generator against the discriminator."""
 
     steps: int = 12000
     batch: int = 4
     lr: float = 3e-4
+    refresh: int = 500
     size: int = 256
     width: int = 48  # of the generator
     discriminator_width: int = 32
@@ -48,9 +67,14 @@ class CompletionTraining:
     perceptual: float = 0.5
     identity: float = 0.1
     adversarial: float = 0.05
+    total_variation: float = 0.0  # weights of the optional terms
+    style: float = 0.0
+    symmetry: float = 0.0
+    r1: float = 0.0
+    gan: Literal["paper", "hinge"] = "paper"  # which form of equation 5
+    features: str = "embedded"  # of the perceptual loss: embedded or vgg19
     adversarial_from: int = 500  # step at which the discriminator joins
     ema: float = 0.998  # decay of the averaged generator, which is the one that ships
-    validate_every: int = 500
 
 
 @dataclass(frozen=True)
@@ -65,18 +89,20 @@ class Preset:
 PRESETS = {
     # Minutes of headless testing: everything runs, nothing is learnt well.
     "smoke": Preset(
-        LandmarkTraining(steps=20, batch=8, size=64, width=0.35),
-        RecogniserTraining(steps=10, batch=8, width=0.125, morphs=10),
+        LandmarkTraining(steps=20, batch=8, size=64, width=0.35, rendered=32),
+        RecogniserTraining(steps=10, batch=8, width=0.125, morphs=10, people=20, rendered=32),
         CompletionTraining(steps=10, batch=2, size=64, width=8, discriminator_width=8, adversarial_from=4,
-                           validate_every=5),
+                           validate_every=5, rendered=32),
     ),
     # A laptop's evening; the shipped weights come from here, some with fewer steps: see their model card.
     "cpu": Preset(),
     # The paper's setting.
     "gpu": Preset(
-        LandmarkTraining(steps=60_000, batch=64, size=128),
-        RecogniserTraining(steps=60_000, batch=256, width=1.0, morphs=10_000),
-        CompletionTraining(steps=970_000, batch=16, width=64, discriminator_width=64, validate_every=5000),
+        LandmarkTraining(steps=60_000, batch=64, rendered=4096, workers=12, validate_every=2000, checkpoint_every=2000),
+        RecogniserTraining(steps=60_000, batch=256, width=1.0, morphs=10_000, people=50_000, rendered=8192, workers=12,
+                           validate_every=2000, checkpoint_every=2000),
+        CompletionTraining(steps=970_000, batch=16, width=64, discriminator_width=64, rendered=2048, refresh=2000,
+                           workers=12, validate_every=5000, checkpoint_every=2000),
     ),
 }
 
@@ -110,11 +136,25 @@ def _known(name: str, valid: list[str], what: str) -> None:
 
 
 def _parse(value: str, kind: type, path: str) -> bool | int | float | str:
-    words = {"true": True, "false": False}
+    if kind is str:
+        return value
+    if words := get_args(kind):
+        _known(value, list(words), f"{path}")
+        return value
+    booleans = {"true": True, "false": False}
     try:
-        parsed = words[value.lower()] if kind is bool else kind(value)
+        parsed = booleans[value.lower()] if kind is bool else kind(value)
     except (KeyError, ValueError):
         raise InputError(f"{path} takes a value of type {kind.__name__}, not '{value}'") from None
     if not 0 <= parsed < float("inf"):  # NaN is neither
         raise InputError(f"{path} takes a number from 0 upwards, not '{value}'")
+    if kind is int and parsed == 0 and path.partition(".")[2] in AT_LEAST_ONE:
+        raise InputError(f"{path} takes a number from 1 upwards, not '{value}'")
     return parsed
+
+
+# Nothing could be counted or divided by them otherwise.
+AT_LEAST_ONE = {
+    "steps", "batch", "refresh", "rendered", "validate_every", "checkpoint_every", "size", "width",
+    "discriminator_width", "embedding", "people",
+}

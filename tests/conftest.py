@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage import data
 from torch import Tensor
 
@@ -79,3 +80,27 @@ def canonical_face(size: int = 256) -> Tensor:
 def face() -> Tensor:
     """The canonical face at 128 pixels, (1, 68, 2)."""
     return canonical_face(128)
+
+
+@pytest.fixture(scope="session")
+def face_folder(tmp_path_factory, astronaut):
+    """Makes face folders of 'people' that are one photo, changed; each is in the splits train and val."""
+
+    def make(people: int = 3):
+        root = tmp_path_factory.mktemp("faces")
+        (root / "images").mkdir()
+        portrait = astronaut.crop((110, 0, 350, 240)).resize((256, 256))
+        looks = [portrait, ImageOps.mirror(portrait), ImageOps.invert(portrait), ImageOps.solarize(portrait)]
+        rows = []
+        for number, photo in enumerate(looks[:people]):
+            for split in ("train", "val"):
+                name = f"images/{split}-{number}.png"
+                photo.save(root / name)
+                rows.append(dict(
+                    file_name=name, identity=f"person-{number}", landmarks=canonical_face(256)[0].tolist(), split=split,
+                    source="test", licence="public domain",
+                ))
+        (root / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return root
+
+    return make

@@ -1,42 +1,35 @@
-"""The training stages: they learn, resume exactly, and step the two networks in the right order."""
+"""The training stages: they learn, resume exactly, stop in order, and step the two networks in the right order."""
 
 from __future__ import annotations
 
-import csv
-import json
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from accelerate import Accelerator
 from conftest import canonical_face
-from PIL import Image, ImageOps
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
 
 from faceinpaint import training, weights
 from faceinpaint.errors import InputError
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import PRESETS
+from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
 from faceinpaint.recognisers import MobileFaceNet, Recogniser, load_recogniser
+from faceinpaint.training import completion, landmarks, machine, read_log, run
+from faceinpaint.training.batches import Mixture
+from faceinpaint.training.sources import Need
 
 SMOKE = PRESETS["smoke"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, astronaut):
-    """Three 'people' made from one photo; the training code does not mind."""
-    root = tmp_path_factory.mktemp("faces")
-    (root / "images").mkdir()
-    portrait = astronaut.crop((110, 0, 350, 240)).resize((256, 256))
-    landmarks = canonical_face(256)[0].tolist()
-    rows = []
-    for number, photo in enumerate([portrait, ImageOps.mirror(portrait), ImageOps.invert(portrait)]):
-        for split in ("train", "val"):
-            name = f"images/{split}-{number}.png"
-            photo.save(root / name)
-            rows.append(dict(file_name=name, identity=f"person-{number}", landmarks=landmarks, split=split,
-                             source="test", licence="public domain"))
-    (root / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return root
+def folder(face_folder):
+    return face_folder(people=3)
 
 
 @pytest.fixture(scope="module")
@@ -53,80 +46,95 @@ def recogniser():
     return Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
 
 
-def losses(out):
-    with open(out / "log.csv") as file:
-        return {(int(step), name): float(value) for step, name, value in csv.reader(file)}
+@pytest.fixture(autouse=True)
+def few_photographs(monkeypatch):
+    """Of the appearance model's 640."""
+    monkeypatch.setattr(completion.fit_appearance, "__defaults__", (48,))
 
 
-def complete(folder, out, predictor, recogniser, steps, resume=False, **settings):
-    chosen = replace(SMOKE.completion, steps=steps, **settings)
+def learn_landmarks(folder, out, resume=False, **settings):
+    chosen = replace(SMOKE.landmarks, batch=4, **settings)
+    return training.train_landmarks([folder], chosen, out, resume=resume)
+
+
+def learn_completion(folder, out, predictor, recogniser, resume=False, **settings):
+    chosen = replace(SMOKE.completion, **settings)
     return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume)
 
 
-def test_people_of_two_folders_are_told_apart(folder):
-    faces = training.load_faces([folder, folder], "train", 64)
-    assert faces.identity.tolist() == [0, 1, 2, 3, 4, 5]
+# ------------------------------------------------------------------------------------------------- stages
 
 
 def test_landmark_training_starts_at_the_mean_face_and_measures_what_it_wrote(folder, tmp_path):
-    path = training.train_landmarks([folder], replace(SMOKE.landmarks, steps=12), tmp_path)
+    path = learn_landmarks(folder, tmp_path, steps=12)
     trained = weights.load(path, LandmarkPredictor)
+    faces = Mixture([folder], Need(64)).validation()
     # All three people share their landmarks, so the mean face is theirs.
-    faces = training.load_faces([folder], "val", SMOKE.landmarks.size)
-    mean = trained.mean_face * SMOKE.landmarks.size - 0.5
-    assert (mean - faces.landmarks).abs().max() < 0.3
-    found, logged = training.landmark_errors(trained, faces), losses(tmp_path)
+    assert (trained.mean_face * 64 - 0.5 - faces.landmarks).abs().max() < 0.3
+    found, logged = landmarks.landmark_errors(trained, faces), read_log(tmp_path)
     for name, value in found.items():  # the file is in half precision
-        assert value == pytest.approx(logged[12, f"nme_{name}"], abs=2e-3)
+        assert value == pytest.approx(logged[f"nme_{name}"][1][-1], abs=2e-3)
     assert found["open"] > 0  # it has moved away from the mean face
 
 
+def test_landmark_training_learns(folder, tmp_path):
+    """From a wrong mean face, the right one is found."""
+    def wrong(mixture):
+        return canonical_face(64) + 6
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmarks, "mean_face", wrong)
+        learn_landmarks(folder, tmp_path, steps=30, validate_every=15, lr=5e-3, masks="none")
+    _, values = read_log(tmp_path)["loss"]
+    assert sum(values[-5:]) < 0.6 * sum(values[:5])
+
+
 def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, recogniser):
-    path = complete(folder, tmp_path, predictor, recogniser, steps=6)
+    path = learn_completion(folder, tmp_path, predictor, recogniser, steps=6)
     generator = weights.load(path, Generator)
     assert generator.width == SMOKE.completion.width
     assert any(parameter.abs().sum() > 0 for parameter in generator.paint.parameters())
-    found = losses(tmp_path)
-    assert (3, "discriminator") not in found and (4, "discriminator") in found  # joins at adversarial_from
-    assert (5, "psnr_mask01") in found
-    assert Image.open(tmp_path / "validation-000005.png").width > 4 * SMOKE.completion.size
+    log = read_log(tmp_path)
+    assert log["discriminator"][0] == [4, 5, 6]  # joins at adversarial_from
+    assert log["ssim"][0] == log["face_distance"][0] == log["psnr_mask01"][0] == [5, 6]
+    grid = Image.open(tmp_path / "validation" / "step-000005.jpg")
+    assert grid.height > 9 * SMOKE.completion.size  # the truth and eight masks
+    weights.load(tmp_path / "best.safetensors", Generator)
+    assert list((tmp_path / "tensorboard").glob("events*"))
 
 
-def test_a_resumed_run_is_the_undisturbed_one(folder, tmp_path, predictor, recogniser, monkeypatch):
-    """Six steps at once equal four, a stop and two: same losses, same weights."""
-    straight = complete(folder, tmp_path / "straight", predictor, recogniser, steps=6)
-
-    class Stopped(Exception):
-        pass
-
-    original = training.Run.log
-
-    def stop_at_four(self, step, values):
-        original(self, step, values)
-        if step == 5:
-            raise Stopped
-
-    monkeypatch.setattr(training.Run, "log", stop_at_four)
-    monkeypatch.setattr(training.Run.__init__, "__defaults__", (4,))  # a checkpoint every four steps
-    with pytest.raises(Stopped):
-        complete(folder, tmp_path / "resumed", predictor, recogniser, steps=6)
-    monkeypatch.setattr(training.Run, "log", original)
-    resumed = complete(folder, tmp_path / "resumed", predictor, recogniser, steps=6, resume=True)
-
-    assert losses(tmp_path / "resumed") == losses(tmp_path / "straight")
-    first, second = (weights.load(path, Generator).state_dict() for path in (straight, resumed))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+def test_optional_terms_and_hinge_join_in_where_they_are_asked_for(folder, tmp_path, predictor, recogniser):
+    learn_completion(
+        folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1, gan="hinge", r1=1.0, total_variation=0.1,
+        style=0.1, symmetry=0.1,
+    )
+    log = read_log(tmp_path)
+    assert {"total_variation", "style", "symmetry"} <= set(log)
+    plain = CompletionTraining()
+    assert plain.total_variation == plain.style == plain.symmetry == plain.r1 == 0
 
 
-def test_a_second_run_in_the_same_folder_is_refused(folder, tmp_path, predictor, recogniser):
-    complete(folder, tmp_path, predictor, recogniser, steps=1)
-    with pytest.raises(InputError, match="--resume"):
-        complete(folder, tmp_path, predictor, recogniser, steps=1)
+def test_the_averaged_generator_ships_and_lags_behind(folder, tmp_path, predictor, recogniser):
+    path = learn_completion(folder, tmp_path, predictor, recogniser, steps=3, ema=0.9, lr=1e-2)
+    state = torch.load(tmp_path / "checkpoints" / "step-0000003.pt", weights_only=True)
+    last, shipped = state["generator"]["paint.bias"], weights.load(path, Generator).paint.bias
+    assert torch.allclose(shipped, state["average"]["module.paint.bias"], atol=1e-3)
+    assert not torch.allclose(shipped, last, atol=1e-4)
 
 
-def test_resuming_nothing_is_an_error(folder, tmp_path, predictor, recogniser):
-    with pytest.raises(InputError, match="no checkpoint"):
-        complete(folder, tmp_path, predictor, recogniser, steps=1, resume=True)
+def test_the_recogniser_trains_calibrates_and_loads(folder, tmp_path, predictor):
+    settings = replace(SMOKE.recogniser, steps=3, morphs=3)
+    path = training.train_recogniser([folder], settings, tmp_path, predictor)
+    recogniser = load_recogniser(path)
+    assert recogniser.threshold == pytest.approx(1 - read_log(tmp_path)["limit"][1][-1], abs=1e-3)
+
+
+def test_a_mixture_of_rendered_people_and_a_folder_trains(folder, tmp_path):
+    settings = replace(SMOKE.landmarks, steps=2, batch=4, rendered=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("faceinpaint.training.sources.VALIDATION", 2)
+        training.train_landmarks(["synthetic:0.5", f"{folder}:0.5"], settings, tmp_path)
+    assert read_log(tmp_path)["loss"][0] == [1, 2]
 
 
 def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predictor, recogniser, monkeypatch):
@@ -134,7 +142,7 @@ def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predicto
     backward pass, through the same graph, still needs. And the generator's pass must not teach the discriminator.
     """
     events = []
-    backward, step = training.Accelerator.backward, torch.optim.Adam.step
+    backward, step = Accelerator.backward, torch.optim.AdamW.step
 
     def record_backward(self, loss, **options):
         events.append("backward")
@@ -148,36 +156,163 @@ def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predicto
         return step(self, *args, **options)
 
     made = []
-    original = training.Discriminator
+    original = completion.Discriminator
 
     def remember(width):
         made.append(original(width))
         return made[0]
 
-    adversarial = training.adversarial_loss
+    adversarial = completion.terms.adversarial_loss
 
-    def holds_still(fake, mask):
+    def holds_still(*arguments):
         assert not any(parameter.requires_grad for parameter in made[0].parameters())
-        return adversarial(fake, mask)
+        return adversarial(*arguments)
 
-    monkeypatch.setattr(training, "Discriminator", remember)
-    monkeypatch.setattr(training, "adversarial_loss", holds_still)
-    monkeypatch.setattr(training.Accelerator, "backward", record_backward)
-    monkeypatch.setattr(torch.optim.Adam, "step", record_step)
-    complete(folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1)
+    monkeypatch.setattr(completion, "Discriminator", remember)
+    monkeypatch.setattr(completion.terms, "adversarial_loss", holds_still)
+    monkeypatch.setattr(Accelerator, "backward", record_backward)
+    monkeypatch.setattr(torch.optim.AdamW, "step", record_step)
+    learn_completion(folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1)
     assert events == ["backward", "generator steps", "backward", "discriminator steps"] * 2
 
 
-def test_the_recogniser_trains_calibrates_and_loads(folder, tmp_path, predictor):
-    settings = replace(SMOKE.recogniser, steps=3, morphs=3)
-    path = training.train_recogniser([folder], settings, tmp_path, predictor)
-    recogniser = load_recogniser(path)
-    assert 0 < recogniser.threshold < 2
-    assert recogniser.threshold == pytest.approx(1 - losses(tmp_path)[3, "limit"], abs=1e-3)
+# ---------------------------------------------------------------------------------------- stopping, resuming
 
 
-def test_the_rate_rises_stays_and_falls():
-    assert training.decay(1, 1000) == 0.01
-    assert training.decay(100, 1000) == training.decay(500, 1000) == 1
-    assert training.decay(750, 1000) == pytest.approx(0.51)
-    assert training.decay(1000, 1000) == pytest.approx(0.02)
+def stop_at(step, number=signal.SIGTERM):
+    """A log that sends this process a signal while a step is under way."""
+    original = run.Run.log
+
+    def log(self, at, values):
+        original(self, at, values)
+        if at == step:
+            os.kill(os.getpid(), number)
+
+    return log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(folder, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(run.Run, "log", stop_at(3, number))
+    before = signal.getsignal(number)
+    with pytest.raises(training.Stopped, match="after step 3 of 9: go on with --resume") as stopped:
+        learn_landmarks(folder, tmp_path, steps=9)
+    assert stopped.value.signal == number and signal.getsignal(number) is before
+    assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["step-0000003.pt"]
+
+
+def test_a_stopped_and_resumed_run_is_the_undisturbed_one(folder, tmp_path, predictor, recogniser, monkeypatch):
+    """Twenty steps at once equal ten, a stop and ten: same losses, same weights."""
+    straight = learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=20, validate_every=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Run, "log", stop_at(10))
+        with pytest.raises(training.Stopped):
+            learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=20, validate_every=8)
+    resumed = learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=20, validate_every=8, resume=True)
+    assert (tmp_path / "a" / "log.csv").read_text() == (tmp_path / "b" / "log.csv").read_text()
+    for file in (straight.name, "best.safetensors"):
+        first, second = load_file(tmp_path / "a" / file), load_file(tmp_path / "b" / file)
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    assert resumed.parent == tmp_path / "b"
+
+
+def test_what_was_logged_after_the_last_checkpoint_is_logged_once(folder, tmp_path, monkeypatch):
+    """A run that dies between checkpoints repeats its steps, and their rows."""
+    class PowerCut(Exception):
+        pass
+
+    original = run.Run.log
+
+    def die(self, step, values):
+        original(self, step, values)
+        if step == 6:
+            raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Run, "log", die)
+        with pytest.raises(PowerCut):
+            learn_landmarks(folder, tmp_path, steps=8, checkpoint_every=4)
+    learn_landmarks(folder, tmp_path, steps=8, checkpoint_every=4, resume=True)
+    assert read_log(tmp_path)["loss"][0] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_last_three_checkpoints_are_kept(folder, tmp_path):
+    learn_landmarks(folder, tmp_path, steps=9, checkpoint_every=2, validate_every=100)
+    names = sorted(file.name for file in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-0000006.pt", "step-0000008.pt", "step-0000009.pt"]
+
+
+def test_the_best_weights_are_kept_though_later_ones_are_worse(folder, tmp_path, monkeypatch):
+    errors = iter([0.5, 0.2, 0.4])
+    monkeypatch.setattr(landmarks, "landmark_errors", lambda *_: {"open": next(errors)})
+    learn_landmarks(folder, tmp_path, steps=6, validate_every=2)
+    best, last = load_file(tmp_path / "best.safetensors"), load_file(tmp_path / "landmarks.safetensors")
+    at_four = torch.load(tmp_path / "checkpoints" / "step-0000004.pt", weights_only=True)["predictor"]
+    assert torch.equal(best["head.0.bias"], at_four["head.0.bias"].half())
+    assert not torch.equal(best["head.0.bias"], last["head.0.bias"])
+
+
+def test_a_second_run_in_the_same_folder_is_refused(folder, tmp_path):
+    learn_landmarks(folder, tmp_path, steps=1)
+    with pytest.raises(InputError, match="--resume"):
+        learn_landmarks(folder, tmp_path, steps=1)
+
+
+def test_resuming_nothing_is_an_error(folder, tmp_path):
+    with pytest.raises(InputError, match="no checkpoint"):
+        learn_landmarks(folder, tmp_path, steps=1, resume=True)
+
+
+def test_resuming_with_another_network_is_an_error(folder, tmp_path):
+    learn_landmarks(folder, tmp_path, steps=1)
+    with pytest.raises(InputError, match="other settings: repeat its --preset"):
+        learn_landmarks(folder, tmp_path, steps=2, width=0.5, resume=True)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_batch(folder, tmp_path, monkeypatch):
+    error = landmarks.normalised_mean_error
+    calls = []
+
+    def nan_at_three(predicted, true):
+        calls.append(predicted)
+        return error(predicted, true) * (float("nan") if len(calls) == 3 else 1)
+
+    monkeypatch.setattr(landmarks, "normalised_mean_error", nan_at_three)
+    with pytest.raises(InputError, match="loss of step 3 is not finite; the batch is in .*000003.*--resume"):
+        learn_landmarks(folder, tmp_path, steps=9, checkpoint_every=2)
+    batch = load_file(next(tmp_path.glob("not-finite-*.safetensors")))
+    assert batch["image"].shape == (4, 3, 64, 64) and batch["mask"].shape == (4, 1, 64, 64)
+    state = torch.load(tmp_path / "checkpoints" / "step-0000002.pt", weights_only=True)
+    assert all(value.isfinite().all() for value in state["predictor"].values())
+
+
+# -------------------------------------------------------------------------------------------------- machine
+
+
+def test_the_rate_rises_and_falls_along_a_cosine_or_stays():
+    cosine, constant = LandmarkTraining(steps=1000), LandmarkTraining(steps=1000, schedule="constant")
+    assert machine.share_of_rate(cosine, 1) == pytest.approx(0.01, rel=0.01)
+    assert machine.share_of_rate(cosine, 500) == pytest.approx(0.51)
+    assert machine.share_of_rate(cosine, 1000) == pytest.approx(0.02)
+    assert machine.share_of_rate(constant, 50) == 0.5
+    assert machine.share_of_rate(constant, 100) == machine.share_of_rate(constant, 1000) == 1
+
+
+@pytest.mark.parametrize("precision, kind", [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_precision_is_what_the_settings_say(precision, kind):
+    with machine.Machine(LandmarkTraining(precision=precision)).autocast():
+        assert (torch.ones(4, 4) @ torch.ones(4, 4)).dtype == kind
+
+
+@pytest.mark.parametrize("word, compiled", [("on", True), ("off", False), ("auto", torch.cuda.is_available())])
+def test_networks_are_laid_out_channels_last_and_compiled_on_request(word, compiled):
+    network = machine.Machine(LandmarkTraining(compile=word)).quick(nn.Conv2d(4, 4, 3))
+    assert network.weight.is_contiguous(memory_format=torch.channels_last)
+    assert (network._compiled_call_impl is not None) == compiled
+
+
+def test_the_time_of_each_step_is_noted(folder, tmp_path):
+    learn_landmarks(folder, tmp_path, steps=4)
+    images, waiting = training.read_speed(tmp_path)
+    assert images > 0 and 0 < waiting < 1
+    assert [row[:2] for row in run.read_rows(tmp_path / "speed.csv")] == [[str(step), "4"] for step in range(1, 5)]

@@ -48,16 +48,17 @@ def photo_seed(seed: int, person: int, photo: int) -> int:
 @torch.no_grad()
 def render_people(
     people: Sequence[int], photos: Sequence[int], size: int, seed: int = 0, supersample: int = 2,
-    max_yaw: float | None = None, device: torch.device | str = "cpu",
+    max_yaw: float | None = None, device: torch.device | str = "cpu", field: float = 1.0,
 ) -> synthetic.RenderedFaces:
     """The photographs with some numbers of the people with some numbers, person by person.
 
     len(people) * len(photos) faces, whose `identity` is the person's number. max_yaw: radians. The photographs of a
-    person share one bake.
+    person share one bake. field: how many times the usual width the pictures show.
     """
     pairs = [(person, photo) for person in people for photo in photos]
     identity = synthetic.identities([person_seed(seed, person) for person in people])
     pose = synthetic.poses([photo_seed(seed, person, photo) for person, photo in pairs], max_yaw)
+    pose = replace(pose, zoom=pose.zoom / field)
     faces = synthetic.render(identity.to(device), pose.to(device), size, supersample)
     numbers = torch.tensor([person for person, _ in pairs], device=faces.image.device)
     return replace(faces, identity=numbers, name=tuple(_name(*pair) for pair in pairs))
@@ -160,6 +161,13 @@ def _write_photo(out: Path, faces: synthetic.RenderedFaces, index: int) -> tuple
 def split_of(person: int) -> str:
     """Of twenty people one is for validation and one for tests, all others for training; the same in any folder."""
     return {1: "val", 2: "test"}.get(person % 20, "train")
+
+
+def person_of(split: str, index: int) -> int:
+    """The number of person `index` of a split: the other way round from `split_of`, for splits without end."""
+    if split == "train":
+        return 20 * (index // 18) + (0, *range(3, 20))[index % 18]
+    return 20 * index + {"val": 1, "test": 2}[split]
 
 
 def _name(person: int, photo: int) -> str:

@@ -1,0 +1,5 @@
+"""`python -m faceinpaint`, which `accelerate launch -m faceinpaint` needs."""
+
+from faceinpaint.cli import main
+
+main()

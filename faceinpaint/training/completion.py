@@ -1,0 +1,208 @@
+"""Stage 2: learn to paint, the generator against the discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from faceinpaint import losses as terms
+from faceinpaint import masks, weights
+from faceinpaint.appearance import AppearanceModel
+from faceinpaint.discriminator import Discriminator
+from faceinpaint.faces.augment import augment
+from faceinpaint.faces.batch import Faces
+from faceinpaint.features import load_features
+from faceinpaint.generator import Generator, composite
+from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.presets import CompletionTraining, Training
+from faceinpaint.recognisers import Recogniser
+from faceinpaint.training.batches import MaskedFaces, Mixture
+from faceinpaint.training.machine import Machine, set_rate
+from faceinpaint.training.run import Run
+from faceinpaint.training.sources import Need
+
+BETAS = (0.5, 0.99)  # less inertia than usual: the opponent moves
+
+
+def train_completion(
+    faces: Sequence[str | Path], settings: CompletionTraining, out: Path, predictor: LandmarkPredictor,
+    recogniser: Recogniser, seed: int = 0, resume: bool = False, machine_of: Callable[[Training], Machine] = Machine,
+) -> Path:
+    """Train the generator against the discriminator; returns the file of the averaged generator's weights.
+
+    faces: `NAME` or `NAME:WEIGHT` each, see `sources`. The generator sees predicted landmarks, as it will in use.
+    recogniser: the frozen network of the identity loss. Raises InputError and Stopped as `train_landmarks`.
+    """
+    machine = machine_of(settings)
+    accelerator = machine.accelerator
+    device = machine.device
+    predictor = predictor.to(device).eval()
+    need = Need(settings.size, seed, predictor=predictor, rendered=settings.rendered, device=device,
+                rank=machine.rank, processes=machine.processes)
+    mixture = Mixture(faces, need)
+    torch.manual_seed(seed)
+    generator = Generator(settings.width, settings.prior)
+    if generator.appearance is not None and not resume:
+        fit_appearance(generator.appearance, mixture)
+    generator = machine.quick(generator)
+    discriminator = machine.quick(Discriminator(settings.discriminator_width))
+    average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
+    optimizer = machine.adam(generator.parameters(), betas=BETAS)
+    judge_optimizer = machine.adam(discriminator.parameters(), betas=BETAS)
+    run = Run(
+        out, settings, resume, accelerator, generator=generator, discriminator=discriminator, average=average,
+        optimizer=optimizer, judge_optimizer=judge_optimizer,
+    )
+    model, judge, optimizer, judge_optimizer = accelerator.prepare(
+        generator, discriminator, optimizer, judge_optimizer
+    )
+    objective = Objective(settings, recogniser).to(device, memory_format=torch.channels_last)
+    batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
+    validation = mixture.validation() if machine.first else None
+
+    def save(path: Path) -> None:
+        weights.save(average.module, {"width": settings.width, "prior": settings.prior}, path)
+
+    with run:
+        for step, batch in run.steps(batches, seed):
+            set_rate(optimizer, settings, step)
+            set_rate(judge_optimizer, settings, step)
+            against = step >= settings.adversarial_from
+
+            # The generator's step comes first, through a judge that holds still: a judge that had already stepped
+            # would have changed the very weights that this backward pass needs.
+            with machine.autocast():
+                with torch.no_grad():
+                    landmarks = predictor(batch.image, batch.mask)
+                painted = model(batch.image, batch.mask, landmarks)
+                completed = composite(painted, batch.image, batch.mask)
+                losses = objective(completed, batch)
+                if against:
+                    discriminator.requires_grad_(False)
+                    score = discriminator(completed, batch.mask)
+                    losses["adversarial"] = terms.adversarial_loss(score, batch.mask, settings.gan)
+            row = run.check(step, losses, batch)
+            accelerator.backward(sum(getattr(settings, name) * loss for name, loss in losses.items()))
+            accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            average.update_parameters(generator)
+
+            if against:
+                discriminator.requires_grad_(True)
+                with machine.autocast():
+                    both = torch.cat([batch.image, completed.detach()])
+                    real, fake = judge(both, batch.mask.repeat(2, 1, 1, 1)).chunk(2)
+                    loss = terms.discriminator_loss(real, fake, batch.mask, settings.gan)
+                    if settings.r1:
+                        loss = loss + settings.r1 / 2 * terms.r1_penalty(judge, batch.image, batch.mask)
+                row |= run.check(step, {"discriminator": loss}, batch)
+                accelerator.backward(loss)
+                accelerator.clip_grad_norm_(judge.parameters(), settings.clip)
+                judge_optimizer.step()
+                judge_optimizer.zero_grad()
+
+            if run.validates(step):
+                with machine.autocast():
+                    measured, pictures = validate(average.module, predictor, objective, validation)
+                row |= measured
+                run.picture(step, pictures, columns=min(SHOWN, len(validation)))
+                run.keep_if_best(step, measured["perceptual_distance"], save)
+            run.log(step, row)
+
+    if machine.first:
+        save(out / "generator.safetensors")
+    return out / "generator.safetensors"
+
+
+class Objective(nn.Module):
+    """What the generator is told about its completed faces, all but what the discriminator says."""
+
+    def __init__(self, settings: CompletionTraining, recogniser: Recogniser) -> None:
+        super().__init__()
+        self.settings = settings
+        self.recogniser = recogniser
+        features = load_features(settings.features)
+        self.perceptual = terms.PerceptualLoss(features)
+        self.style = terms.StyleLoss(features) if settings.style else None
+
+    def forward(self, completed: Tensor, batch: MaskedFaces) -> dict[str, Tensor]:
+        """Losses by their names among the settings."""
+        image, mask, settings = batch.image, batch.mask, self.settings
+        losses = {
+            "reconstruction": terms.reconstruction_loss(completed, image, mask),
+            "perceptual": self.perceptual(completed, image),
+            "identity": terms.identity_loss(self.embed(completed, batch.landmarks), self.embedded(batch)),
+        }
+        if settings.total_variation:
+            losses["total_variation"] = terms.total_variation_loss(completed, mask)
+        if settings.style:
+            losses["style"] = self.style(completed, image)
+        if settings.symmetry:
+            losses["symmetry"] = terms.symmetry_loss(completed, mask, batch.landmarks)
+        return losses
+
+    def embed(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Embeddings (B, D) of pictures, by the recogniser of the identity loss."""
+        return self.recogniser.embed(image, landmarks)
+
+    @torch.no_grad()
+    def embedded(self, batch: Faces) -> Tensor:
+        """Embeddings of the original pictures."""
+        return self.embed(batch.image, batch.landmarks)
+
+
+def fit_appearance(model: AppearanceModel, mixture: Mixture, photographs: int = 640) -> None:
+    """Fit the model of what faces have in common to new photographs of the first training faces."""
+    random = torch.Generator().manual_seed(mixture.need.seed)
+    faces = Faces.cat(mixture.blocks(0))
+    seen = []
+    for _ in range(photographs // 16):
+        chosen = faces.select(torch.randint(len(faces), (16,), generator=random))
+        seen.append(augment(chosen, mixture.need.size, random, same_person=True))
+    seen = Faces.cat(seen)
+    model.fit(seen.image, seen.landmarks)
+
+
+VALIDATION_MASKS = ("mask01", "mask02", "mask03", "mask04", "mask07", "mask10", "irregular", "face-mask")
+SHOWN = 4  # faces in the grid of pictures
+AT_ONCE = 8
+
+
+@torch.no_grad()
+def validate(
+    generator: nn.Module, predictor: LandmarkPredictor, objective: Objective, faces: Faces
+) -> tuple[dict[str, float], Tensor]:
+    """How well the faces are completed under some masks, and pictures of the first ones below the truth.
+
+    psnr (dB, whole image, for each mask and the mean), ssim, face_distance (1 - cosine of the embeddings) and
+    perceptual_distance, of which less is better.
+    """
+    device = next(generator.parameters()).device
+    measured, pictures = {}, [faces.image[:SHOWN]]
+    ssim, distance, perceptual = [], [], []
+    for name in VALIDATION_MASKS:
+        psnr = []
+        for first in range(0, len(faces), AT_ONCE):
+            batch = faces[first : first + AT_ONCE].to(device)
+            mask = masks.named(name, batch.image.shape[-1], batch.landmarks).expand(len(batch), -1, -1, -1).to(device)
+            completed = generator.complete(batch.image, mask, predictor(batch.image, mask))
+            psnr.append(peak_signal_noise_ratio(
+                completed, batch.image, data_range=1.0, reduction="none", dim=(1, 2, 3)))
+            ssim.append(structural_similarity_index_measure(
+                completed, batch.image, data_range=1.0, reduction="none"))
+            both = objective.embed(completed, batch.landmarks), objective.embedded(batch)
+            distance.append(objective.recogniser.distance(*both))
+            perceptual.append(objective.perceptual(completed, batch.image).expand(len(batch)))
+            if first == 0:
+                pictures.append(completed[:SHOWN].cpu())
+        measured[f"psnr_{name}"] = torch.cat(psnr).mean().item()
+    measured["psnr"] = sum(measured.values()) / len(measured)
+    summary = {"ssim": ssim, "face_distance": distance, "perceptual_distance": perceptual}
+    measured |= {name: torch.cat(values).mean().item() for name, values in summary.items()}
+    return measured, torch.cat(pictures)

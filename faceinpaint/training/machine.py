@@ -1,0 +1,78 @@
+"""What makes a step fast, and is the same for every stage: devices, precision, layout, compilation, optimiser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from faceinpaint.completion import find_device, quick_bfloat16
+from faceinpaint.presets import Training
+
+LONG = 1000  # steps from which the minutes of compilation are won back
+
+
+class Machine:
+    """Devices and processes as `torchrun` or `accelerate launch` have set them up, or this computer's own.
+
+    accelerator: moves data and networks, and joins the gradients of all processes.
+    """
+
+    def __init__(self, settings: Training) -> None:
+        self.settings = settings
+        # Precision is not left to it: in the loops one shall see what is calculated how.
+        self.accelerator = Accelerator(mixed_precision="no", cpu=find_device().type == "cpu")
+        self.device = self.accelerator.device
+        self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
+        self.first = self.accelerator.is_main_process  # the one that writes
+
+    def autocast(self) -> torch.autocast:
+        """Convolutions and matrix products in bfloat16 inside `with`, where the settings or the machine say so.
+
+        It halves what has to be moved through the memory. bfloat16 has the range of float32, so that gradients need
+        no scaling, but two to three digits only: sums over pixels, and positions, the networks keep in float32.
+        """
+        precision = self.settings.precision
+        bfloat16 = precision == "bf16" or precision == "auto" and quick_bfloat16(self.device)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+
+    def quick(self, network: nn.Module) -> nn.Module:
+        """The same network on the device, laid out and compiled for it.
+
+        Channels last: the values of all channels of a pixel lie side by side, as convolutions read them. Compilation
+        fuses what lies between the convolutions; it pays on a GPU, on a CPU it did not.
+        """
+        network = network.to(self.device, memory_format=torch.channels_last)
+        on_gpu = self.device.type == "cuda"
+        if self.processes > 1 and on_gpu:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # statistics of the whole batch, not of a part
+        long = self.settings.steps >= LONG
+        if self.settings.compile == "on" or self.settings.compile == "auto" and on_gpu and long:
+            network.compile()
+        return network
+
+    def adam(
+        self, parameters: Iterable[nn.Parameter], decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.999)
+    ) -> torch.optim.Optimizer:
+        """Adam with decoupled weight decay; fused, one pass over each parameter instead of a dozen."""
+        return torch.optim.AdamW(parameters, lr=self.settings.lr, betas=betas, weight_decay=decay, fused=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int) -> None:
+    """The learning rate of a step: rises for at most a hundred steps, then stays or falls along a cosine to 2 %.
+
+    It depends on nothing but the step, so that a run can be resumed with more steps than it was planned for.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = settings.lr * share_of_rate(settings, step)
+
+
+def share_of_rate(settings: Training, step: int) -> float:
+    """The rate of a step over the full one."""
+    rise = min(1.0, step / min(100, settings.steps / 10))
+    if settings.schedule == "constant":
+        return rise
+    return rise * (0.51 + 0.49 * math.cos(math.pi * step / settings.steps))

@@ -1,0 +1,259 @@
+"""Where the faces of a training run come from: folders, shards, the renderer, and mixtures of them.
+
+    --faces synthetic:0.7 data/london:0.3
+
+Every source hands out *blocks*: faces that are in memory together. A small folder is one block for ever; the
+renderer, a stream of shards and a folder larger than the memory give a new block each period of the run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from faceinpaint.errors import InputError
+from faceinpaint.faces import align
+from faceinpaint.faces.batch import Faces
+from faceinpaint.faces.morph import morphed_people
+from faceinpaint.faces.photos import FaceFolder
+from faceinpaint.faces.shards import ShardedFaces, is_sharded
+from faceinpaint.faces.synthetic.dataset import person_of, render_people
+from faceinpaint.landmarks import LandmarkPredictor
+
+MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
+MEMORY = 2 * 1024**3  # bytes that the faces of one folder may take
+RENDERED_PHOTOS = 4  # of each person in a block
+VALIDATION = 48  # faces of a source, at most
+SETS = Path("data")  # where `faceinpaint data` is told to write by the README
+
+
+@dataclass(frozen=True)
+class FaceSpec:
+    """What `--faces` says: a folder, a set's name or `synthetic`, and its share of the training faces."""
+
+    name: str
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str | Path) -> FaceSpec:
+        """From `NAME` or `NAME:WEIGHT`; InputError for a weight that is not above 0."""
+        name, colon, number = str(text).rpartition(":")
+        try:
+            weight = float(number) if colon else None
+        except ValueError:  # the colon belongs to the path
+            weight = None
+        if weight is None:
+            return cls(str(text))
+        if not 0 < weight < float("inf"):
+            raise InputError(f"'{text}' gives {name} the weight {number}: give a number above 0")
+        return cls(name, weight)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a stage asks of all its sources.
+
+    size: pixels of the training crop. labelled: only faces whose landmarks are known. predictor: fills in those
+    that nobody knows. rendered: rendered faces of a block. people: how many the renderer invents, None for no end.
+    morphs: people added to a folder, each a blend of two.
+    """
+
+    size: int
+    seed: int = 0
+    labelled: bool = False
+    predictor: LandmarkPredictor | None = None
+    rendered: int = 256
+    people: int | None = None
+    morphs: int = 0
+    rank: int = 0
+    processes: int = 1
+    device: torch.device | str = "cpu"
+
+    @property
+    def wide(self) -> int:
+        """Pixels of the pictures that crops of `size` are taken from."""
+        return round(self.size * MARGIN)
+
+
+class Source(Protocol):
+    """One kind of faces. people: identities are below it."""
+
+    people: int
+
+    def block(self, period: int) -> Faces:
+        """The training faces of a period, `Need.wide` pixels square, all landmarks known."""
+
+    def validation(self) -> Faces:
+        """Faces of people never trained on, aligned, `Need.size` pixels square."""
+
+
+def open_source(spec: FaceSpec, need: Need) -> Source:
+    """The source of a name; InputError for what is neither a folder, nor shards, nor the renderer."""
+    if spec.name == "synthetic":
+        return RenderedPeople(need)
+    folder = Path(spec.name)
+    if not folder.exists() and (SETS / spec.name).is_dir():
+        folder = SETS / spec.name
+    if not folder.is_dir():
+        raise InputError(
+            f"there are no faces {spec.name}: give a face folder, a set under {SETS}/ "
+            "(made by `faceinpaint data`), or synthetic"
+        )
+    return Shards(folder, need) if is_sharded(folder) else Folder(folder, need)
+
+
+class Folder:
+    """A face folder. One that fits into memory is read once; of a larger one each period reads the next part."""
+
+    def __init__(self, root: Path, need: Need) -> None:
+        self.need = need
+        self.root = root
+        self.data = FaceFolder(root, "train", need.wide, MARGIN)
+        self.people = len(self.data.identities) + need.morphs
+        self.rows = self._usable(self.data)
+        if not self.rows:
+            raise InputError(f"no training face of {root} has landmarks: predict them first")
+        self.at_once = max(1, MEMORY // (3 * 4 * need.wide**2))
+        self._whole: Faces | None = None
+
+    def _usable(self, data: FaceFolder) -> list[int]:
+        rows = enumerate(data.rows)
+        return [index for index, row in rows if row.landmarks is not None or not self.need.labelled]
+
+    def block(self, period: int) -> Faces:
+        if len(self.rows) > self.at_once:
+            return self._read(self.data, self._part(period))
+        if self._whole is None:
+            faces = self._read(self.data, self.rows)
+            if self.need.morphs:
+                random = torch.Generator().manual_seed(self.need.seed)
+                faces = Faces.cat([faces, self._numbered(morphed_people(faces, self.need.morphs, random))])
+            self._whole = faces
+        return self._whole
+
+    def _numbered(self, morphs: Faces) -> Faces:
+        """Identities of invented people follow those of the real ones without a gap."""
+        _, person = morphs.identity.unique(return_inverse=True)
+        return replace(morphs, identity=person + len(self.data.identities))
+
+    def _part(self, period: int) -> list[int]:
+        """The next rows of one shuffled pass after the other."""
+        parts = len(self.rows) // self.at_once
+        random = torch.Generator().manual_seed(self.need.seed + 7919 * (period // parts))
+        order = torch.randperm(len(self.rows), generator=random).tolist()
+        first = (period % parts) * self.at_once
+        return [self.rows[index] for index in order[first : first + self.at_once]]
+
+    def _read(self, data: FaceFolder, rows: Sequence[int]) -> Faces:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            faces = list(tqdm(pool.map(data.__getitem__, rows), "reading faces", len(rows), leave=False))
+        return fill_landmarks(Faces.cat(faces), self.need.predictor)
+
+    def validation(self) -> Faces:
+        data = FaceFolder(self.root, "val", self.need.size)
+        rows = self._usable(data)
+        if not rows:
+            raise InputError(f"no validation face of {self.root} has landmarks: predict them first")
+        chosen = torch.linspace(0, len(rows) - 1, min(VALIDATION, len(rows))).round().int().tolist()
+        faces = Faces.cat([data[rows[index]] for index in chosen])
+        return fill_landmarks(faces, self.need.predictor, margin=1.0)
+
+
+class Shards:
+    """A folder of Parquet shards, streamed; each period takes the next faces, each process its own."""
+
+    def __init__(self, root: Path, need: Need) -> None:
+        self.root, self.need = root, need
+        self.data = ShardedFaces(
+            root, "train", need.wide, MARGIN, need.labelled, need.seed, need.rank, need.processes
+        )
+        self.people = len(self.data.identities)
+        self._next, self._batches = 0, None
+
+    def block(self, period: int) -> Faces:
+        if self._batches is None or period != self._next:
+            self._batches = self.data.batches(self.need.rendered, period)
+        self._next = period + 1
+        return fill_landmarks(next(self._batches), self.need.predictor)
+
+    def validation(self) -> Faces:
+        need = self.need
+        data = ShardedFaces(self.root, "val", need.size, 1.0, need.labelled, rank=0, world_size=1)
+        faces = Faces.cat(list(itertools.islice(data, VALIDATION)))
+        return fill_landmarks(faces, need.predictor, margin=1.0)
+
+
+class RenderedPeople:
+    """People who do not exist, rendered as the run goes on; every period and every process has its own.
+
+    Their numbers are those of `faceinpaint data synthetic`: who is there for validation or tests is never here.
+    """
+
+    def __init__(self, need: Need) -> None:
+        self.need = need
+        self.people = need.people or 0
+        self.at_once = max(1, need.rendered // RENDERED_PHOTOS)  # people of a block
+
+    def block(self, period: int) -> Faces:
+        first = (period * self.need.processes + self.need.rank) * self.at_once
+        if self.need.people is None:
+            turn, people = 0, [*range(first, first + self.at_once)]
+        else:  # the same people come back on other photographs
+            turn = first // self.need.people
+            people = [number % self.need.people for number in range(first, first + self.at_once)]
+        photos = range(turn * RENDERED_PHOTOS, (turn + 1) * RENDERED_PHOTOS)
+        blocks = [
+            self._photographs("train", person, photos, self.need.wide, MARGIN)
+            for person in tqdm(people, "rendering faces", leave=False)
+        ]
+        return Faces.cat(blocks)
+
+    def validation(self) -> Faces:
+        people = range(VALIDATION // 2)
+        return Faces.cat([self._photographs("val", one, range(2), self.need.size, 1.0) for one in people])
+
+    def _photographs(self, split: str, person: int, photos: Sequence[int], pixels: int, margin: float) -> Faces:
+        """Photographs of one person, laid by their landmarks as those of a folder are."""
+        field = 1.15 * margin  # the face need not be in the middle
+        faces = render_people(
+            [person_of(split, person)], photos, round(pixels * field), self.need.seed, supersample=1,
+            device=self.need.device, field=field,
+        ).to("cpu")
+        cut = []
+        for index in range(len(faces)):
+            one = faces[index : index + 1]
+            crop = align.crop_from_landmarks(one.landmarks[0].double(), margin)
+            cut.append(Faces(
+                align.cut(one.image, crop, pixels),
+                align.to_crop(one.landmarks.double(), crop, pixels).float(),
+                torch.tensor([person]), one.name,
+            ))
+        return Faces.cat(cut)
+
+
+@torch.no_grad()
+def fill_landmarks(faces: Faces, predictor: LandmarkPredictor | None, margin: float = MARGIN) -> Faces:
+    """Predict the landmarks that nobody knows (NaN) from the whole, unhidden face.
+
+    The predictor was trained on aligned crops, so it looks at the middle of pictures that show `margin` more.
+    """
+    unknown = faces.landmarks.isnan().any(dim=(1, 2)).nonzero()[:, 0]
+    if predictor is None or not len(unknown):
+        return faces
+    device = next(predictor.parameters()).device
+    pixels = faces.image.shape[-1]
+    border = (pixels - round(pixels / margin)) // 2
+    landmarks = faces.landmarks.clone()
+    for some in unknown.split(64):
+        image = F.pad(faces.image[some], [-border] * 4).to(device)
+        landmarks[some] = predictor(image, torch.zeros_like(image[:, :1])).cpu() + border
+    return replace(faces, landmarks=landmarks)

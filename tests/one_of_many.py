@@ -1,0 +1,53 @@
+"""A training run that notes what each process saw and learnt: python one_of_many.py FOLDER OUT BATCH STEPS.
+
+For `torchrun`, and for one process alone. Writes OUT/process-RANK.pt.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from faceinpaint import training
+from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.presets import PRESETS
+from faceinpaint.recognisers import MobileFaceNet, Recogniser
+from faceinpaint.training import completion
+from faceinpaint.training.run import Run
+
+
+def main(folder: str, out: str, batch: str, steps: str) -> None:
+    torch.set_num_threads(1)
+    noted = {"names": [], "gradients": [], "rank": None}
+    see, clip = Run.steps, Accelerator.clip_grad_norm_
+
+    def note_names(self, *arguments):
+        noted["rank"] = self.accelerator.process_index
+        for step, faces in see(self, *arguments):
+            noted["names"].append(faces.name)
+            yield step, faces
+
+    def note_gradients(self, parameters, *arguments):
+        parameters = list(parameters)
+        noted["gradients"].append([parameter.grad.clone() for parameter in parameters])
+        noted["parameters"] = parameters
+        return clip(self, parameters, *arguments)
+
+    Run.steps, Accelerator.clip_grad_norm_ = note_names, note_gradients
+    completion.fit_appearance.__defaults__ = (48,)
+    torch.manual_seed(0)
+    recogniser = Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
+    settings = replace(
+        PRESETS["smoke"].completion, batch=int(batch), steps=int(steps), adversarial_from=1, precision="fp32",
+        validate_every=100, lr=1e-3,
+    )
+    predictor = LandmarkPredictor(width=0.35, size=64)
+    training.train_completion([folder], settings, Path(out), predictor, recogniser)
+    noted["parameters"] = [parameter.detach() for parameter in noted["parameters"]]
+    torch.save(noted, Path(out) / f"process-{noted.pop('rank')}.pt")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
