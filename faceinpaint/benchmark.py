@@ -9,10 +9,11 @@ from typing import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from faceinpaint import masks
 from faceinpaint.completion import Completer
-from faceinpaint.generator import LongShortTermAttention, known_bias
+from faceinpaint.generator import Generator, LongShortTermAttention, Up, known_bias
 
 
 class ExplicitAttention(LongShortTermAttention):
@@ -32,12 +33,28 @@ def _explicit(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | float) -
     return scores.softmax(dim=-1) @ value
 
 
+class DoubledUp(Up):
+    """The same enlargement as one writes it: every pixel doubled, then convolved."""
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        return self.convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+def make_plain(generator: Generator) -> None:
+    """Make a generator compute the same in the way in which one would write it first."""
+    for part in generator.children():
+        if isinstance(part, LongShortTermAttention):
+            part.__class__ = ExplicitAttention
+        elif isinstance(part, Up):
+            part.__class__ = DoubledUp
+
+
 class PlainCompleter(Completer):
     """The same networks in float32, channels first, with the explicit attention matrix."""
 
     def __init__(self, completer: Completer) -> None:
         generator = deepcopy(completer.generator)
-        generator.attention.__class__ = ExplicitAttention
+        make_plain(generator)
         super().__init__(generator, completer.predictor, completer.recogniser, completer.size, str(completer.device))
         self.generator.float().to(memory_format=torch.contiguous_format)
 

@@ -1,4 +1,4 @@
-"""The command line: `faceinpaint complete | evaluate | train | data | judge | course | bench`.
+"""The command line: `faceinpaint complete | evaluate | train | data | fetch | judge | course | bench`.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
@@ -55,6 +55,7 @@ class Stage(str, Enum):
 
     landmarks = "landmarks"
     recogniser = "recogniser"
+    features = "features"
     completion = "completion"
 
 
@@ -197,6 +198,8 @@ def train(
     try:
         if stage is Stage.landmarks:
             path = training.train_landmarks(faces, settings, out, seed, resume)
+        elif stage is Stage.features:
+            path = training.train_features(faces, settings, out, seed, resume)
         elif stage is Stage.recogniser:
             predictor = weights.load(landmarks, LandmarkPredictor)
             path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
@@ -244,11 +247,34 @@ def course(
 
 
 @app.command()
-def bench(size: Annotated[int, typer.Option(help="pixels of the aligned face")] = 256) -> None:
-    """Time one completion beside the plain reading of the same networks."""
-    from faceinpaint.benchmark import completion_benchmark
+def fetch(name: Annotated[str, typer.Argument(help="vgg19 or facenet")]) -> None:
+    """Get the published weights of a network that is too large to come with the package."""
+    from faceinpaint.fetch import fetch_weights
 
-    typer.echo(completion_benchmark(size))
+    typer.echo(fetch_weights(name))
+
+
+class Benchmark(str, Enum):
+    """What `bench` can time."""
+
+    completion = "completion"
+    training = "training"
+
+
+@app.command()
+def bench(
+    what: Annotated[Benchmark, typer.Argument(help="what to time")] = Benchmark.completion,
+    size: Annotated[int, typer.Option(min=64, help="pixels of the aligned face, a multiple of 8")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="training: pictures of a step")] = 8,
+) -> None:
+    """Time one completion, or training steps, beside the plain reading of the same networks."""
+    from faceinpaint.benchmark import completion_benchmark
+    from faceinpaint.training.benchmark import training_benchmark
+
+    if size % 8:
+        raise InputError(f"a face can't have {size} pixels: choose a multiple of 8")
+    completed = what is Benchmark.completion
+    typer.echo(completion_benchmark(size) if completed else training_benchmark(size, batch))
 
 
 @app.command()

@@ -30,7 +30,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        x = torch.cat([image * 2 - 1, mask], dim=1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([image * 2 - 1, mask], dim=1)
         return self.layers(x).float()
 
 

@@ -61,7 +61,7 @@ class Generator(nn.Module):
                 prior = symmetry_prior(image, mask, landmarks, self.appearance)
                 inputs += [prior.image, prior.mirrored]
 
-        e1 = self.down1(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last))
+        e1 = self.down1(torch.cat(inputs, dim=1))
         e2 = self.down2(e1)
         e3 = self.down3(e2)
         # How much of each feature's own pixels is known, at 1/2, 1/4 and 1/8 of the resolution.
@@ -113,8 +113,20 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = F.leaky_relu(self.join(torch.cat([x, skip], dim=1)), 0.2)
-        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return F.leaky_relu(self.convolution(x), 0.2)
+        return F.leaky_relu(self.enlarge(x), 0.2)
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The 3 x 3 convolution of x with every pixel doubled, at 4/9 of its cost: (B, C, H, W) -> (B, C', 2 H, 2 W).
+
+        Of the nine doubled pixels that an output looks at, some are the same one of x: there are four at most. So
+        their weights are added up first, and the doubled picture is never made (Shi et al. 2016 call it sub-pixel).
+        """
+        w = F.pad(self.convolution.weight.flip(2, 3), [1, 1, 1, 1])
+        kernel = w[..., 1:, 1:] + w[..., :-1, 1:] + w[..., 1:, :-1] + w[..., :-1, :-1]  # C', C, 4, 4
+        # The border once more: what reflection is to the doubled picture. (F.pad's "replicate" can't be compiled.)
+        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
+        x = torch.cat([x[..., :1], x, x[..., -1:]], dim=3)
+        return F.conv_transpose2d(x, kernel.transpose(0, 1), self.convolution.bias, stride=2, padding=3)
 
 
 class DilatedResidual(nn.Module):

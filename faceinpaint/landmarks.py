@@ -68,11 +68,53 @@ def landmark_map(landmarks: Tensor, size: int) -> Tensor:
     return dots.clamp(max=1)[:, None]
 
 
+def hidden_landmarks(landmarks: Tensor, mask: Tensor) -> Tensor:
+    """Which of (B, 68, 2) pixel landmarks lie under a mask (B, 1, H, W): (B, 68) bool.
+
+    A landmark outside the picture is hidden: nobody sees it there.
+    """
+    column, row = landmarks.round().long().unbind(-1)
+    height, width = mask.shape[-2:]
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)  # in the mask as one long line
+    return (mask.flatten(1).gather(1, place) > 0.5) | ~inside
+
+
+# ------------------------------------------------------------------------------------ measures
+
+
+def normalised_errors(predicted: Tensor, true: Tensor) -> Tensor:
+    """Distance of each of (B, 68, 2) landmarks over the *true* distance of the outer eye corners: (B, 68)."""
+    left, right = OUTER_EYE_CORNERS
+    inter_ocular = (true[:, left] - true[:, right]).norm(dim=-1, keepdim=True)
+    return (predicted - true).norm(dim=-1) / inter_ocular
+
+
 def normalised_mean_error(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean distance of (B, 68, 2) landmarks over the *true* distance of the outer eye corners: (B,).
+    """Mean of the `normalised_errors` of (B, 68, 2) landmarks: (B,).
 
     The measure of 300-W (Sagonas et al. 2013); 0.08 reads as 8 %.
     """
-    left, right = OUTER_EYE_CORNERS
-    inter_ocular = (true[:, left] - true[:, right]).norm(dim=-1)
-    return (predicted - true).norm(dim=-1).mean(dim=-1) / inter_ocular
+    return normalised_errors(predicted, true).mean(dim=-1)
+
+
+def cumulative_error(errors: Tensor, limits: Tensor) -> Tensor:
+    """The share of faces with errors (N,) up to each of some limits (L,): (L,), the cumulative error curve.
+
+    An error that is no number is above every limit. Reported by 300-W (Sagonas et al. 2013).
+    """
+    return (errors[:, None] <= limits).float().mean(dim=0)
+
+
+def failure_rate(errors: Tensor, limit: float = 0.1) -> float:
+    """The share of faces whose error, of (N,), is above the limit: what the curve lacks to 1 there."""
+    return 1 - cumulative_error(errors, torch.tensor([limit], device=errors.device)).item()
+
+
+def area_under_curve(errors: Tensor, limit: float = 0.1) -> float:
+    """The area under the cumulative error curve of errors (N,) up to the limit, over the limit: 1 is perfect.
+
+    Exact. A face of error e adds a step of 1 / N from e on, so its part of the area is (limit - e) / N, or
+    nothing where e is above the limit.
+    """
+    return (1 - errors / limit).nan_to_num(nan=0.0).clamp(min=0).mean().item()

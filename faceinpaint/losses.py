@@ -1,14 +1,29 @@
-"""What the generator is told: be right, look right, be the same person, look real (equations 2 to 5)."""
+"""What the generator is told: be right, look right, be the same person, look real (equations 2 to 5).
+
+Every loss is a mean over the faces of a batch of something that each face has for itself. So the gradient of two
+processes with half a batch each, averaged, is that of one process with the whole batch.
+"""
 
 from __future__ import annotations
 
+import difflib
 from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from faceinpaint import masks
 from faceinpaint.discriminator import hole_patches
+from faceinpaint.errors import InputError
+from faceinpaint.features import Features
+from faceinpaint.priors import MIRROR_ORDER
+from faceinpaint.warps import ThinPlateSpline, warp_to
+
+KINDS = ("paper", "hinge")  # of the adversarial game
+
+
+# ------------------------------------------------------------------------------------ equations 2 to 4
 
 
 def reconstruction_loss(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
@@ -24,23 +39,31 @@ def reconstruction_loss(completed: Tensor, image: Tensor, mask: Tensor) -> Tenso
 class PerceptualLoss(nn.Module):
     """Distance of feature maps of a frozen network (equation 3; Johnson et al. 2016).
 
-    `features` maps (B, 3, H, W) in [0, 1] to a sequence of feature maps; each is normalised to unit length per
-    position (Zhang et al. 2018), so that no layer shouts louder than another. Gradients reach the first
-    argument only.
+    features: from `features.load_features`. layers: names of its layers to compare; without them its own choice.
+    Each map is normalised to unit length per position (Zhang et al. 2018), so that no layer shouts louder than
+    another. Both arguments are (B, 3, H, W) in [0, 1]; gradients reach the first only. Raises InputError, which names
+    the nearest, for a layer that the network doesn't have.
     """
 
-    def __init__(self, features: Callable[[Tensor], Sequence[Tensor]]) -> None:
+    def __init__(self, features: Features, layers: Sequence[str] | None = None) -> None:
         super().__init__()
         self.features = features
+        self.layers = features.checked(layers)
 
     def forward(self, completed: Tensor, image: Tensor) -> Tensor:
+        return sum(self.by_layer(completed, image).values())
+
+    def by_layer(self, completed: Tensor, image: Tensor) -> dict[str, Tensor]:
+        """The terms of equation 3's sum by their layers' names."""
         with torch.no_grad():
-            truth = self.features(image)
-        total = completed.new_zeros(())
-        for ours, theirs in zip(self.features(completed), truth):
-            difference = F.normalize(ours.float(), dim=1) - F.normalize(theirs.float(), dim=1)
-            total = total + difference.square().sum(1).mean()
-        return total
+            truth = self.features(image, self.layers)
+        ours = self.features(completed, self.layers)
+        return {name: (_unit(ours[name]) - _unit(truth[name])).square().sum(1).mean() for name in ours}
+
+
+def _unit(maps: Tensor) -> Tensor:
+    # A position where nothing fires has no direction: the floor keeps its gradient small.
+    return F.normalize(maps.float(), dim=1, eps=1e-4)
 
 
 def identity_loss(completed: Tensor, original: Tensor) -> Tensor:
@@ -49,19 +72,126 @@ def identity_loss(completed: Tensor, original: Tensor) -> Tensor:
     return ((completed - original).square().sum(-1) + 1e-8).sqrt().mean()
 
 
-def discriminator_loss(real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
+# ------------------------------------------------------------------------------------ equation 5
+
+
+def discriminator_loss(real: Tensor, fake: Tensor, mask: Tensor, kind: str = "paper") -> Tensor:
     """Equation 5 as the discriminator sees it: logits of photographs up, of completed pictures down.
 
-    real, fake (B, 1, h, w) logits; mask (B, 1, H, W). Patches that see no hole are left out.
+    real, fake (B, 1, h, w) logits; mask (B, 1, H, W). Patches that see no hole are left out. kind: `paper`, the
+    cross-entropy of Goodfellow et al. 2014, or `hinge` (Lim and Ye 2017), which asks no more of a patch once its
+    logit is beyond 1 on the right side. Raises InputError for another word.
     """
+    if _checked_kind(kind) == "hinge":
+        return _over_hole(F.relu(1 - real) + F.relu(1 + fake), mask)
     return _over_hole(F.softplus(-real) + F.softplus(fake), mask)
 
 
-def adversarial_loss(fake: Tensor, mask: Tensor) -> Tensor:
-    """Equation 5 as the generator sees it, in the non-saturating form of Goodfellow et al. 2014."""
+def adversarial_loss(fake: Tensor, mask: Tensor, kind: str = "paper") -> Tensor:
+    """Equation 5 as the generator sees it; arguments as in `discriminator_loss`.
+
+    `paper` is the non-saturating form of Goodfellow et al. 2014, -log D instead of log(1 - D): it has a slope where
+    the discriminator is sure, which is where a generator begins. With `hinge` the slope is the same everywhere.
+    """
+    if _checked_kind(kind) == "hinge":
+        return _over_hole(-fake, mask)
     return _over_hole(F.softplus(-fake), mask)
 
 
+def r1_penalty(discriminator: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor) -> Tensor:
+    """Squared slope of the discriminator's verdict at photographs (Mescheder et al. 2018, equation 9, times gamma / 2).
+
+    Without it the discriminator has no reason to rest once it is right, and around the truth its slope goes on
+    pushing the generator away. The verdict is the mean logit over the hole. image (B, 3, H, W), mask (B, 1, H, W).
+    Add it, times gamma / 2, to `discriminator_loss` before its `backward`: it is a second derivative.
+    """
+    image = image.detach().requires_grad_()
+    with torch.autocast(image.device.type, enabled=False):  # squares of slopes are too small for 16 bits
+        logits = discriminator(image, mask)
+        verdict = _of_each_hole(logits, mask).sum()
+        (slope,) = torch.autograd.grad(verdict, image, create_graph=True)
+    return slope.square().sum(dim=(1, 2, 3)).mean()
+
+
 def _over_hole(values: Tensor, mask: Tensor) -> Tensor:
+    return _of_each_hole(values, mask).mean()
+
+
+def _of_each_hole(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean over each face's patches that see its hole, (B, 1, h, w) -> (B,); 0 for a face without one."""
     patches = hole_patches(mask, values)
-    return (values * patches).sum() / patches.sum().clamp_min(1)
+    return (values * patches).sum(dim=(1, 2, 3)) / patches.sum(dim=(1, 2, 3)).clamp_min(1)
+
+
+def _checked_kind(kind: str) -> str:
+    if kind not in KINDS:
+        nearest = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0)[0]
+        raise InputError(f"there is no adversarial loss {kind!r}: did you mean {nearest!r}? (all: {', '.join(KINDS)})")
+    return kind
+
+
+# ------------------------------------------------------------------------------------ terms the paper does without
+
+
+def total_variation_loss(completed: Tensor, mask: Tensor) -> Tensor:
+    """Mean difference of neighbouring pixels of which at least one is in the hole: against speckles and seams.
+
+    completed (B, 3, H, W), mask (B, 1, H, W). Liu et al. (2018) use it where pixels are painted freely; off by
+    default, because it likes a flat face best and hair, lashes and stubble least. A face without a hole adds nothing.
+    """
+    total, pairs = 0, 0
+    for axis in (2, 3):
+        length = mask.shape[axis] - 1
+        touched = torch.maximum(mask.narrow(axis, 0, length), mask.narrow(axis, 1, length))
+        total = total + (completed.diff(dim=axis).abs() * touched).sum(dim=(1, 2, 3))
+        pairs = pairs + 3 * touched.sum(dim=(1, 2, 3))
+    return (total / pairs.clamp_min(1)).mean()
+
+
+class StyleLoss(nn.Module):
+    """Distance of Gram matrices: which features occur together, wherever they are (Gatys et al. 2016).
+
+    It asks for the right texture without asking for it at the right place, for skin and hair that one cannot know
+    strand by strand; off by default, because it also likes an eye's texture on a cheek. Arguments as in
+    `PerceptualLoss`. For each layer the squared difference is taken relative to the truth's square.
+    """
+
+    def __init__(self, features: Features, layers: Sequence[str] | None = None) -> None:
+        super().__init__()
+        self.features = features
+        self.layers = features.checked(layers)
+
+    def forward(self, completed: Tensor, image: Tensor) -> Tensor:
+        with torch.no_grad():
+            truth = {name: gram_matrix(maps) for name, maps in self.features(image, self.layers).items()}
+        total = completed.new_zeros(len(completed))
+        for name, maps in self.features(completed, self.layers).items():
+            squared = (gram_matrix(maps) - truth[name]).square().sum(dim=(1, 2))
+            total = total + squared / truth[name].square().sum(dim=(1, 2)).clamp_min(1e-12)
+        return total.mean()
+
+
+def gram_matrix(maps: Tensor) -> Tensor:
+    """Mean product of each two channels over all positions: (B, C, h, w) -> (B, C, C)."""
+    with torch.autocast(maps.device.type, enabled=False):  # differences of two of them need all their digits
+        flat = maps.float().flatten(2)
+        return flat @ flat.mT / flat.shape[2]
+
+
+def symmetry_loss(completed: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+    """Mean difference of the hole and its mirror image on the other side of the face, by landmarks.
+
+    Against a beard or glasses finished on one side only. Off by default, because light, parting and moles are no
+    mirror images, and because the symmetry prior tells the generator the same without forcing it. completed
+    (B, 3, H, H); mask (B, 1, H, H); landmarks (B, 68, 2) pixels. It looks at the hidden pixels of the face whose
+    partner lies in the picture; a face without any adds nothing. Raises InputError for unknown landmarks (NaN).
+    """
+    size = completed.shape[-1]
+    with torch.autocast(completed.device.type, enabled=False):  # 16 bits would move the partner by half a pixel
+        places = (landmarks.float() + 0.5) / size
+        spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
+        both = warp_to(torch.cat([completed.float(), torch.ones_like(mask)], dim=1), spline, size)
+    partner, inside = both[:, :3], both[:, 3:] > 0.999
+    counted = mask * inside * masks.face_region(landmarks, size).to(mask)
+    difference = ((completed - partner).abs() * counted).sum(dim=(1, 2, 3))
+    return (difference / (3 * counted.sum(dim=(1, 2, 3))).clamp_min(1)).mean()

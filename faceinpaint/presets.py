@@ -20,15 +20,34 @@ class Training:
     clip: float = 1.0  # longest gradient that is followed as it is
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bfloat16 where the machine is quick at it
     compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on a GPU, for long runs
-    rendered: int = 256  # rendered faces in memory at a time
-    refresh: int = 1000  # steps after which they, and those of streams, are replaced
-    workers: int = 0  # processes that prepare batches; 0: the one that trains does it
     validate_every: int = 500
     checkpoint_every: int = 250
 
 
 @dataclass(frozen=True)
-class LandmarkTraining(Training):
+class MixtureTraining(Training):
+    """What the stages have in common that learn from any mixture of faces."""
+
+    rendered: int = 256  # rendered faces in memory at a time
+    refresh: int = 1000  # steps after which they, and those of streams, are replaced
+    workers: int = 0  # processes that prepare batches; 0: the one that trains does it
+
+
+@dataclass(frozen=True)
+class FeatureTraining(Training):
+    """The embedded feature network: which part of a face does each pixel show?"""
+
+    steps: int = 1500
+    batch: int = 16
+    lr: float = 2e-3
+    size: int = 128  # pixels of the training crop
+    width: int = 16  # channels at full resolution; 2, 4, 6 and 8 times as many at lower ones
+    sharpness: float = 2.0  # weight of the second task
+    noise: float = 0.1  # largest standard deviation that is added to the pixels
+
+
+@dataclass(frozen=True)
+class LandmarkTraining(MixtureTraining):
     """Stage 1: landmarks of partly hidden faces."""
 
     size: int = 128  # pixels of the training crop
@@ -37,7 +56,7 @@ class LandmarkTraining(Training):
 
 
 @dataclass(frozen=True)
-class RecogniserTraining(Training):
+class RecogniserTraining(MixtureTraining):
     """The embedded recogniser: who is it?"""
 
     steps: int = 2000
@@ -52,7 +71,7 @@ class RecogniserTraining(Training):
 
 
 @dataclass(frozen=True)
-class CompletionTraining(Training):
+class CompletionTraining(MixtureTraining):
     """Stage 2: the generator against the discriminator."""
 
     steps: int = 12000
@@ -81,6 +100,7 @@ class CompletionTraining(Training):
 class Preset:
     """All stages of one preset."""
 
+    features: FeatureTraining = field(default_factory=FeatureTraining)
     landmarks: LandmarkTraining = field(default_factory=LandmarkTraining)
     recogniser: RecogniserTraining = field(default_factory=RecogniserTraining)
     completion: CompletionTraining = field(default_factory=CompletionTraining)
@@ -89,6 +109,7 @@ class Preset:
 PRESETS = {
     # Minutes of headless testing: everything runs, nothing is learnt well.
     "smoke": Preset(
+        FeatureTraining(steps=20, batch=4, size=64, width=4),
         LandmarkTraining(steps=20, batch=8, size=64, width=0.35, rendered=32),
         RecogniserTraining(steps=10, batch=8, width=0.125, morphs=10, people=20, rendered=32),
         CompletionTraining(steps=10, batch=2, size=64, width=8, discriminator_width=8, adversarial_from=4,
@@ -98,6 +119,7 @@ PRESETS = {
     "cpu": Preset(),
     # The paper's setting.
     "gpu": Preset(
+        FeatureTraining(steps=20_000, batch=64, width=32, validate_every=2000, checkpoint_every=2000),
         LandmarkTraining(steps=60_000, batch=64, rendered=4096, workers=12, validate_every=2000, checkpoint_every=2000),
         RecogniserTraining(steps=60_000, batch=256, width=1.0, morphs=10_000, people=50_000, rendered=8192, workers=12,
                            validate_every=2000, checkpoint_every=2000),

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from faceinpaint import weights
+from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.align import five_points
+from faceinpaint.features import RecogniserFeatures
 
 # Where the five points come to lie (x, y) in an aligned face of 112 x 96 (H x W) pixels: the eye on the
 # left of the picture, the eye on the right, the tip of the nose, the left and the right mouth corner.
@@ -32,8 +33,6 @@ BLOCKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128
 MOBILEFACENET_THRESHOLD = 0.58
 # The paper's rule of thumb ("less than 0.5 ... the same person"): these weights are not ours to calibrate.
 FACENET_THRESHOLD = 0.5
-FACENET_FILE = "20180402-114759-vggface2.pt"
-FACENET_URL = f"https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/{FACENET_FILE}"
 
 NAMES = ("embedded", "facenet")
 
@@ -272,19 +271,10 @@ class Recogniser(nn.Module):
         face, mirrored = self.network(torch.cat([pixels, pixels.flip(3)])).float().chunk(2)
         return F.normalize(torch.cat([face, mirrored], 1), dim=1)
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Feature maps at 1/2, 1/4 and 1/8 of the size of whole, unaligned images: for a perceptual loss.
-
-        images: (B, 3, H, W) in [0, 1]. The convolutions were trained on faces: they know skin, eyes, lips.
-        """
-        # Channels last: the depth-wise convolutions of large pictures are twice as fast that way.
-        x = standardised(images).contiguous(memory_format=torch.channels_last)
-        x = self.network.dw_conv1(self.network.conv1(x))
-        maps = [x]
-        for block in self.network.blocks[:6]:
-            x = block(x)
-            maps.append(x)
-        return [maps[0], maps[1], maps[6]]
+    @property
+    def features(self) -> RecogniserFeatures:
+        """The first layers, as a feature network for a perceptual loss; InputError where they are not usable."""
+        return RecogniserFeatures(self.network).to(next(self.network.parameters()).device).frozen()
 
     @staticmethod
     def distance(a: Tensor, b: Tensor) -> Tensor:
@@ -316,9 +306,8 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
     from facenet_pytorch import InceptionResnetV1  # late: importing it takes a second
 
     path = _facenet_path() if path is None else Path(path)
-    command = f"`curl --fail --location --create-dirs --output '{path}' {FACENET_URL}`"
     if not path.is_file():
-        raise InputError(f"the FaceNet weights {path} (about 110 MB) are not there: get them with {command}")
+        raise InputError(f"there is no file of FaceNet weights {path}: get them with `{fetch.command('facenet')}`")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         # The classifier over the training people is published too; the embedding has no use for it.
@@ -326,15 +315,17 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
         network = InceptionResnetV1(pretrained=None)
         network.load_state_dict(state)
     except Exception as error:  # a damaged pickle may raise anything
-        raise InputError(f"{path} does not hold FaceNet's weights: get them again with {command}") from error
+        raise InputError(
+            f"{path} does not hold FaceNet's weights: delete it and get them with `{fetch.command('facenet')}`"
+        ) from error
     return FaceNet("facenet", network, FACENET_THRESHOLD)
 
 
 def _facenet_path() -> Path:
-    hub = Path(torch.hub.get_dir())
-    ours = hub / "checkpoints" / FACENET_FILE
-    theirs = hub.parent / "checkpoints" / FACENET_FILE  # where facenet-pytorch itself downloads to
-    return theirs if theirs.is_file() and not ours.is_file() else ours
+    """FaceNet's file, checked, or one that facenet-pytorch has downloaded to where torch's hub does not look."""
+    theirs = Path(torch.hub.get_dir()).parent / "checkpoints" / fetch.published("facenet").file
+    there = theirs.is_file() and not fetch.path_of("facenet").is_file()
+    return theirs if there else fetch.checked("facenet")
 
 
 def load_recogniser(name_or_path: str | Path = "embedded") -> Recogniser:

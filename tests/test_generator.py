@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from faceinpaint import masks
-from faceinpaint.generator import Generator, LongShortTermAttention, composite
+from faceinpaint.generator import Generator, LongShortTermAttention, Up, composite
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import symmetry_prior
 
@@ -45,6 +45,26 @@ def scene(count: int = 1, size: int = SIZE) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures, irregular masks and landmarks."""
     image = torch.rand(count, 3, size, size, generator=seeded(0))
     return image, masks.irregular(count, size, seeded(1)), canonical_face(size).expand(count, -1, -1)
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (5, 7), (1, 3)])
+def test_enlarging_is_doubling_every_pixel_and_a_convolution(height, width):
+    torch.manual_seed(0)
+    up = Up(12, 8, 6).double()
+    x = torch.randn(2, 6, height, width, dtype=torch.double, requires_grad=True)
+
+    def doubled(x):
+        # Written out, since a picture of one row can't be reflected where it is not yet doubled.
+        wide = F.pad(x.repeat_interleave(2, 2).repeat_interleave(2, 3), [1, 1, 1, 1], mode="reflect")
+        return F.conv2d(wide, up.convolution.weight, up.convolution.bias)
+
+    ours, plain = up.enlarge(x), doubled(x)
+    assert ours.shape == (2, 6, 2 * height, 2 * width)
+    assert torch.allclose(ours, plain, atol=1e-12)
+    slope = torch.randn_like(ours)
+    wanted = (x, up.convolution.weight, up.convolution.bias)
+    for mine, theirs in zip(torch.autograd.grad(ours, wanted, slope), torch.autograd.grad(plain, wanted, slope)):
+        assert torch.allclose(mine, theirs, atol=1e-12)
 
 
 @torch.no_grad()

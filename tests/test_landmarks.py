@@ -18,7 +18,12 @@ from faceinpaint.landmarks import (
     OUTER_EYE_CORNERS,
     RIGHT_EYE,
     LandmarkPredictor,
+    area_under_curve,
+    cumulative_error,
+    failure_rate,
+    hidden_landmarks,
     landmark_map,
+    normalised_errors,
     normalised_mean_error,
 )
 
@@ -178,3 +183,52 @@ def test_the_error_is_normalised_by_the_true_eyes() -> None:
     wrong[:, 36, 0] -= 17.0  # one predicted corner far off: the error grows, the unit stays
     eyes = (FACE[:, 36] - FACE[:, 45]).norm(dim=-1)
     assert torch.allclose(normalised_mean_error(wrong, FACE), 17 / 68 / eyes)
+
+
+def test_the_error_of_a_face_is_the_mean_of_those_of_its_landmarks() -> None:
+    true = torch.cat([FACE, 2 * FACE])
+    moved = true.clone()
+    moved[1, 8, 1] += 6.0  # the chin of the second face
+    errors = normalised_errors(moved, true)
+    eyes = (true[1, 36] - true[1, 45]).norm()
+    assert errors.shape == (2, 68) and errors.count_nonzero() == 1
+    assert errors[1, 8] == pytest.approx(6.0 / eyes.item())
+    assert torch.allclose(normalised_mean_error(moved, true), errors.mean(dim=1))
+
+
+ERRORS = torch.tensor([0.02, 0.25, 0.06, 0.04])
+
+
+def test_the_cumulative_curve_counts_the_faces_up_to_each_limit() -> None:
+    limits = torch.tensor([0.0, 0.02, 0.05, 0.1, 0.25, 1.0])
+    assert cumulative_error(ERRORS, limits).tolist() == [0, 0.25, 0.5, 0.75, 1, 1]
+
+
+def test_failures_are_the_faces_above_the_limit() -> None:
+    assert failure_rate(ERRORS) == 0.25
+    assert failure_rate(ERRORS, limit=0.05) == 0.5
+    assert failure_rate(torch.tensor([0.125, 0.5]), limit=0.125) == 0.5  # just the limit is no failure
+
+
+def test_an_error_that_is_no_number_is_a_failure_and_adds_no_area() -> None:
+    lost = torch.tensor([0.0, float("nan")])
+    assert failure_rate(lost) == 0.5
+    assert cumulative_error(lost, torch.tensor([1e9])).tolist() == [0.5]
+    assert area_under_curve(lost) == 0.5
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.1, 0.3])
+def test_the_area_is_that_under_the_curve(limit: float) -> None:
+    limits = torch.linspace(0, limit, 20001)
+    assert area_under_curve(ERRORS, limit) == pytest.approx(cumulative_error(ERRORS, limits).mean().item(), abs=1e-3)
+    assert area_under_curve(torch.zeros(3), limit) == 1
+    assert area_under_curve(torch.ones(3), limit) == 0
+
+
+def test_landmarks_are_hidden_where_the_mask_is_1_or_the_picture_ends() -> None:
+    mask = torch.zeros(2, 1, 8, 12)  # 8 rows, 12 columns
+    mask[0, 0, 2, 9] = 1
+    places = [(9.4, 1.6), (2.0, 9.0), (8.4, 2.0), (9.0, 3.0), (-0.6, 2.0), (12.0, 2.0), (9.0, 7.6), (9.0, -40.0)]
+    landmarks = torch.tensor(places).expand(2, -1, -1)
+    outside = [False, True, False, False, True, True, True, True]
+    assert hidden_landmarks(landmarks, mask).tolist() == [[True, *outside[1:]], outside]

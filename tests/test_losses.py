@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks
+from faceinpaint.discriminator import Discriminator
+from faceinpaint.errors import InputError
+from faceinpaint.features import FeatureNetwork
 from faceinpaint.losses import (
+    KINDS,
     PerceptualLoss,
+    StyleLoss,
     adversarial_loss,
     discriminator_loss,
+    gram_matrix,
     identity_loss,
+    r1_penalty,
     reconstruction_loss,
+    symmetry_loss,
+    total_variation_loss,
 )
 
 
@@ -58,20 +70,10 @@ def test_no_hole_adds_nothing() -> None:
     assert loss == 0 and (completed.grad == 0).all()
 
 
-def feature_network() -> nn.Module:
-    """Two levels of frozen random features."""
-
-    class Levels(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            torch.manual_seed(0)
-            self.first, self.second = nn.Conv2d(3, 8, 3, stride=2), nn.Conv2d(8, 16, 3, stride=2)
-
-        def forward(self, x: Tensor) -> list[Tensor]:
-            first = F.leaky_relu(self.first(x))
-            return [first, self.second(first)]
-
-    return Levels().requires_grad_(False)
+def feature_network() -> FeatureNetwork:
+    """Five levels of frozen random features."""
+    torch.manual_seed(0)
+    return FeatureNetwork([4, 8, 8, 8, 8]).frozen()
 
 
 def test_the_perceptual_loss_is_zero_for_the_same_picture_and_grows_with_the_difference() -> None:
@@ -90,15 +92,49 @@ def test_the_perceptual_loss_teaches_its_first_argument_only() -> None:
     assert image.grad is None
 
 
-def test_no_layer_of_the_perceptual_loss_shouts() -> None:
-    network = feature_network()
+def shouting(network: FeatureNetwork, layer: str = "1/2") -> FeatureNetwork:
+    """The network with the maps of one layer a thousand times larger, for whoever looks at them."""
+    forward = network.forward
 
-    def shouting(x: Tensor) -> list[Tensor]:
-        first, second = network(x)
-        return [first * 1000, second]
+    def louder(images: Tensor, layers: list[str] | None = None) -> dict[str, Tensor]:
+        return {name: one * (1000 if name == layer else 1) for name, one in forward(images, layers).items()}
 
+    network.forward = louder
+    return network
+
+
+@pytest.mark.parametrize("loss", [PerceptualLoss, StyleLoss])
+def test_no_layer_of_the_networks_shouts(loss: type) -> None:
     image, other = pictures(), pictures().flip(0)
-    assert torch.allclose(PerceptualLoss(network)(image, other), PerceptualLoss(shouting)(image, other))
+    plain, loud = loss(feature_network())(image, other), loss(shouting(feature_network()))(image, other)
+    assert torch.allclose(plain, loud, rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [PerceptualLoss, StyleLoss])
+def test_layers_are_chosen_by_name(loss: type) -> None:
+    network, image, other = feature_network(), pictures(), pictures().flip(0)
+    one, another = loss(network, ["1/2"])(image, other), loss(network, ["1/8"])(image, other)
+    assert one > 0 and another > 0
+    assert torch.allclose(loss(network, ["1/2", "1/8"])(image, other), one + another)
+    with pytest.raises(InputError, match=r"no layer '1/3': did you mean '1/\d+'\? \(all: 1/1, 1/2, "):
+        loss(network, ["1/3"])
+
+
+def test_the_perceptual_loss_is_the_sum_of_its_layers() -> None:
+    loss, image, other = PerceptualLoss(feature_network()), pictures(), pictures().flip(0)
+    terms = loss.by_layer(image, other)
+    assert list(terms) == ["1/1", "1/2", "1/4", "1/8", "1/16"]
+    assert torch.allclose(loss(image, other), sum(terms.values()))
+
+
+def test_a_picture_without_features_has_a_finite_slope() -> None:
+    network = feature_network()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.zero_()
+    image = pictures().requires_grad_()
+    PerceptualLoss(network)(image, pictures().flip(0)).backward()
+    assert image.grad.isfinite().all()
 
 
 def test_the_identity_loss_is_the_distance_of_embeddings() -> None:
@@ -160,3 +196,176 @@ def test_the_adversarial_loss_is_a_mean_over_the_patches_that_count() -> None:
     small[..., 60:68, 60:68] = 1
     logits = torch.full((1, 1, 14, 14), 0.7)
     assert torch.allclose(adversarial_loss(logits, large), adversarial_loss(logits, small))
+
+
+# ------------------------------------------------------------------------------------ hinge and R1
+
+
+def test_the_hinge_rests_beyond_its_margin_and_the_papers_never() -> None:
+    mask, sure = torch.ones(1, 1, 64, 64), torch.full((1, 1, 6, 6), 1.5)
+    assert discriminator_loss(sure, -sure, mask, "hinge") == 0
+    assert discriminator_loss(sure, -sure, mask, "paper") > 0
+    undecided = torch.zeros_like(sure)
+    assert discriminator_loss(undecided, undecided, mask, "hinge") == 2  # 1 for each side
+    assert discriminator_loss(-sure, sure, mask, "hinge") == 5
+
+
+@pytest.mark.parametrize("logit", [-8.0, 0.0, 8.0])
+def test_the_generator_has_a_slope_where_the_discriminator_is_sure(logit: float) -> None:
+    mask = torch.ones(1, 1, 64, 64)
+    slopes = {}
+    for kind in KINDS:
+        fake = torch.full((1, 1, 6, 6), logit).requires_grad_()
+        adversarial_loss(fake, mask, kind).backward()
+        slopes[kind] = fake.grad.sum().item()
+    assert slopes["hinge"] == pytest.approx(-1)
+    # 1 where it is sure that this is paint, and nothing where it is fooled: -sigmoid(-logit)
+    assert slopes["paper"] == pytest.approx(-1 / (1 + 2.718281828**logit), rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", [adversarial_loss, partial(discriminator_loss, torch.zeros(1, 1, 6, 6))])
+def test_an_unknown_kind_names_the_nearest(loss: object) -> None:
+    with pytest.raises(InputError, match="no adversarial loss 'hing': did you mean 'hinge'"):
+        loss(torch.zeros(1, 1, 6, 6), torch.ones(1, 1, 64, 64), kind="hing")
+
+
+def linear_judge(slope: Tensor) -> object:
+    """A discriminator of 6 x 6 patches whose every logit is the picture's product with `slope` (3, H, W)."""
+    return lambda image, mask: (image * slope).sum(dim=(1, 2, 3)).view(-1, 1, 1, 1).expand(-1, 1, 6, 6)
+
+
+def test_r1_is_the_squared_slope_at_photographs() -> None:
+    image, mask = pictures(), torch.ones(2, 1, 64, 64)
+    slope = torch.randn(3, 64, 64, generator=seeded(3))
+    penalty = r1_penalty(linear_judge(slope), image, mask)
+    assert penalty.item() == pytest.approx(slope.square().sum().item(), rel=1e-4)
+    assert r1_penalty(lambda image, mask: torch.ones(2, 1, 6, 6) + 0 * image.sum(), image, mask) == 0
+
+
+def test_r1_teaches_the_discriminator_and_leaves_the_picture_alone() -> None:
+    torch.manual_seed(0)
+    judge = Discriminator(8)
+    image, mask = pictures().requires_grad_(), masks.standard("mask03", 64).expand(2, -1, -1, -1)
+    penalty = r1_penalty(judge, image, mask)
+    penalty.backward()
+    gradients = [parameter.grad for name, parameter in judge.named_parameters() if not name.endswith("bias")]
+    assert all(gradient.isfinite().all() for gradient in gradients) and gradients[0].abs().max() > 0
+    assert image.grad is None
+    assert r1_penalty(judge, image, 0 * mask) == 0  # no hole, no verdict
+
+
+# ------------------------------------------------------------------------------------ optional terms
+
+
+def test_total_variation_counts_pairs_that_touch_the_hole() -> None:
+    mask = torch.zeros(1, 1, 6, 6)
+    mask[..., 2:4, 2:4] = 1
+    picture = torch.zeros(1, 3, 6, 6)
+    picture[..., 2, 2] = 0.5  # differs from its four neighbours; a hole of 4 pixels is in 4 + 8 pairs
+    assert total_variation_loss(picture, mask).item() == pytest.approx(0.5 * 4 / 12)
+    outside = torch.zeros(1, 3, 6, 6)
+    outside[..., 0, 0] = outside[..., 5, 5] = 1
+    assert total_variation_loss(outside, mask) == 0
+    beside = torch.zeros(1, 3, 6, 6)
+    beside[..., 1, 2] = 0.5  # a known pixel at the edge: its seam with the hole counts
+    assert total_variation_loss(beside, mask).item() == pytest.approx(0.5 / 12)
+
+
+def test_total_variation_is_least_for_a_flat_hole() -> None:
+    mask = masks.standard("mask03", 64)
+    noise = 0.1 * torch.randn(1, 3, 64, 64, generator=seeded(0))
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    assert total_variation_loss(flat, mask) == 0 < total_variation_loss(flat + noise, mask)
+
+
+def test_a_gram_matrix_is_the_mean_product_of_channels() -> None:
+    maps = torch.randn(2, 3, 4, 5, generator=seeded(0))
+    gram = gram_matrix(maps)
+    assert gram.shape == (2, 3, 3) and torch.allclose(gram, gram.mT)
+    assert gram[1, 0, 2].item() == pytest.approx((maps[1, 0] * maps[1, 2]).mean().item(), rel=1e-4)
+
+
+def test_style_does_not_care_where_a_texture_is() -> None:
+    network, image = feature_network(), pictures()
+    rolled = image.roll((16, 32), dims=(2, 3))  # whole cells of the coarsest level
+    style, place = StyleLoss(network), PerceptualLoss(network)
+    other = 0.2 + 0.6 * torch.rand(image.shape, generator=seeded(9)).round()
+    assert style(image, image) == 0
+    assert style(rolled, image) < 0.05 * style(other, image)
+    assert place(rolled, image) > 0.3 * place(other, image)
+
+
+def test_style_teaches_its_first_argument_only() -> None:
+    completed, image = pictures().requires_grad_(), pictures().flip(0).requires_grad_()
+    StyleLoss(feature_network())(completed, image).backward()
+    assert completed.grad.abs().sum() > 0 and completed.grad.isfinite().all() and image.grad is None
+
+
+def test_a_symmetric_face_has_no_symmetry_loss_and_a_patch_on_one_cheek_has(face: Tensor) -> None:
+    half = torch.rand(1, 3, 128, 64, generator=seeded(0))
+    half = F.avg_pool2d(F.pad(half, [4] * 4, mode="reflect"), 9, stride=1)  # smooth, so that half a pixel is nothing
+    picture = torch.cat([half, half.flip(3)], dim=3)
+    mask = masks.standard("mask07", 128, face)
+    clean = symmetry_loss(picture, mask, face)
+    assert clean < 0.01
+    spotted = picture.clone()
+    spotted[..., 76:92, 36:52] += 0.5  # in the hole
+    assert symmetry_loss(spotted, mask, face) > clean + 0.02
+
+
+def test_symmetry_is_asked_for_on_the_face_and_in_the_hole_alone(face: Tensor) -> None:
+    picture = 0.5 + 0.1 * torch.randn(1, 3, 128, 128, generator=seeded(0))
+    picture = picture.requires_grad_()
+    mask = masks.standard("mask01", 128)
+    symmetry_loss(picture, mask, face).backward()
+    region = masks.face_region(face, 128)
+    assert ((picture.grad != 0).any(1, keepdim=True) & (mask * region > 0)).any()
+    corner = (1 - region) * (mask > 0)  # background in the hole
+    assert (picture.grad * corner).abs().max() == 0
+    assert symmetry_loss(picture, 0 * mask, face) == 0
+    with pytest.raises(InputError, match="NaN"):
+        symmetry_loss(picture, mask, face * float("nan"))
+
+
+# ------------------------------------------------------------------------------------ one face and another
+
+
+@pytest.fixture(scope="module")
+def batch() -> SimpleNamespace:
+    """Three faces with holes of different sizes, the last without one, and what the losses want to know of them."""
+    torch.manual_seed(0)
+    mask = torch.zeros(3, 1, 64, 64)
+    mask[0, :, 8:16, 8:16] = mask[1, :, :, 20:] = 1
+    landmarks = 8 + 48 * torch.rand(3, 68, 2, generator=seeded(5))
+    unit = F.normalize(torch.randn(2, 3, 16, generator=seeded(1)), dim=2)
+    return SimpleNamespace(
+        image=pictures(3), completed=pictures(3).flip(0), mask=mask, landmarks=landmarks, judge=Discriminator(4).eval(),
+        real=torch.randn(3, 1, 6, 6, generator=seeded(2)), fake=torch.randn(3, 1, 6, 6, generator=seeded(3)),
+        a=unit[0], b=unit[1], perceptual=PerceptualLoss(feature_network()), style=StyleLoss(feature_network()),
+    )
+
+
+LOSSES = {  # each as a function of the batch and of the faces of it that count
+    "reconstruction": lambda b, i: reconstruction_loss(b.completed[i], b.image[i], b.mask[i]),
+    "perceptual": lambda b, i: b.perceptual(b.completed[i], b.image[i]),
+    "identity": lambda b, i: identity_loss(b.a[i], b.b[i]),
+    "adversarial": lambda b, i: adversarial_loss(b.fake[i], b.mask[i]),
+    "adversarial, hinge": lambda b, i: adversarial_loss(b.fake[i], b.mask[i], "hinge"),
+    "discriminator": lambda b, i: discriminator_loss(b.real[i], b.fake[i], b.mask[i]),
+    "discriminator, hinge": lambda b, i: discriminator_loss(b.real[i], b.fake[i], b.mask[i], "hinge"),
+    "r1": lambda b, i: r1_penalty(b.judge, b.image[i], b.mask[i]),
+    "total variation": lambda b, i: total_variation_loss(b.completed[i], b.mask[i]),
+    "style": lambda b, i: b.style(b.completed[i], b.image[i]),
+    "symmetry": lambda b, i: symmetry_loss(b.completed[i], b.mask[i], b.landmarks[i]),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_of_a_batch_is_the_mean_of_its_faces(name: str, batch: SimpleNamespace) -> None:
+    """So that two processes with half a batch each have the gradient of one with the whole."""
+    loss = LOSSES[name]
+    each = [loss(batch, slice(n, n + 1)).item() for n in range(3)]
+    assert loss(batch, slice(0, 3)).item() == pytest.approx(sum(each) / 3, rel=1e-4)
+    assert max(each) > min(each)  # the faces do differ
+    of_the_hole = name not in ("perceptual", "identity", "style")
+    assert (each[2] == 0) == of_the_hole  # a face without a hole adds nothing

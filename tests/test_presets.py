@@ -116,7 +116,7 @@ def test_sizes_fit_the_generator_and_the_smoke_preset_is_small() -> None:
         assert chosen.completion.size % 8 == 0, name
         assert chosen.completion.adversarial_from < chosen.completion.steps, name
     smoke = PRESETS["smoke"]
-    assert max(smoke.landmarks.steps, smoke.recogniser.steps, smoke.completion.steps) <= 50
+    assert max(getattr(smoke, stage).steps for stage in STAGES) <= 50
     assert smoke.completion.size <= 64
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from faceinpaint import recognisers, weights
+from faceinpaint import fetch, recognisers, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.align import five_points
 from faceinpaint.recognisers import ArcFaceHead, FaceNet, MobileFaceNet, Recogniser
@@ -342,7 +342,7 @@ def test_facenet_has_the_same_interface(tmp_path, monkeypatch):
     # the published file also holds the classifier that it was trained with
     state = network.state_dict() | {"logits.weight": torch.zeros(7, 512), "logits.bias": torch.zeros(7)}
     (tmp_path / "checkpoints").mkdir()
-    torch.save(state, tmp_path / "checkpoints" / recognisers.FACENET_FILE)
+    torch.save(state, tmp_path / "checkpoints" / fetch.published("facenet").file)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
 
     facenet = recognisers.load_recogniser("facenet")  # found where facenet-pytorch keeps it
@@ -362,14 +362,14 @@ def test_facenet_has_the_same_interface(tmp_path, monkeypatch):
 
 def test_missing_or_unfit_facenet_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    with pytest.raises(InputError, match=rf"curl .*{recognisers.FACENET_FILE}"):
+    with pytest.raises(InputError, match="vggface2.pt are not there.* `faceinpaint fetch facenet`"):
         recognisers.load_recogniser("facenet")
     path = tmp_path / "other.pt"
     torch.save(MobileFaceNet(**SMALL).state_dict(), path)
-    with pytest.raises(InputError, match="curl"):
+    with pytest.raises(InputError, match="`faceinpaint fetch facenet`"):
         recognisers.load_facenet(path)
     path.write_bytes(b"<html>Not Found</html>")
-    with pytest.raises(InputError, match="curl"):
+    with pytest.raises(InputError, match="`faceinpaint fetch facenet`"):
         recognisers.load_facenet(path)
 
 
@@ -431,11 +431,31 @@ def test_a_few_steps_with_it_tell_people_apart():
     assert (distances.argmin(1) == torch.arange(10)).all()
 
 
+def test_facenet_sees_160_pixels_standardised_as_it_was_trained(monkeypatch):
+    seen = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x.mean((2, 3))
+
+    facenet = FaceNet("spy", Spy(), 0.5)
+    facenet.embed(torch.ones(1, 3, 128, 128), face_landmarks(1, 128))
+    assert seen[0].shape == (1, 3, 160, 160)
+    assert torch.allclose(seen[0], torch.tensor((255 - 127.5) / 128))  # (x - 127.5) / 128 of 8-bit values
+    facenet.embed(torch.zeros(1, 3, 128, 128), face_landmarks(1, 128))
+    assert torch.allclose(seen[1], torch.tensor(-127.5 / 128))
+
+
 def test_features_of_whole_pictures_halve_three_times_and_pass_gradients_on():
     torch.manual_seed(0)
     recogniser = Recogniser("any", MobileFaceNet(width=0.125), threshold=0.5)
     image = torch.rand(2, 3, 64, 64, requires_grad=True)
     maps = recogniser.features(image)
-    assert [tuple(one.shape[-2:]) for one in maps] == [(32, 32), (16, 16), (8, 8)]
-    sum(one.square().mean() for one in maps).backward()
-    assert image.grad.abs().sum() > 0
+    assert {name: tuple(one.shape[-2:]) for name, one in maps.items()} == {
+        "1/2": (32, 32), "1/4": (16, 16), "1/8": (8, 8)
+    }
+    sum(one.square().mean() for one in maps.values()).backward()
+    assert image.grad.isfinite().all() and image.grad.abs().max() > 0
+    with pytest.raises(InputError, match="take a MobileFaceNet"):
+        FaceNet("facenet", torch.nn.Linear(1, 1), 0.5).features

@@ -21,7 +21,7 @@ from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
 from faceinpaint.recognisers import MobileFaceNet, Recogniser, load_recogniser
 from faceinpaint.training import completion, landmarks, machine, read_log, run
-from faceinpaint.training.batches import Mixture
+from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.sources import Need
 
 SMOKE = PRESETS["smoke"]
@@ -145,7 +145,10 @@ def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predicto
     backward, step = Accelerator.backward, torch.optim.AdamW.step
 
     def record_backward(self, loss, **options):
-        events.append("backward")
+        if loss.dim() == 4:
+            events.append("through the generator")
+        elif any(parameter.requires_grad for parameter in made[0].parameters()):
+            events.append("through the discriminator")
         backward(self, loss, **options)
 
     def record_step(self, *args, **options):
@@ -162,18 +165,50 @@ def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predicto
         made.append(original(width))
         return made[0]
 
-    adversarial = completion.terms.adversarial_loss
+    adversarial = completion.losses.adversarial_loss
 
     def holds_still(*arguments):
         assert not any(parameter.requires_grad for parameter in made[0].parameters())
         return adversarial(*arguments)
 
     monkeypatch.setattr(completion, "Discriminator", remember)
-    monkeypatch.setattr(completion.terms, "adversarial_loss", holds_still)
+    monkeypatch.setattr(completion.losses, "adversarial_loss", holds_still)
     monkeypatch.setattr(Accelerator, "backward", record_backward)
     monkeypatch.setattr(torch.optim.AdamW, "step", record_step)
     learn_completion(folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1)
-    assert events == ["backward", "generator steps", "backward", "discriminator steps"] * 2
+    assert events == [
+        "through the generator", "generator steps", "through the discriminator", "discriminator steps"
+    ] * 2
+
+
+def test_losses_one_after_another_give_the_gradient_of_their_sum(predictor, recogniser):
+    """The loop asks each loss how it would change the pixels, and then goes through the generator once."""
+    settings = replace(SMOKE.completion, precision="fp32", style=0.1, symmetry=0.1)
+    torch.manual_seed(0)
+    generator, discriminator = Generator(8, prior=False), completion.Discriminator(8)
+    objective = completion.Objective(settings, recogniser, discriminator, machine.Machine(settings))
+    assert list(objective.terms) == ["reconstruction", "perceptual", "identity", "adversarial", "style", "symmetry"]
+    batch = MaskedFaces(torch.rand(2, 3, 64, 64), canonical_face(64).repeat(2, 1, 1), mask=torch.zeros(2, 1, 64, 64))
+    batch.mask[..., :32] = 1
+
+    def gradients(through):
+        generator.zero_grad()
+        completed = generator.complete(batch.image, batch.mask, batch.landmarks)
+        through(completed)
+        return [parameter.grad.clone() for parameter in generator.parameters()]
+
+    def weighted(pixels):
+        for name, term in objective.terms.items():
+            yield getattr(settings, name) * term(pixels, batch)
+
+    def one_by_one(completed):
+        pixels = completed.detach().requires_grad_()
+        for loss in weighted(pixels):
+            loss.backward()
+        completed.backward(gradient=pixels.grad)
+
+    for ours, theirs in zip(gradients(one_by_one), gradients(lambda completed: sum(weighted(completed)).backward())):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 # ---------------------------------------------------------------------------------------- stopping, resuming
@@ -309,6 +344,22 @@ def test_networks_are_laid_out_channels_last_and_compiled_on_request(word, compi
     network = machine.Machine(LandmarkTraining(compile=word)).quick(nn.Conv2d(4, 4, 3))
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
     assert (network._compiled_call_impl is not None) == compiled
+
+
+def test_folding_batch_norms_away_changes_nothing_but_the_network():
+    torch.manual_seed(0)
+    for network, inputs in (
+        (LandmarkPredictor(width=0.35, size=64), (torch.rand(3, 3, 64, 64), torch.zeros(3, 1, 64, 64))),
+        (MobileFaceNet(width=0.125), (torch.rand(3, 3, 112, 96),)),
+    ):
+        for _ in range(3):
+            network(*inputs)  # in training mode, so that the batch norms have something to say
+        folded = machine.folded(network)
+        assert torch.allclose(folded(*inputs), network.eval()(*inputs), rtol=1e-3, atol=1e-3)
+        assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+        assert not any(parameter.requires_grad for parameter in folded.parameters())
+        assert any(isinstance(part, nn.BatchNorm2d) for part in network.modules())  # it is a copy
+        assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_the_time_of_each_step_is_noted(folder, tmp_path):

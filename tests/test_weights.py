@@ -14,11 +14,14 @@ from torch import nn
 from faceinpaint import weights
 from faceinpaint.discriminator import Discriminator
 from faceinpaint.errors import InputError
+from faceinpaint.features import FeatureNetwork
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import MobileFaceNet
 
-SHIPPED = {"generator": Generator, "landmarks": LandmarkPredictor, "recogniser": MobileFaceNet}
+SHIPPED = {
+    "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, "recogniser": MobileFaceNet
+}
 
 
 class Small(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -10,8 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from faceinpaint import losses as terms
-from faceinpaint import masks, weights
+from faceinpaint import losses, masks, weights
 from faceinpaint.appearance import AppearanceModel
 from faceinpaint.discriminator import Discriminator
 from faceinpaint.faces.augment import augment
@@ -41,7 +41,7 @@ def train_completion(
     machine = machine_of(settings)
     accelerator = machine.accelerator
     device = machine.device
-    predictor = predictor.to(device).eval()
+    predictor = machine.frozen(predictor)
     need = Need(settings.size, seed, predictor=predictor, rendered=settings.rendered, device=device,
                 rank=machine.rank, processes=machine.processes)
     mixture = Mixture(faces, need)
@@ -61,7 +61,7 @@ def train_completion(
     model, judge, optimizer, judge_optimizer = accelerator.prepare(
         generator, discriminator, optimizer, judge_optimizer
     )
-    objective = Objective(settings, recogniser).to(device, memory_format=torch.channels_last)
+    objective = Objective(settings, recogniser, discriminator, machine)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
     validation = mixture.validation() if machine.first else None
 
@@ -81,26 +81,34 @@ def train_completion(
                     landmarks = predictor(batch.image, batch.mask)
                 painted = model(batch.image, batch.mask, landmarks)
                 completed = composite(painted, batch.image, batch.mask)
-                losses = objective(completed, batch)
-                if against:
-                    discriminator.requires_grad_(False)
-                    score = discriminator(completed, batch.mask)
-                    losses["adversarial"] = terms.adversarial_loss(score, batch.mask, settings.gan)
-            row = run.check(step, losses, batch)
-            accelerator.backward(sum(getattr(settings, name) * loss for name, loss in losses.items()))
+
+            # Each loss says at once how it would change the pixels, and is forgotten before the next one is begun:
+            # otherwise all that their networks keep for the backward pass would be in memory together.
+            pixels = completed.detach().requires_grad_()
+            discriminator.requires_grad_(False)
+            told = {}
+            for name, term in objective.terms.items():
+                if name == "adversarial" and not against:
+                    continue
+                with machine.autocast():
+                    loss = term(pixels, batch)
+                accelerator.backward(getattr(settings, name) * loss)
+                told[name] = loss.detach()
+            row = run.check(step, told, batch)
+            accelerator.backward(completed, gradient=pixels.grad)
+            discriminator.requires_grad_(True)
             accelerator.clip_grad_norm_(model.parameters(), settings.clip)
             optimizer.step()
             optimizer.zero_grad()
             average.update_parameters(generator)
 
             if against:
-                discriminator.requires_grad_(True)
                 with machine.autocast():
                     both = torch.cat([batch.image, completed.detach()])
                     real, fake = judge(both, batch.mask.repeat(2, 1, 1, 1)).chunk(2)
-                    loss = terms.discriminator_loss(real, fake, batch.mask, settings.gan)
+                    loss = losses.discriminator_loss(real, fake, batch.mask, settings.gan)
                     if settings.r1:
-                        loss = loss + settings.r1 / 2 * terms.r1_penalty(judge, batch.image, batch.mask)
+                        loss = loss + settings.r1 / 2 * losses.r1_penalty(judge, batch.image, batch.mask)
                 row |= run.check(step, {"discriminator": loss}, batch)
                 accelerator.backward(loss)
                 accelerator.clip_grad_norm_(judge.parameters(), settings.clip)
@@ -120,32 +128,37 @@ def train_completion(
     return out / "generator.safetensors"
 
 
-class Objective(nn.Module):
-    """What the generator is told about its completed faces, all but what the discriminator says."""
+class Objective:
+    """What the generator is told about its completed faces.
 
-    def __init__(self, settings: CompletionTraining, recogniser: Recogniser) -> None:
-        super().__init__()
-        self.settings = settings
-        self.recogniser = recogniser
-        features = load_features(settings.features)
-        self.perceptual = terms.PerceptualLoss(features)
-        self.style = terms.StyleLoss(features) if settings.style else None
+    terms: name -> loss of completed pictures (B, 3, H, W) of a batch. The names are those of the settings, and terms
+    whose weight is 0 are left out. discriminator: the one that it plays against.
+    """
 
-    def forward(self, completed: Tensor, batch: MaskedFaces) -> dict[str, Tensor]:
-        """Losses by their names among the settings."""
-        image, mask, settings = batch.image, batch.mask, self.settings
-        losses = {
-            "reconstruction": terms.reconstruction_loss(completed, image, mask),
-            "perceptual": self.perceptual(completed, image),
-            "identity": terms.identity_loss(self.embed(completed, batch.landmarks), self.embedded(batch)),
+    def __init__(
+        self, settings: CompletionTraining, recogniser: Recogniser, discriminator: Discriminator, machine: Machine
+    ) -> None:
+        self.recogniser = deepcopy(recogniser).to(machine.device)
+        self.recogniser.network = machine.frozen(recogniser.network)
+        self.discriminator, self.gan = discriminator, settings.gan
+        features = machine.frozen(load_features(settings.features))
+        self.perceptual = losses.PerceptualLoss(features)
+        self.style = losses.StyleLoss(features)
+        every: dict[str, Callable[[Tensor, MaskedFaces], Tensor]] = {
+            "reconstruction": lambda completed, batch: losses.reconstruction_loss(completed, batch.image, batch.mask),
+            "perceptual": lambda completed, batch: self.perceptual(completed, batch.image),
+            "identity": lambda completed, batch: losses.identity_loss(
+                self.embed(completed, batch.landmarks), self.embedded(batch)),
+            "adversarial": self.adversarial,
+            "total_variation": lambda completed, batch: losses.total_variation_loss(completed, batch.mask),
+            "style": lambda completed, batch: self.style(completed, batch.image),
+            "symmetry": lambda completed, batch: losses.symmetry_loss(completed, batch.mask, batch.landmarks),
         }
-        if settings.total_variation:
-            losses["total_variation"] = terms.total_variation_loss(completed, mask)
-        if settings.style:
-            losses["style"] = self.style(completed, image)
-        if settings.symmetry:
-            losses["symmetry"] = terms.symmetry_loss(completed, mask, batch.landmarks)
-        return losses
+        self.terms = {name: term for name, term in every.items() if getattr(settings, name)}
+
+    def adversarial(self, completed: Tensor, batch: MaskedFaces) -> Tensor:
+        """Equation 5 as the generator sees it."""
+        return losses.adversarial_loss(self.discriminator(completed, batch.mask), batch.mask, self.gan)
 
     def embed(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Embeddings (B, D) of pictures, by the recogniser of the identity loss."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import deepcopy
 
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from faceinpaint.completion import find_device, quick_bfloat16
 from faceinpaint.presets import Training
@@ -54,11 +56,31 @@ class Machine:
             network.compile()
         return network
 
+    def frozen(self, network: nn.Module) -> nn.Module:
+        """A copy of a network that does not learn, as `quick`, with less to do: its batch norms are folded away."""
+        return self.quick(folded(network))
+
     def adam(
         self, parameters: Iterable[nn.Parameter], decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Optimizer:
         """Adam with decoupled weight decay; fused, one pass over each parameter instead of a dozen."""
         return torch.optim.AdamW(parameters, lr=self.settings.lr, betas=betas, weight_decay=decay, fused=True)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A frozen copy of a network, in evaluation mode, each batch norm folded into the convolution before it.
+
+    In evaluation a batch norm is a factor and an offset for each channel, as are a convolution's weights and bias:
+    the same function, without reading and writing each map once more.
+    """
+    network = deepcopy(network).eval().requires_grad_(False)
+    for part in list(network.modules()):
+        children = list(part.named_children())
+        for (name, convolution), (name_after, norm) in zip(children, children[1:]):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(part, name, fuse_conv_bn_eval(convolution, norm))
+                setattr(part, name_after, nn.Identity())
+    return network
 
 
 def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int) -> None:

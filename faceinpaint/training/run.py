@@ -15,6 +15,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from statistics import median
 from types import FrameType
@@ -23,17 +24,19 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
+from torch.profiler import record_function
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 from tqdm.auto import tqdm
 
 from faceinpaint.errors import InputError
+from faceinpaint.faces.batch import Faces
 from faceinpaint.files import write_whole
 from faceinpaint.presets import Training
-from faceinpaint.training.batches import MaskedFaces
 
 KEPT = 3  # checkpoints
+STEP = "training step"  # its name in a profile
 COLUMNS = ["step", "name", "value"]
 SPEED_COLUMNS = ["step", "images", "seconds", "waited"]
 
@@ -87,7 +90,7 @@ class Run:
 
     # -------------------------------------------------------------------------------------- steps
 
-    def steps(self, batches: Iterator[MaskedFaces], seed: int) -> Iterator[tuple[int, MaskedFaces]]:
+    def steps(self, batches: Iterator[Faces], seed: int) -> Iterator[tuple[int, Faces]]:
         """The numbers of the steps left to do with their batches, on the accelerator; checkpoints in between.
 
         Random numbers that a network draws itself, such as those of dropout, depend on nothing but the step.
@@ -103,7 +106,8 @@ class Run:
                 faces = next(batches).to(self.accelerator.device)
                 waited = time.perf_counter() - begin
                 torch.manual_seed(seed * 1_000_003 + step)
-                yield step, faces
+                with record_function(STEP):
+                    yield step, faces
                 bar.update(batch)
                 self.done = step
                 self._log_speed(batch, time.perf_counter() - begin, waited)
@@ -116,7 +120,7 @@ class Run:
         due = step % self.settings.validate_every == 0 or step == self.settings.steps
         return due and self.accelerator.is_main_process
 
-    def check(self, step: int, losses: dict[str, Tensor], faces: MaskedFaces) -> dict[str, float]:
+    def check(self, step: int, losses: dict[str, Tensor], faces: Faces) -> dict[str, float]:
         """The losses as numbers. One that is not finite ends the run, before a network has learnt from it.
 
         Raises InputError, and leaves the batch in the run's folder, to be looked at.
@@ -127,8 +131,9 @@ class Run:
         if not wrong:
             return values
         file = self.out / f"not-finite-{step:06d}-{self.accelerator.process_index}.safetensors"
+        tensors = {field.name: getattr(faces, field.name) for field in fields(faces)}
         write_whole(file, serialised({
-            name: getattr(faces, name).detach().cpu().contiguous() for name in ("image", "landmarks", "mask")
+            name: value.cpu().contiguous() for name, value in tensors.items() if isinstance(value, Tensor)
         }))
         raise InputError(
             f"the {wrong[0]} loss of step {step} is not finite; the batch is in {file}: look at it, "

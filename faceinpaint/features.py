@@ -1,0 +1,188 @@
+"""Networks whose feature maps tell how alike two pictures look: what the perceptual loss compares (equation 3).
+
+    features = load_features("embedded")
+    maps = features(images)                     # {"1/1": (B, 16, H, W), "1/2": (B, 32, H/2, W/2), ...}
+    maps = features(images, ["1/4", "1/8"])     # no deeper than the deepest that is asked for
+
+The paper takes VGG-19, which is 575 MB large. `embedded` stands in for it where it is not at hand: a network of half
+a million parameters that has learnt which part of a rendered face each pixel shows, and how sharp it is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.vgg import cfgs, make_layers
+
+from faceinpaint import fetch, weights
+from faceinpaint.errors import InputError
+
+NAMES = ("embedded", "vgg19", "recogniser")
+
+# ImageNet's mean and standard deviation of red, green and blue, which torchvision's weights were trained with.
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Convolutions before each of VGG-19's five poolings (Simonyan and Zisserman 2014, table 1, column E).
+VGG19_LAYERS = tuple(f"relu{block}_{n}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for n in range(1, count + 1))
+
+
+class Features(nn.Module):
+    """A frozen network that gives feature maps by their layers' names.
+
+    stages: name -> the layers from the stage before it to its own map, shallow to deep. default: what is given
+    when nobody asks for layers; all where it is None. mean, deviation: of red, green and blue in [0, 1], by which
+    the pixels are normalised.
+    """
+
+    def __init__(
+        self, stages: Mapping[str, nn.Module], default: Sequence[str] | None = None,
+        mean: Sequence[float] = (0.5, 0.5, 0.5), deviation: Sequence[float] = (0.25, 0.25, 0.25),
+    ) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict(stages)
+        self.default = tuple(default or stages)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """The maps (B, C, h, w) of some layers, shallow to deep, of images (B, 3, H, W) in [0, 1].
+
+        Raises InputError for an unknown layer.
+        """
+        wanted = set(self.checked(layers))
+        # Channels last: depth-wise convolutions of large pictures are twice as fast that way.
+        x = ((images - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        maps = {}
+        for name, stage in self.stages.items():
+            x = stage(x)
+            if name in wanted:
+                maps[name] = x
+            if len(maps) == len(wanted):
+                break
+        return maps
+
+    def checked(self, layers: Sequence[str] | None) -> tuple[str, ...]:
+        """The layers as given, the default ones for None; InputError, which names the nearest, for an unknown one."""
+        if layers is None:
+            return self.default
+        for name in layers:
+            if name not in self.stages:
+                raise _unknown(name, list(self.stages), "layer")
+        if not layers:
+            raise InputError(f"no layer is chosen: take one or more of {', '.join(self.stages)}")
+        return tuple(layers)
+
+    def frozen(self) -> Features:
+        """This network, in evaluation mode, its parameters without gradients; pictures still get theirs."""
+        return self.eval().requires_grad_(False)
+
+
+class VGG19(Features):
+    """VGG-19 without batch norm (Simonyan and Zisserman 2014); its weights come from `load_features`.
+
+    Layers: relu1_1 ... relu5_4. Without a choice those of EdgeConnect and LaFIn: the first of each block.
+    """
+
+    def __init__(self) -> None:
+        stages, layers = {}, []
+        names = iter(VGG19_LAYERS)
+        for layer in make_layers(cfgs["E"]):
+            if isinstance(layer, nn.ReLU):
+                # Not in place: the map before it is wanted for the gradient.
+                stages[next(names)] = nn.Sequential(*layers, nn.ReLU())
+                layers = []
+            else:
+                layers.append(layer)
+        super().__init__(stages, [name for name in VGG19_LAYERS if name.endswith("_1")], MEAN, DEVIATION)
+
+    def load_published(self, state: Mapping[str, Tensor]) -> None:
+        """Take the convolutions out of torchvision's state of a whole VGG-19, whose classifier is left behind."""
+        # Ours are numbered by stage, theirs from first to last, in the same order.
+        theirs = [value for key, value in state.items() if key.startswith("features.")]
+        self.load_state_dict(dict(zip(self.state_dict(), theirs, strict=True)))
+
+
+class FeatureNetwork(Features):
+    """Our own small encoder in VGG's manner: 3 x 3 convolutions, two at each of five resolutions.
+
+    Layers: 1/1, 1/2, 1/4, 1/8, 1/16, by the share of the picture's resolution. widths: channels of
+    each. There is no normalisation layer, so that a picture's features do not depend on its batch, and the mean
+    instead of the maximum is handed down, which does not jump when the picture moves by a pixel.
+    """
+
+    RESOLUTIONS = ("1/1", "1/2", "1/4", "1/8", "1/16")
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 96, 128)) -> None:
+        stages, channels = {}, 3
+        for name, width in zip(self.RESOLUTIONS, widths, strict=True):
+            first = nn.Conv2d(channels, width, 3, padding=1)
+            second = nn.Conv2d(width, width, 3, padding=1)
+            down = [nn.AvgPool2d(2)] if stages else []
+            stages[name] = nn.Sequential(*down, first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2))
+            channels = width
+        super().__init__(stages)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.2)
+                nn.init.zeros_(module.bias)
+
+
+class RecogniserFeatures(Features):
+    """The first layers of a face recogniser, which know skin, eyes and lips; pictures need not be aligned.
+
+    network: a MobileFaceNet. Layers: 1/2, 1/4, 1/8, by the share of the picture's resolution.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        try:
+            blocks = network.blocks
+            stages = {
+                "1/2": nn.Sequential(network.conv1, network.dw_conv1), "1/4": blocks[0], "1/8": blocks[1:6]
+            }
+        except AttributeError:
+            raise InputError(
+                f"a {type(network).__name__} has no layers to compare pictures by: take a MobileFaceNet"
+            ) from None
+        super().__init__(stages, mean=(0.5, 0.5, 0.5), deviation=(128 / 255,) * 3)  # `recognisers.standardised`
+
+
+def load_features(name: str = "embedded") -> Features:
+    """A feature network by name, frozen: `embedded` (comes with the package), `vgg19` or `recogniser`.
+
+    Raises InputError for an unknown name (the nearest is named) and for missing or damaged weights.
+    """
+    if name == "embedded":
+        return weights.load("features", FeatureNetwork)
+    if name == "vgg19":
+        return load_vgg19()
+    if name == "recogniser":
+        from faceinpaint.recognisers import load_recogniser  # late: it needs what is needed to align faces
+
+        return load_recogniser().features
+    raise _unknown(name, NAMES, "feature network")
+
+
+def load_vgg19(path: Path | str | None = None) -> VGG19:
+    """VGG-19 with the weights that torchvision publishes, trained on ImageNet.
+
+    path: the file; without one, torch's cache is searched. Nothing is downloaded here. Raises InputError when the
+    file is missing, cut short or another one.
+    """
+    path = fetch.checked("vgg19") if path is None else Path(path)
+    network = VGG19()
+    try:
+        # Mapped into memory: the classifier, nine tenths of the file, is never read.
+        network.load_published(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+    except Exception as error:  # a damaged pickle may raise anything
+        raise InputError(
+            f"{path} does not hold VGG-19's weights: delete it and get them with `{fetch.command('vgg19')}`"
+        ) from error
+    return network.frozen()
+
+
+def _unknown(name: str, valid: Sequence[str], what: str) -> InputError:
+    nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0)[0]
+    return InputError(f"there is no {what} {name!r}: did you mean {nearest!r}? (all: {', '.join(valid)})")

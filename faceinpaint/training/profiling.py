@@ -1,0 +1,83 @@
+"""Where does the time go? Training for a few steps, watched."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.presets import CompletionTraining, Training
+from faceinpaint.recognisers import Recogniser
+from faceinpaint.training.completion import train_completion
+from faceinpaint.training.machine import Machine
+from faceinpaint.training.run import STEP, read_speed
+
+NEVER = 10**9  # steps
+
+# Kind of work: how the names of PyTorch's operations begin, the first that fits.
+KINDS = {
+    "convolutions, backward": r"convolution_backward",
+    "convolutions, forward": r"\w*conv",
+    "attention": r"_scaled_dot_product|_flash|_efficient",
+    "matrix products": r"b?mm$|addmm|baddbmm|linear",
+    "optimiser": r"_fused_adam|_foreach",
+    "activations": r"\w*relu|sigmoid|hardtanh|softplus",
+    "normalisation": r"\w*norm|cosine",
+    "padding, resampling": r"\w*pad|upsample|grid_sampler|\w*pool",
+    "copies": r"copy_|cat|fill_|clone|empty|zero|flip",
+}
+OTHER = "arithmetic and the rest"
+
+
+class Speed(NamedTuple):
+    """How fast a run was. waiting: the share of a step in which its batch was waited for."""
+
+    images_a_second: float
+    waiting: float
+
+
+def measure_speed(
+    faces: Sequence[str | Path], settings: CompletionTraining, predictor: LandmarkPredictor, recogniser: Recogniser,
+    steps: int = 5, machine_of: Callable[[Training], Machine] = Machine,
+) -> Speed:
+    """The speed of completion training with some settings, by the median of its steps; nothing is kept of the run."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = replace(settings, steps=steps, validate_every=NEVER, checkpoint_every=NEVER)
+        train_completion(faces, settings, Path(folder, "run"), predictor, recogniser, machine_of=machine_of)
+        return Speed(*read_speed(Path(folder, "run")))
+
+
+def profile_step(
+    faces: Sequence[str | Path], settings: CompletionTraining, predictor: LandmarkPredictor, recogniser: Recogniser,
+    machine_of: Callable[[Training], Machine] = Machine,
+) -> dict[str, float]:
+    """Seconds that one step of completion training spends on each kind of work, most first.
+
+    On a GPU those of its kernels, elsewhere those of the processor. The step is the second of three: the first
+    one warms up, and the last one measures on validation faces.
+    """
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
+    with profile(activities=activities, acc_events=True) as profiler:
+        measure_speed(faces, settings, predictor, recogniser, steps=3, machine_of=machine_of)
+    events = profiler.events()
+    step = [event for event in events if event.name == STEP and event.device_type == torch.autograd.DeviceType.CPU][1]
+    seconds: dict[str, float] = defaultdict(float)
+    for event in events:
+        if event.name != STEP and step.time_range.start <= event.time_range.start < step.time_range.end:
+            spent = event.self_device_time_total if torch.cuda.is_available() else event.self_cpu_time_total
+            seconds[kind_of(event.name)] += spent / 1e6
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+
+
+def kind_of(operation: str) -> str:
+    """The kind of work of one of PyTorch's operations, such as `aten::convolution_backward`."""
+    name = operation.removeprefix("aten::").removeprefix("autograd::engine::evaluate_function: ")
+    return next((kind for kind, begins in KINDS.items() if re.match(begins, name)), OTHER)
