@@ -1,0 +1,260 @@
+"""Exercises of chapter 05: averages, rates, and what goes where when many train together."""
+
+from __future__ import annotations
+
+import gc
+import math
+import weakref
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from faceinpaint.exercises.exercise import require
+
+# ------------------------------------------------------------------------------------------------ 05.1
+
+
+def averaged(average: Tensor, weights: Tensor, decay: float) -> Tensor:
+    """The exponential moving average after one more step."""
+    return decay * average + (1 - decay) * weights
+
+
+def _test_averaged(answer: Callable) -> None:
+    average, weights = torch.tensor([[1.0, -2.0], [0.0, 4.0]]), torch.tensor([[3.0, 2.0], [1.0, -4.0]])
+    for decay in (0.9, 0.25):
+        given = average.clone(), weights.clone()
+        found = answer(*given, decay)
+        require(found is not None, "your function returns nothing; it is to return the new average.")
+        require(isinstance(found, Tensor), f"your function returns a {type(found).__name__}; an average is a tensor.")
+        require(
+            torch.equal(given[1], weights),
+            "your function changes the weights that are being trained; work on the average, or on a copy.",
+        )
+        require(
+            found.shape == average.shape,
+            f"your average has the shape {tuple(found.shape)}; weights of shape {tuple(average.shape)} have an average "
+            "of the same shape.",
+        )
+        others = {
+            "the old average, unchanged; let a little of the weights in": average,
+            "the weights of the last step; keep most of the old average": weights,
+            "the plain mean of both, whatever the decay is": (average + weights) / 2,
+            "mostly the new weights; decay is what the old average keeps": (1 - decay) * average + decay * weights,
+            "the old average with all of the new weights added; the two shares add up to 1": decay * average + weights,
+            "a sum of shares that do not add up to 1; the old average keeps `decay` of itself":
+                average + (1 - decay) * weights,
+        }
+        for what, other in others.items():
+            require(not torch.allclose(found, other), f"you return {what}.")
+        right = averaged(average, weights, decay)
+        require(
+            torch.allclose(found, right, atol=1e-6),
+            f"with decay {decay:g}, an average of 1 and a weight of 3 make {right[0, 0]:g}, and not {found[0, 0]:g}.",
+        )
+
+
+# ------------------------------------------------------------------------------------------------ 05.2
+
+
+def rate(step: int, steps: int, rise: int, highest: float) -> float:
+    """The learning rate of a step: a straight rise, then half a cosine down to 0."""
+    if step <= rise:
+        return highest * step / rise
+    return highest * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+
+
+def _test_rate(answer: Callable) -> None:
+    for steps, rise, highest in ((1000, 100, 1e-3), (60, 20, 0.4)):
+        for step in range(steps + 1):
+            found = answer(step, steps, rise, highest)
+            require(found is not None, "your function returns nothing; it is to return the rate of the step.")
+            require(
+                isinstance(found, (int, float, Tensor)),
+                f"your function returns a {type(found).__name__}; a rate is a number.",
+            )
+            found, right = float(found), rate(step, steps, rise, highest)
+            _require_rate(found, right, step, steps, rise, highest)
+
+
+def _require_rate(found: float, right: float, step: int, steps: int, rise: int, highest: float) -> None:
+    here = f"at step {step} of {steps}, with a rise of {rise} and a highest rate of {highest:g}"
+    near = 1e-6 * highest
+    require(math.isfinite(found), f"{here} your rate is {found}.")
+    if step <= rise:
+        require(
+            abs(found - highest) > near or step == rise, f"{here} your rate is the highest already; it is to rise first."
+        )
+        require(abs(found - right) <= near, f"{here} your rate is {found:.3g}; on a straight rise it is {right:.3g}.")
+        return
+    require(found <= highest + near, f"{here} your rate is {found:.3g}, more than the highest.")
+    along = (step - rise) / (steps - rise)
+    others = {
+        "still the highest; after the rise it is to fall": highest,
+        "that of a straight fall; a cosine falls slowly, then fast, then slowly": highest * (1 - along),
+        "that of a cosine over all steps; begin to count where the rise ends":
+            highest * 0.5 * (1 + math.cos(math.pi * step / steps)),
+        "that of a quarter of a wave; take half of one, from 1 to -1, and move it up":
+            highest * math.cos(math.pi / 2 * along),
+        "negative, or would soon be; a cosine goes from 1 to -1, a rate to 0": highest * math.cos(math.pi * along),
+    }
+    for what, other in others.items():
+        require(abs(found - other) > near or abs(right - other) <= near, f"{here} your rate is {what}.")
+    require(abs(found - right) <= near, f"{here} your rate is {found:.3g}; it is to be {right:.3g}.")
+
+
+# ------------------------------------------------------------------------------------------------ 05.3
+
+
+def positions(step: int, batch: int, rank: int, processes: int) -> list[int]:
+    """The positions in the run that one process sees at a step, counted from 0."""
+    first = (step * processes + rank) * batch
+    return list(range(first, first + batch))
+
+
+def _test_positions(answer: Callable) -> None:
+    for batch, processes in ((4, 1), (4, 2), (3, 5)):
+        seen: list[int] = []
+        for step in range(4):
+            together: list[int] = []
+            for rank in range(processes):
+                together += _one_part(answer, step, batch, rank, processes)
+            _require_split(together, seen, step, batch, processes)
+            seen += together
+
+
+def _one_part(answer: Callable, step: int, batch: int, rank: int, processes: int) -> list[int]:
+    part = answer(step, batch, rank, processes)
+    require(part is not None, "your function returns nothing; it is to return a list of positions.")
+    require(
+        isinstance(part, (Sequence, range, Tensor)) and not isinstance(part, str),
+        f"your function returns a {type(part).__name__}; it is to return a list of positions.",
+    )
+    part = [int(position) for position in part]
+    require(
+        len(part) == batch,
+        f"process {rank} of {processes} sees {len(part)} positions at step {step}; its batch is {batch}.",
+    )
+    return part
+
+
+def _require_split(together: list[int], seen: list[int], step: int, batch: int, processes: int) -> None:
+    """What all processes see at a step, in their order, is what one with the n-fold batch would see."""
+    first = step * batch * processes
+    wanted = list(range(first, first + batch * processes))
+    here = f"with {processes} processes and batches of {batch}"
+    twice = [position for position in together if together.count(position) > 1]
+    require(
+        not twice,
+        f"{here}, position {twice[0] if twice else ''} is seen by two processes at step {step}; the rank has to count.",
+    )
+    again = sorted(set(together) & set(seen))
+    require(
+        not again,
+        f"{here}, position {again[0] if again else ''} is seen at step {step} and was seen before; "
+        "all processes together move on by processes × batch positions a step.",
+    )
+    require(
+        set(together) == set(wanted),
+        f"{here}, step {step} sees the positions {min(together)} to {max(together)}; together they are to be "
+        f"{wanted[0]} to {wanted[-1]}, so that a run sees everything in its order.",
+    )
+    require(
+        together == wanted,
+        f"{here}, the processes see the right positions at step {step} but share them out otherwise; "
+        f"process 0 takes the first {batch}, process 1 the next.",
+    )
+
+
+# ------------------------------------------------------------------------------------------------ 05.4
+
+
+def mean_loss(loss_of: Callable[[int], Tensor], batches: int) -> float:
+    """The mean loss of the batches 0, 1, ...; keeps no batch's graph."""
+    total = 0.0
+    for number in range(batches):
+        total += loss_of(number).item()
+    return total / batches
+
+
+class _Kept(torch.autograd.Function):
+    """Identity whose node in the graph can be watched: as long as it lives, so do the batch's activations."""
+
+    watched: list[weakref.ref] = []
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        activations = torch.empty(8)  # stands for all that a network keeps for its backward pass
+        ctx.activations = activations
+        _Kept.watched.append(weakref.ref(activations))
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        return slope
+
+
+def _test_mean_loss(answer: Callable) -> None:
+    losses = torch.tensor([0.5, 2.0, 1.25, 0.25, 4.0, 1.0])
+    weight = torch.ones((), requires_grad=True)
+    asked: list[int] = []
+    most = 0
+
+    def loss_of(number: int) -> Tensor:
+        nonlocal most
+        gc.collect()
+        most = max(most, sum(watched() is not None for watched in _Kept.watched))
+        asked.append(number)
+        return _Kept.apply(losses[number] * weight)
+
+    _Kept.watched = []
+    found = answer(loss_of, len(losses))
+    require(found is not None, "your function returns nothing; it is to return the mean loss.")
+    require(sorted(asked) == list(range(len(losses))), f"you asked for the batches {asked}; ask for each one once.")
+    require(
+        not (isinstance(found, Tensor) and found.requires_grad),
+        "what you return still hangs on the graph, and the graph on all activations; a number is enough.",
+    )
+    require(
+        most <= 1,  # that of the batch before, whose name is still in use
+        f"when the last batches were calculated, the graphs of {most} earlier ones were still in memory; "
+        "what do you add up, losses or numbers?",
+    )
+    right = mean_loss(lambda number: losses[number], len(losses))
+    require(abs(float(found) - losses.sum().item()) > 1e-6, "you return the sum of the losses; divide by their number.")
+    require(abs(float(found) - right) <= 1e-6, f"you return {float(found):g}; the mean of these losses is {right:g}.")
+
+
+EXERCISES = {
+    "05.1": (
+        (
+            "Two shares that add up to 1: how much does the old average keep, how much comes from the new weights?",
+            "With <i>decay</i> 0.9 the new average is nine tenths of the old one and one tenth of the weights.",
+        ),
+        averaged, _test_averaged,
+    ),
+    "05.2": (
+        (
+            "Two cases. Up to <i>rise</i>: which share of the rise has been climbed? Beyond: which share of the rest has "
+            "been walked?",
+            "<code>0.5 * (1 + math.cos(math.pi * x))</code> falls from 1 to 0 while <i>x</i> goes from 0 to 1. At the end "
+            "of the rise <i>x</i> is 0, at the last step 1.",
+        ),
+        rate, _test_rate,
+    ),
+    "05.3": (
+        (
+            "How many positions do all processes together see in one step? Where, then, does step 3 begin?",
+            "Write down by hand who sees what with 2 processes and batches of 4: process 0 sees 0 to 3 at step 0 and 8 to "
+            "11 at step 1.",
+        ),
+        positions, _test_positions,
+    ),
+    "05.4": (
+        (
+            "A loss is a tensor that remembers how it came about. What does a sum of such tensors remember?",
+            "<code>loss.item()</code> is the number alone.",
+        ),
+        mean_loss, _test_mean_loss,
+    ),
+}
