@@ -58,12 +58,37 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             truth = self.features(image, self.layers)
         ours = self.features(completed, self.layers)
-        return {name: (_unit(ours[name]) - _unit(truth[name])).square().sum(1).mean() for name in ours}
+        return {name: _UnitDistance.apply(ours[name], truth[name]).mean() for name in ours}
 
 
-def _unit(maps: Tensor) -> Tensor:
-    # A position where nothing fires has no direction: the floor keeps its gradient small.
-    return F.normalize(maps.float(), dim=1, eps=1e-4)
+class _UnitDistance(torch.autograd.Function):
+    """Squared distance of two maps' directions, (B, C, h, w) twice -> (B, h, w).
+
+    PyTorch would keep each step of it for the backward pass, in float32. Here the two maps are kept as they are.
+    """
+
+    FLOOR = 1e-4  # of a length: a position where nothing fires has no direction, and its gradient is to be small
+
+    @staticmethod
+    def forward(ctx, ours: Tensor, truth: Tensor) -> Tensor:
+        ctx.save_for_backward(ours, truth)
+        return (_unit(ours)[0] - _unit(truth)[0]).square().sum(1)
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> tuple[Tensor, None]:
+        ours, truth = ctx.saved_tensors
+        (unit, length), (wanted, _) = _unit(ours), _unit(truth)
+        pull = unit.sub(wanted).mul_(2 * slope[:, None])
+        # What pulls along its own direction changes a map's length only; unless it is below the floor.
+        along = (pull * unit).sum(1, keepdim=True) * (length > _UnitDistance.FLOOR)
+        return pull.addcmul_(unit, along, value=-1).div_(length).to(ours.dtype), None
+
+
+def _unit(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The directions of maps (B, C, h, w) and their lengths (B, 1, h, w), in float32."""
+    maps = maps.float()
+    length = maps.norm(dim=1, keepdim=True).clamp_min(_UnitDistance.FLOOR)
+    return maps / length, length
 
 
 def identity_loss(completed: Tensor, original: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(number, answer, sentence):
 
 
 def test_every_exercise_meets_several_wrong_answers():
-    for number in exercises.EXERCISES:
+    for number in chapter_01.EXERCISES:
         assert sum(wrong[0] == number for wrong in WRONG) >= 2
 
 

@@ -18,6 +18,7 @@ from faceinpaint.losses import (
     KINDS,
     PerceptualLoss,
     StyleLoss,
+    _UnitDistance,
     adversarial_loss,
     discriminator_loss,
     gram_matrix,
@@ -135,6 +136,25 @@ def test_a_picture_without_features_has_a_finite_slope() -> None:
     image = pictures().requires_grad_()
     PerceptualLoss(network)(image, pictures().flip(0)).backward()
     assert image.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_distances_of_directions_have_the_gradient_that_pytorch_finds(kind: torch.dtype) -> None:
+    ours = torch.randn(2, 5, 3, 4, generator=seeded(0))
+    truth = ours + 0.3 * torch.randn(2, 5, 3, 4, generator=seeded(1))
+    ours[0, :, 0] *= 1e-6  # below the floor
+    ours[0, :, 1] = truth[1, :, 0] = 0  # nothing fires
+    truth[1, :, 1] = ours[1, :, 1]  # the same: nothing to learn
+    ours, truth = ours.to(kind).requires_grad_(), truth.to(kind)
+    plain = ours.detach().float().requires_grad_()
+    expected = F.normalize(plain, dim=1, eps=1e-4) - F.normalize(truth.float(), dim=1, eps=1e-4)
+    expected = expected.square().sum(1)
+    found = _UnitDistance.apply(ours, truth)
+    assert torch.allclose(found, expected, atol=1e-6)
+    slope = torch.rand(found.shape, generator=seeded(2))
+    (mine,), (right,) = torch.autograd.grad(found, ours, slope), torch.autograd.grad(expected, plain, slope)
+    assert mine.dtype == kind and torch.allclose(mine.float(), right, rtol=1e-2, atol=1e-5)
+    assert (mine[1, :, 1] == 0).all()
 
 
 def test_the_identity_loss_is_the_distance_of_embeddings() -> None:

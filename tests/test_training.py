@@ -356,10 +356,22 @@ def test_folding_batch_norms_away_changes_nothing_but_the_network():
             network(*inputs)  # in training mode, so that the batch norms have something to say
         folded = machine.folded(network)
         assert torch.allclose(folded(*inputs), network.eval()(*inputs), rtol=1e-3, atol=1e-3)
-        assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+        assert not any(isinstance(part, nn.BatchNorm2d | nn.PReLU) for part in folded.modules())
         assert not any(parameter.requires_grad for parameter in folded.parameters())
         assert any(isinstance(part, nn.BatchNorm2d) for part in network.modules())  # it is a copy
         assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_frozen_prelu_is_a_prelu():
+    x = torch.randn(2, 3, 4, 5, requires_grad=True)
+    theirs = nn.PReLU(3)
+    nn.init.uniform_(theirs.weight, -0.5, 1.5)
+    ours = machine.FrozenPReLU(theirs.weight)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+    slope = torch.randn(x.shape)
+    (mine,), (right,) = (torch.autograd.grad(one(x), x, slope) for one in (ours, theirs))
+    assert torch.allclose(mine, right, atol=1e-6)
+    assert ours(x.bfloat16()).dtype == torch.bfloat16 and not list(ours.parameters())
 
 
 def test_the_time_of_each_step_is_noted(folder, tmp_path):

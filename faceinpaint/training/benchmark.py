@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import multiprocessing
 import os
 import tempfile
@@ -156,6 +158,9 @@ class _PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             self.before = torch.cuda.memory_allocated()
         else:
+            gc.collect()
+            # What was freed is given back, or the steps could take it unseen.
+            getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
             Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
             self.before = self._of_process("VmRSS")
 

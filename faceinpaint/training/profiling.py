@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections import defaultdict
@@ -64,6 +65,7 @@ def profile_step(
     On a GPU those of its kernels, elsewhere those of the processor. The step is the second of three: the first
     one warms up, and the last one measures on validation faces.
     """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's library talks to whoever holds the terminal
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
     with profile(activities=activities, acc_events=True) as profiler:
         measure_speed(faces, settings, predictor, recogniser, steps=3, machine_of=machine_of)
