@@ -78,11 +78,30 @@ class Generator(nn.Module):
         if not self.prior:
             return torch.sigmoid(painted)
         gate = torch.sigmoid(painted[:, 3:] + 4)  # 0.98 at first
-        return (prior.image * gate + painted[:, :3]).clamp(0, 1)
+        return Bounded.apply(prior.image * gate + painted[:, :3])
 
     def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
         """Paint the hole and keep every known pixel bit for bit (equation 1)."""
         return composite(self(image, mask, landmarks), image, mask)
+
+
+class Bounded(torch.autograd.Function):
+    """Values cut to [0, 1], with a slope for those beyond that leads them back.
+
+    `clamp` has none there: a pixel that has once overshot would stay black or white for good, and many of them did.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        # A step goes against the slope: further down where that is positive, further up where it is negative.
+        outwards = ((x < 0) & (slope > 0)) | ((x > 1) & (slope < 0))
+        return slope.masked_fill(outwards, 0)
 
 
 def composite(painted: Tensor, image: Tensor, mask: Tensor) -> Tensor:

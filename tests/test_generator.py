@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from faceinpaint import masks
-from faceinpaint.generator import Generator, LongShortTermAttention, Up, composite
+from faceinpaint.generator import Bounded, Generator, LongShortTermAttention, Up, composite
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import symmetry_prior
 
@@ -45,6 +45,15 @@ def scene(count: int = 1, size: int = SIZE) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures, irregular masks and landmarks."""
     image = torch.rand(count, 3, size, size, generator=seeded(0))
     return image, masks.irregular(count, size, seeded(1)), canonical_face(size).expand(count, -1, -1)
+
+
+def test_a_pixel_that_has_overshot_finds_back():
+    x = torch.tensor([-0.5, -0.5, 0.5, 0.5, 1.5, 1.5], requires_grad=True)
+    bounded = Bounded.apply(x)
+    assert bounded.tolist() == [0, 0, 0.5, 0.5, 1, 1]
+    slope = torch.tensor([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])  # up, down: a step goes against the slope
+    (found,) = torch.autograd.grad(bounded, x, slope)
+    assert found.tolist() == [-1, 0, -1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (5, 7), (1, 3)])

@@ -313,12 +313,32 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_batch(folder, tmp
         return error(predicted, true) * (float("nan") if len(calls) == 3 else 1)
 
     monkeypatch.setattr(landmarks, "normalised_mean_error", nan_at_three)
-    with pytest.raises(InputError, match="loss of step 3 is not finite; the batch is in .*000003.*--resume"):
+    with pytest.raises(InputError, match="the loss of step 3 is not finite; the batch is in .*000003.*--resume"):
         learn_landmarks(folder, tmp_path, steps=9, checkpoint_every=2)
     batch = load_file(next(tmp_path.glob("not-finite-*.safetensors")))
     assert batch["image"].shape == (4, 3, 64, 64) and batch["mask"].shape == (4, 1, 64, 64)
     state = torch.load(tmp_path / "checkpoints" / "step-0000002.pt", weights_only=True)
     assert all(value.isfinite().all() for value in state["predictor"].values())
+
+
+@pytest.mark.parametrize("from_step, sentence", [
+    (99, "the gradient of step 2 is not finite"), (1, "the discriminator gradient of step 2 is not finite")])
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(
+    folder, tmp_path, predictor, recogniser, monkeypatch, from_step, sentence
+):
+    clip, calls = Accelerator.clip_grad_norm_, []
+
+    def broken(self, parameters, *arguments):
+        parameters = list(parameters)
+        calls.append(parameters)
+        if len(calls) == (2 if from_step == 99 else 4):
+            parameters[0].grad[...] = float("inf")
+        return clip(self, parameters, *arguments)
+
+    monkeypatch.setattr(Accelerator, "clip_grad_norm_", broken)
+    with pytest.raises(InputError, match=sentence):
+        learn_completion(folder, tmp_path, predictor, recogniser, steps=4, adversarial_from=from_step)
+    assert all(parameter.isfinite().all() for parameters in calls for parameter in parameters)
 
 
 # -------------------------------------------------------------------------------------------------- machine

@@ -55,7 +55,7 @@ def train_completion(
     optimizer = machine.adam(generator.parameters(), betas=BETAS)
     judge_optimizer = machine.adam(discriminator.parameters(), betas=BETAS)
     run = Run(
-        out, settings, resume, accelerator, generator=generator, discriminator=discriminator, average=average,
+        out, settings, resume, machine, generator=generator, discriminator=discriminator, average=average,
         optimizer=optimizer, judge_optimizer=judge_optimizer,
     )
     model, judge, optimizer, judge_optimizer = accelerator.prepare(
@@ -94,10 +94,10 @@ def train_completion(
                     loss = term(pixels, batch)
                 accelerator.backward(getattr(settings, name) * loss)
                 told[name] = loss.detach()
-            row = run.check(step, told, batch)
             accelerator.backward(completed, gradient=pixels.grad)
             discriminator.requires_grad_(True)
-            accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            told["gradient"] = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            row = run.check(step, told, batch)
             optimizer.step()
             optimizer.zero_grad()
             average.update_parameters(generator)
@@ -109,9 +109,9 @@ def train_completion(
                     loss = losses.discriminator_loss(real, fake, batch.mask, settings.gan)
                     if settings.r1:
                         loss = loss + settings.r1 / 2 * losses.r1_penalty(judge, batch.image, batch.mask)
-                row |= run.check(step, {"discriminator": loss}, batch)
                 accelerator.backward(loss)
-                accelerator.clip_grad_norm_(judge.parameters(), settings.clip)
+                gradient = accelerator.clip_grad_norm_(judge.parameters(), settings.clip)
+                row |= run.check(step, {"discriminator": loss, "discriminator_gradient": gradient}, batch)
                 judge_optimizer.step()
                 judge_optimizer.zero_grad()
 

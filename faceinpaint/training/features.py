@@ -93,7 +93,7 @@ def train_features(
     network = FeatureNetwork(widths)
     parser = machine.quick(Parser(network))
     optimizer = machine.adam(parser.parameters(), decay=1e-2)
-    run = Run(out, settings, resume, accelerator, parser=parser, optimizer=optimizer)
+    run = Run(out, settings, resume, machine, parser=parser, optimizer=optimizer)
     model, optimizer = accelerator.prepare(parser, optimizer)
     rare = label_weights(faces.label).to(machine.device)
 
@@ -110,9 +110,9 @@ def train_features(
                 "parsing": F.cross_entropy(logits.float(), batch.label, rare, ignore_index=NOT_ASKED),
                 "sharpness": wrong[batch.label != NOT_ASKED].mean(),
             }
-            row = run.check(step, losses, batch)
             accelerator.backward(losses["parsing"] + settings.sharpness * losses["sharpness"])
-            accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            gradient = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            row = run.check(step, losses | {"gradient": gradient}, batch)
             optimizer.step()
             optimizer.zero_grad()
 

@@ -38,7 +38,7 @@ def train_landmarks(
         predictor.set_mean_face(mean_face(mixture), settings.size)
     predictor = machine.quick(predictor)
     optimizer = machine.adam(predictor.parameters(), decay=1e-2)
-    run = Run(out, settings, resume, accelerator, predictor=predictor, optimizer=optimizer)
+    run = Run(out, settings, resume, machine, predictor=predictor, optimizer=optimizer)
     model, optimizer = accelerator.prepare(predictor, optimizer)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
     validation = mixture.validation().to(machine.device) if machine.first else None
@@ -52,10 +52,10 @@ def train_landmarks(
             with machine.autocast():
                 predicted = model(batch.image, batch.mask)
             loss = normalised_mean_error(predicted, batch.landmarks).mean()
-            row = run.check(step, {"loss": loss}, batch)
             accelerator.backward(loss)
+            gradient = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            row = run.check(step, {"loss": loss, "gradient": gradient}, batch)
             set_rate(optimizer, settings, step)
-            accelerator.clip_grad_norm_(model.parameters(), settings.clip)
             optimizer.step()
             optimizer.zero_grad()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 
 import torch
@@ -60,6 +61,10 @@ class Machine:
     def frozen(self, network: nn.Module) -> nn.Module:
         """A copy of a network that does not learn, as `quick`, with less to do: its batch norms are folded away."""
         return self.quick(folded(network))
+
+    def watched(self, step: int) -> AbstractContextManager:
+        """Every step runs inside this; a place for whoever wants to look on, such as a profiler."""
+        return nullcontext()
 
     def adam(
         self, parameters: Iterable[nn.Parameter], decay: float = 0.0, betas: tuple[float, float] = (0.9, 0.999)

@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from faceinpaint.presets import CompletionTraining, Training
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.completion import train_completion
 from faceinpaint.training.machine import Machine
-from faceinpaint.training.run import STEP, read_speed
+from faceinpaint.training.run import read_speed
 
 NEVER = 10**9  # steps
 
@@ -58,24 +59,26 @@ def measure_speed(
 
 def profile_step(
     faces: Sequence[str | Path], settings: CompletionTraining, predictor: LandmarkPredictor, recogniser: Recogniser,
-    machine_of: Callable[[Training], Machine] = Machine,
+    machine_of: type[Machine] = Machine,
 ) -> dict[str, float]:
     """Seconds that one step of completion training spends on each kind of work, most first.
 
     On a GPU those of its kernels, elsewhere those of the processor. The step is the second of three: the first
     one warms up, and the last one measures on validation faces.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's library talks to whoever holds the terminal
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
-    with profile(activities=activities, acc_events=True) as profiler:
-        measure_speed(faces, settings, predictor, recogniser, steps=3, machine_of=machine_of)
-    events = profiler.events()
-    step = [event for event in events if event.name == STEP and event.device_type == torch.autograd.DeviceType.CPU][1]
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler's library talks to whoever holds the terminal
+    on_gpu = torch.cuda.is_available()
+    profiler = profile(activities=[ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu, acc_events=True)
+
+    class Watched(machine_of):
+        def watched(self, step: int) -> AbstractContextManager:
+            return profiler if step == 2 else nullcontext()
+
+    measure_speed(faces, settings, predictor, recogniser, steps=3, machine_of=Watched)
     seconds: dict[str, float] = defaultdict(float)
-    for event in events:
-        if event.name != STEP and step.time_range.start <= event.time_range.start < step.time_range.end:
-            spent = event.self_device_time_total if torch.cuda.is_available() else event.self_cpu_time_total
-            seconds[kind_of(event.name)] += spent / 1e6
+    for event in profiler.events():
+        spent = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        seconds[kind_of(event.name)] += spent / 1e6
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 

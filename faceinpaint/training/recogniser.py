@@ -58,7 +58,7 @@ def train_recogniser(
     head = ArcFaceHead(settings.embedding, mixture.people, scale=32.0, margin=settings.margin)
     classifier = machine.quick(Classifier(network, head))
     optimizer = machine.adam(classifier.parameters(), decay=5e-2)
-    run = Run(out, settings, resume, accelerator, classifier=classifier, optimizer=optimizer)
+    run = Run(out, settings, resume, machine, classifier=classifier, optimizer=optimizer)
     model, optimizer = accelerator.prepare(classifier, optimizer)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
     validation = mixture.validation() if machine.first else None
@@ -74,10 +74,10 @@ def train_recogniser(
             with machine.autocast():
                 logits = model(aligned, batch.identity)
             loss = F.cross_entropy(logits, batch.identity)
-            row = run.check(step, {"loss": loss}, batch)
             accelerator.backward(loss)
+            gradient = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
+            row = run.check(step, {"loss": loss, "gradient": gradient}, batch)
             set_rate(optimizer, settings, step)
-            accelerator.clip_grad_norm_(model.parameters(), settings.clip)
             optimizer.step()
             optimizer.zero_grad()
 

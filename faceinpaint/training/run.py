@@ -21,10 +21,8 @@ from statistics import median
 from types import FrameType
 
 import torch
-from accelerate import Accelerator
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
-from torch.profiler import record_function
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
@@ -34,9 +32,9 @@ from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.files import write_whole
 from faceinpaint.presets import Training
+from faceinpaint.training.machine import Machine
 
 KEPT = 3  # checkpoints
-STEP = "training step"  # its name in a profile
 COLUMNS = ["step", "name", "value"]
 SPEED_COLUMNS = ["step", "images", "seconds", "waited"]
 
@@ -57,9 +55,10 @@ class Run:
     """
 
     def __init__(
-        self, out: Path, settings: Training, resume: bool, accelerator: Accelerator, **parts: nn.Module
+        self, out: Path, settings: Training, resume: bool, machine: Machine, **parts: nn.Module
     ) -> None:
-        self.out, self.settings, self.accelerator, self.parts = out, settings, accelerator, parts
+        self.out, self.settings, self.machine, self.parts = out, settings, machine, parts
+        self.accelerator = machine.accelerator
         self.checkpoints = out / "checkpoints"
         self.done, self.best = 0, math.inf
         self._signal: int | None = None
@@ -69,9 +68,9 @@ class Run:
             self._load()
         elif self._newest() is not None:
             raise InputError(f"{out} already holds a run: continue it with --resume or choose another --out")
-        if accelerator.is_main_process:
+        if machine.first:
             self._open_logs()
-        accelerator.wait_for_everyone()
+        self.accelerator.wait_for_everyone()
 
     def __enter__(self) -> Run:
         """From here on SIGTERM and Ctrl-C are noted, and the run leaves after the step that is under way."""
@@ -106,7 +105,7 @@ class Run:
                 faces = next(batches).to(self.accelerator.device)
                 waited = time.perf_counter() - begin
                 torch.manual_seed(seed * 1_000_003 + step)
-                with record_function(STEP):
+                with self.machine.watched(step):
                     yield step, faces
                 bar.update(batch)
                 self.done = step
@@ -121,22 +120,23 @@ class Run:
         return due and self.accelerator.is_main_process
 
     def check(self, step: int, losses: dict[str, Tensor], faces: Faces) -> dict[str, float]:
-        """The losses as numbers. One that is not finite ends the run, before a network has learnt from it.
+        """Losses, and lengths of gradients, as numbers. One that is not finite ends the run; ask before the optimiser does.
 
         Raises InputError, and leaves the batch in the run's folder, to be looked at.
         """
-        names = list(losses)
-        values = dict(zip(names, torch.stack([losses[name].detach().float() for name in names]).tolist()))
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        # All at once: a GPU is waited for each time that a number is asked of it.
+        values = dict(zip(losses, torch.stack([loss.detach().float() for loss in losses.values()]).tolist()))
+        wrong = [name.replace("_", " ") for name, value in values.items() if not math.isfinite(value)]
         if not wrong:
             return values
+        what = wrong[0] if wrong[0].endswith(("loss", "gradient")) else f"{wrong[0]} loss"
         file = self.out / f"not-finite-{step:06d}-{self.accelerator.process_index}.safetensors"
         tensors = {field.name: getattr(faces, field.name) for field in fields(faces)}
         write_whole(file, serialised({
             name: value.cpu().contiguous() for name, value in tensors.items() if isinstance(value, Tensor)
         }))
         raise InputError(
-            f"the {wrong[0]} loss of step {step} is not finite; the batch is in {file}: look at it, "
+            f"the {what} of step {step} is not finite; the batch is in {file}: look at it, "
             f"or go on from the last checkpoint with --resume and a lower rate"
         )
 
