@@ -32,8 +32,15 @@ def test_the_lines_of_a_run_look_alike_in_every_panel_and_one_run_needs_no_legen
 
 
 def test_smooth_curves_are_means_of_so_many_in_a_row():
-    (line,) = figures.curves({"a": LOG}, {"loss": ""}, smooth=2).axes[0].lines
-    assert list(line.get_xdata()) == [1.5, 3.5, 5] and list(line.get_ydata()) == [4, 2, 1]
+    log = {"loss": (range(1, 18), [float(step % 2) for step in range(1, 18)])}
+    (line,) = figures.curves({"a": log}, {"loss": ""}, smooth=2).axes[0].lines
+    assert list(line.get_xdata()) == [*(step + 0.5 for step in range(1, 17, 2)), 17]
+    assert list(line.get_ydata()) == [0.5] * 8 + [1] and line.get_marker() in ("", "None")
+
+
+def test_few_values_are_drawn_as_they_are_with_a_dot_for_each():
+    (line,) = figures.curves({"a": LOG}, {"psnr": ""}, smooth=10).axes[0].lines
+    assert list(line.get_ydata()) == LOG["psnr"][1] and line.get_marker() == "o"
 
 
 def test_bars_of_throughput_stand_in_groups_and_do_not_overlap():

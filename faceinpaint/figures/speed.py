@@ -12,6 +12,7 @@ from faceinpaint.errors import InputError
 from faceinpaint.figures.pictures import DPI, FONT, WIDTH
 from faceinpaint.figures.terms import COLOURS, DASHES
 
+FEW = 15  # values
 Log = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
 
@@ -19,8 +20,8 @@ def curves(runs: Mapping[str, Log], names: Mapping[str, str], columns: int = 3, 
     """What runs have logged: a panel for each quantity, with an axis of its own, and a curve for each run.
 
     runs: title -> quantity -> (steps, values), as `read_log` returns them; a run without a quantity has no curve in its
-    panel. names: quantity -> title of its panel. smooth: of so many values in a row the mean is drawn. Raises InputError
-    for a quantity that no run has logged.
+    panel. names: quantity -> title of its panel. smooth: of so many values in a row the mean is drawn; a quantity with
+    few values is drawn as it is, with a dot for each. Raises InputError for a quantity that no run has logged.
     """
     for quantity in names:
         if not any(quantity in log for log in runs.values()):
@@ -37,8 +38,9 @@ def curves(runs: Mapping[str, Log], names: Mapping[str, str], columns: int = 3, 
         for number, log in enumerate(runs.values()):
             if quantity in log:
                 steps, values = log[quantity]
-                ax.plot(*_means(steps, values, smooth), color=COLOURS[number % len(COLOURS)],
-                        linestyle=DASHES[number % len(DASHES)], linewidth=1.7)
+                few = len(steps) < FEW
+                ax.plot(*_means(steps, values, 1 if few else smooth), color=COLOURS[number % len(COLOURS)],
+                        linestyle=DASHES[number % len(DASHES)], linewidth=1.7, marker="o" if few else "", markersize=3.5)
         ax.set_title(title, fontsize=FONT - 1)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.tick_params(labelsize=FONT - 2)
