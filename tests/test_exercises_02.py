@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
+from exercise_checks import assert_refused, assert_solved, assert_tried
 
 from faceinpaint import exercises
 from faceinpaint.exercises import chapter_02
@@ -109,22 +108,16 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
 
 @pytest.mark.parametrize("number", chapter_02.EXERCISES)
 def test_the_solution_passes(number):
-    exercise = exercises.get(number)
-    verdict = exercise.check(exercise.solved_by)
-    assert verdict.passed, verdict
+    assert_solved(number)
 
 
 @pytest.mark.parametrize("number, answer, sentence", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(number, answer, sentence):
-    verdict = exercises.get(number).check(answer)
-    assert not verdict.passed
-    assert re.search(sentence, verdict.sentence), verdict.sentence
-    assert "\n" not in verdict.sentence
+    assert_refused(number, answer, sentence)
 
 
 def test_every_exercise_meets_several_wrong_answers():
-    for number in chapter_02.EXERCISES:
-        assert sum(wrong[0] == number for wrong in WRONG) >= 2
+    assert_tried(chapter_02.EXERCISES, WRONG, times=2)
 
 
 def test_what_the_package_computes_passes_too():

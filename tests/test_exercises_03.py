@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
 import torch
+from exercise_checks import assert_refused, assert_solved, assert_tried
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from faceinpaint import exercises
 from faceinpaint.exercises import chapter_03
-from faceinpaint.exercises.exercise import Exercise
 from faceinpaint.inspection import receptive_field
-
-
-def exercise(number: str) -> Exercise:
-    hints, solution, test = chapter_03.EXERCISES[number]
-    return Exercise(number, hints, solution, test)
 
 
 def field(widen, begin=1):
@@ -141,21 +136,16 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
 
 @pytest.mark.parametrize("number", chapter_03.EXERCISES)
 def test_the_solution_passes(number):
-    verdict = exercise(number).check(exercise(number).solved_by)
-    assert verdict.passed, verdict
+    assert_solved(number)
 
 
 @pytest.mark.parametrize("number, answer, sentence", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(number, answer, sentence):
-    verdict = exercise(number).check(answer)
-    assert not verdict.passed
-    assert re.search(sentence, verdict.sentence), verdict.sentence
-    assert "\n" not in verdict.sentence and "stops with" not in verdict.sentence
+    assert_refused(number, answer, sentence)
 
 
 def test_every_exercise_meets_many_wrong_answers():
-    for number in chapter_03.EXERCISES:
-        assert sum(wrong[0] == number for wrong in WRONG) >= 6
+    assert_tried(chapter_03.EXERCISES, WRONG, times=6)
 
 
 def by_the_package(layers):
@@ -213,5 +203,5 @@ def by_torch(weight):
     ("03.4", by_power_iteration), ("03.4", by_torch), ("03.4", lambda w: w / torch.linalg.norm(w.flatten(1), ord=2)),
 ])
 def test_other_right_ways_pass(number, answer):
-    verdict = exercise(number).check(answer)
+    verdict = exercises.get(number).check(answer)
     assert verdict.passed, verdict

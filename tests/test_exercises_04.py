@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
+from exercise_checks import assert_refused, assert_solved, assert_tried
 from torch.nn import functional as F
 
+from faceinpaint import exercises
 from faceinpaint.exercises import chapter_04
-from faceinpaint.exercises.exercise import Exercise
 from faceinpaint.losses import gram_matrix
 
 ALL = (1, 2, 3)
-
-
-def exercise(number: str) -> Exercise:
-    hints, solution, test = chapter_04.EXERCISES[number]
-    return Exercise(number, hints, solution, test)
 
 
 def scaled(norms, shares):
@@ -78,22 +72,17 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
 
 @pytest.mark.parametrize("number", chapter_04.EXERCISES)
 def test_the_solution_passes(number):
-    verdict = exercise(number).check(exercise(number).solved_by)
-    assert verdict.passed, verdict
+    assert_solved(number)
 
 
 @pytest.mark.parametrize("number, answer, sentence", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(number, answer, sentence):
-    verdict = exercise(number).check(answer)
-    assert not verdict.passed
-    assert re.search(sentence, verdict.sentence), verdict.sentence
-    assert "\n" not in verdict.sentence and "stops with" not in verdict.sentence
+    assert_refused(number, answer, sentence)
 
 
 def test_every_exercise_meets_several_wrong_answers():
-    for number in chapter_04.EXERCISES:
-        assert sum(wrong[0] == number for wrong in WRONG) >= 2
+    assert_tried(chapter_04.EXERCISES, WRONG, times=2)
 
 
 def test_what_the_package_computes_passes_too():
-    assert exercise("04.2").check(gram_matrix).passed
+    assert exercises.get("04.2").check(gram_matrix).passed

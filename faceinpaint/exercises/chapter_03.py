@@ -8,20 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import require
-
-
-def _require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
-    """A tensor of a shape, all of whose values are numbers."""
-    require(value is not None, "your function returns nothing; does it end in `return`?")
-    require(isinstance(value, Tensor), f"your function returns a {type(value).__name__}; {what} is a tensor.")
-    found = tuple(value.shape)
-    require(found == shape, f"what you return has the shape {found}; {what} has {shape}.")
-    require(value.isfinite().all(), "what you return is no number everywhere (inf or nan); do you divide by 0?")
-
-
-def _near(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-5)
+from faceinpaint.exercises.exercise import near, require, require_tensor
 
 
 def _whole_number(value: object, what: str) -> int:
@@ -207,12 +194,12 @@ def _test_attend(answer: Callable) -> None:
     found = answer(query.clone(), key.clone(), value.clone(), known.clone())
     shape = tuple(getattr(found, "shape", ()))
     require(shape != (4, 9), "you return the weights (4, 9); multiply them with the values, `weights @ value`.")
-    _require_tensor(found, (4, 6), "what 4 queries read from vectors of 6 numbers")
-    require(not _near(found, torch.zeros(4, 6)), "you read nothing, all is 0; multiply weights and values.")
+    require_tensor(found, (4, 6), "what 4 queries read from vectors of 6 numbers")
+    require(not near(found, torch.zeros(4, 6)), "you read nothing, all is 0; multiply weights and values.")
     for sentence, other in _wrong_attention(query, key, value, known).items():
-        require(not _near(found, other), f"{sentence}.")
+        require(not near(found, other), f"{sentence}.")
     require(
-        _near(found, right),
+        near(found, right),
         f"the first query reads {found[0, 0]:.3f} in its first number; it should be {right[0, 0]:.3f}.",
     )
     nothing = answer(query, key, value, torch.zeros(9))
@@ -261,23 +248,23 @@ def _test_normalised(answer: Callable) -> None:
         require(
             tuple(found.shape) != (5, 48), "you return the matrix; return the weight with its own shape, (5, 3, 4, 4)."
         )
-    _require_tensor(found, (5, 3, 4, 4), "a convolution's weight from 3 to 5 channels")
-    require(not _near(found, weight), "your weight is as it was; divide it by its spectral norm.")
+    require_tensor(found, (5, 3, 4, 4), "a convolution's weight from 3 to 5 channels")
+    require(not near(found, weight), "your weight is as it was; divide it by its spectral norm.")
     for sentence, unit in _wrong_norms(weight).items():
-        require(not _near(found, weight / unit), f"{sentence}.")
+        require(not near(found, weight / unit), f"{sentence}.")
     each = torch.linalg.matrix_norm(weight, ord=2, keepdim=True)
     require(
-        not _near(found, weight / each),
+        not near(found, weight / each),
         "you divide each k × k kernel by a norm of its own; the whole layer is one matrix, `weight.flatten(1)`.",
     )
     rows = weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     require(
-        not _near(found, weight / rows),
+        not near(found, weight / rows),
         "you make each output's weights 1 long; the whole layer is divided by one number.",
     )
     largest = torch.linalg.matrix_norm(found.flatten(1), ord=2)
     require(
-        _near(found, normalised(weight)),
+        near(found, normalised(weight)),
         f"the largest singular value of what you return is {largest:.3f}, or the weights are not in the old ratios; "
         "divide the whole weight by one number.",
     )

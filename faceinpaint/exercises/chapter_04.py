@@ -8,20 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import losses
-from faceinpaint.exercises.exercise import require
-
-
-def _require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
-    """A tensor of a shape, all of whose values are numbers."""
-    require(value is not None, "your function returns nothing; does it end in `return`?")
-    require(isinstance(value, Tensor), f"your function returns a {type(value).__name__}; {what} is a tensor.")
-    found = tuple(value.shape)
-    require(found == shape, f"what you return has the shape {found}; {what} has {shape}.")
-    require(value.isfinite().all(), "what you return is no number everywhere (inf or nan); do you divide by 0?")
-
-
-def _near(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-6)
+from faceinpaint.exercises.exercise import near, require, require_tensor
 
 
 # ------------------------------------------------------------------------------------------------ 04.1
@@ -44,7 +31,7 @@ def _test_hole_error(answer: Callable) -> None:
     found = answer(inside.clone(), image.clone(), mask.clone())
     if isinstance(found, Tensor) and found.numel() == 1:
         require(False, "you return one number for all faces; sum over dim=(1, 2, 3), so that the first axis stays.")
-    _require_tensor(found, (3,), "one error for each of three faces")
+    require_tensor(found, (3,), "one error for each of three faces")
     require((found != 0).any(), "you find no error anywhere; what is `(completed - image).square()`?")
     squared = (inside - image).square()
     others = {
@@ -61,8 +48,8 @@ def _test_hole_error(answer: Callable) -> None:
             squared.sum(dim=(1, 2, 3)) / (3 * mask.sum() / 3),
     }
     for name, other in others.items():
-        require(not _near(found, other), f"what you return is {name}.")
-    require(_near(found, right), f"for the first face you return {found[0]:.4f}; it is {right[0]:.4f}.")
+        require(not near(found, other), f"what you return is {name}.")
+    require(near(found, right), f"for the first face you return {found[0]:.4f}; it is {right[0]:.4f}.")
 
     outside = image + 0.5 * (1 - mask)
     require(
@@ -90,8 +77,8 @@ def _test_gram(answer: Callable) -> None:
             "you multiply positions with positions, (20, 20); channels with channels are wanted, (3, 3).",
         )
         require(tuple(found.shape) != (3, 3), "you mix the faces of the batch; each of them has a matrix of its own.")
-    _require_tensor(found, (2, 3, 3), "a Gram matrix of 3 channels for each of two faces")
-    require(not _near(found, torch.zeros_like(found)), "your matrix is all zeros; multiply the channels.")
+    require_tensor(found, (2, 3, 3), "a Gram matrix of 3 channels for each of two faces")
+    require(not near(found, torch.zeros_like(found)), "your matrix is all zeros; multiply the channels.")
     others = {
         "the sum over the positions, which is larger for larger pictures; divide by h · w": right * 20,
         "divided by C · h · w; the mean over positions alone is wanted": right / 3,
@@ -99,9 +86,9 @@ def _test_gram(answer: Callable) -> None:
         "the correlation; don't normalise the channels": _correlation(right),
     }
     for name, other in others.items():
-        require(not _near(found, other), f"what you return is {name}.")
+        require(not near(found, other), f"what you return is {name}.")
     require(
-        _near(found, right),
+        near(found, right),
         f"for channels 0 and 1 of the first face you return {found[0, 0, 1]:.3f}; the mean of their product is "
         f"{right[0, 0, 1]:.3f}.",
     )
@@ -127,7 +114,7 @@ def hinge(real: Tensor, fake: Tensor) -> Tensor:
 def _test_hinge(answer: Callable) -> None:
     real, fake = torch.tensor([-1.5, 0.5, 3.0]), torch.tensor([-3.0, 0.25, 2.0])
     right, found = hinge(real, fake), answer(real.clone(), fake.clone())
-    _require_tensor(found, (), "the loss, one number for all logits,")
+    require_tensor(found, (), "the loss, one number for all logits,")
     require(found != 0, "your loss is 0 although some logits are on the wrong side.")
     others = {
         "you want photographs below and paint above; it is to be the other way round": hinge(-real, -fake),
@@ -143,14 +130,14 @@ def _test_hinge(answer: Callable) -> None:
         ),
     }
     for name, other in others.items():
-        require(not _near(found, other), f"{name}.")
+        require(not near(found, other), f"{name}.")
     require(
-        _near(found, right),
+        near(found, right),
         f"for real = {real.tolist()} and fake = {fake.tolist()} you return {found:.3f}; it is {right:.3f}.",
     )
     other = torch.tensor([0.5, 0.0])
     require(
-        _near(answer(other, fake), hinge(other, fake)),
+        near(answer(other, fake), hinge(other, fake)),
         "your loss is wrong where there are not as many photographs as paintings; average each kind for itself.",
     )
 

@@ -66,41 +66,52 @@ def rate(step: int, steps: int, rise: int, highest: float) -> float:
 
 def _test_rate(answer: Callable) -> None:
     for steps, rise, highest in ((1000, 100, 1e-3), (60, 20, 0.4)):
-        for step in range(steps + 1):
-            found = answer(step, steps, rise, highest)
-            require(found is not None, "your function returns nothing; it is to return the rate of the step.")
-            require(
-                isinstance(found, (int, float, Tensor)),
-                f"your function returns a {type(found).__name__}; a rate is a number.",
-            )
-            found, right = float(found), rate(step, steps, rise, highest)
-            _require_rate(found, right, step, steps, rise, highest)
+        found = [_a_rate(answer(step, steps, rise, highest)) for step in range(steps + 1)]
+        where = f"of {steps}, with a rise of {rise} and a highest rate of {highest:g}"
+        _require_rise(found[: rise + 1], rise, highest, where)
+        _require_fall(found, steps, rise, highest, where)
 
 
-def _require_rate(found: float, right: float, step: int, steps: int, rise: int, highest: float) -> None:
-    here = f"at step {step} of {steps}, with a rise of {rise} and a highest rate of {highest:g}"
-    near = 1e-6 * highest
-    require(math.isfinite(found), f"{here} your rate is {found}.")
-    if step <= rise:
-        require(
-            abs(found - highest) > near or step == rise, f"{here} your rate is the highest already; it is to rise first."
-        )
-        require(abs(found - right) <= near, f"{here} your rate is {found:.3g}; on a straight rise it is {right:.3g}.")
-        return
-    require(found <= highest + near, f"{here} your rate is {found:.3g}, more than the highest.")
-    along = (step - rise) / (steps - rise)
-    others = {
-        "still the highest; after the rise it is to fall": highest,
-        "that of a straight fall; a cosine falls slowly, then fast, then slowly": highest * (1 - along),
-        "that of a cosine over all steps; begin to count where the rise ends":
-            highest * 0.5 * (1 + math.cos(math.pi * step / steps)),
-        "that of a quarter of a wave; take half of one, from 1 to -1, and move it up":
-            highest * math.cos(math.pi / 2 * along),
-        "negative, or would soon be; a cosine goes from 1 to -1, a rate to 0": highest * math.cos(math.pi * along),
+def _a_rate(found: object) -> float:
+    require(found is not None, "your function returns nothing; it is to return the rate of the step.")
+    require(
+        isinstance(found, (int, float, Tensor)), f"your function returns a {type(found).__name__}; a rate is a number."
+    )
+    return float(found)
+
+
+def _require_rise(found: Sequence[float], rise: int, highest: float, where: str) -> None:
+    for step, one in enumerate(found):
+        right = highest * step / rise
+        here = f"at step {step} {where} your rate is"
+        require(math.isfinite(one), f"{here} {one}.")
+        require(step == rise or abs(one - highest) > 1e-6 * highest, f"{here} the highest already; it is to rise first.")
+        require(abs(one - right) <= 1e-6 * highest, f"{here} {one:.3g}; on a straight rise it is {right:.3g}.")
+
+
+def _require_fall(found: Sequence[float], steps: int, rise: int, highest: float, where: str) -> None:
+    beyond = range(rise + 1, steps + 1)
+    mistakes = {
+        "is still the highest after the rise; it is to fall": lambda step, along: highest,
+        "falls along a straight line; a cosine falls slowly, then fast, then slowly":
+            lambda step, along: highest * (1 - along),
+        "is that of a cosine over all steps; begin to count where the rise ends":
+            lambda step, along: highest * 0.5 * (1 + math.cos(math.pi * step / steps)),
+        "is that of a quarter of a wave; take half of one, from 1 to -1, and move it up":
+            lambda step, along: highest * math.cos(math.pi / 2 * along),
+        "becomes negative; a cosine goes from 1 to -1, a rate to 0":
+            lambda step, along: highest * math.cos(math.pi * along),
     }
-    for what, other in others.items():
-        require(abs(found - other) > near or abs(right - other) <= near, f"{here} your rate is {what}.")
-    require(abs(found - right) <= near, f"{here} your rate is {found:.3g}; it is to be {right:.3g}.")
+    for mistake, wrong in mistakes.items():
+        # Curves may meet somewhere: a mistake is named if it explains all steps.
+        same = all(abs(found[s] - wrong(s, (s - rise) / (steps - rise))) <= 1e-6 * highest for s in beyond)
+        require(not same, f"your rate {mistake}.")
+    for step in beyond:
+        right = rate(step, steps, rise, highest)
+        here = f"at step {step} {where} your rate is"
+        require(math.isfinite(found[step]), f"{here} {found[step]}.")
+        require(found[step] <= highest * (1 + 1e-6), f"{here} {found[step]:.3g}, more than the highest.")
+        require(abs(found[step] - right) <= 1e-6 * highest, f"{here} {found[step]:.3g}; it is to be {right:.3g}.")
 
 
 # ------------------------------------------------------------------------------------------------ 05.3

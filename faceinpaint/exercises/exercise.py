@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
+import torch
 from IPython.display import HTML
 from torch import Tensor
 
@@ -76,3 +77,17 @@ def require(condition: bool | Tensor, sentence: str) -> None:
     """Raise WrongAnswer with the sentence unless the condition holds."""
     if not condition:
         raise WrongAnswer(sentence)
+
+
+def require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
+    """Raise WrongAnswer unless the value is a tensor of a shape, all of whose values are numbers. what: it should be."""
+    require(value is not None, "your function returns nothing; does it end in `return`?")
+    require(isinstance(value, Tensor), f"your function returns a {type(value).__name__}; {what} is a tensor.")
+    found = tuple(value.shape)
+    require(found == shape, f"what you return has the shape {found}; {what} has {shape}.")
+    require(value.isfinite().all(), "what you return is no number everywhere (inf or nan); do you divide by 0?")
+
+
+def near(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are the same but for rounding."""
+    return torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-6)
