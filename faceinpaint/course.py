@@ -10,13 +10,17 @@ import difflib
 import re
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
 import papermill
+from latex2mathml.converter import convert
 from nbclient.exceptions import CellTimeoutError
 from nbclient.output_widget import OutputWidget
 from nbconvert import HTMLExporter
+from nbconvert.exporters.html import contextfilter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
@@ -181,10 +185,32 @@ def write_pages(notebook: NotebookNode, error: str, source: Path, out: Path) -> 
     if error:
         notebook.cells.insert(0, new_markdown_cell(f"**This run failed.** {error}"))
     resources = {"metadata": {"name": source.stem, "path": str(source.parent)}}  # path: of pictures in text
-    html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, resources)
+    html, _ = Page(embed_images=True).from_notebook_node(notebook, resources)
     html = re.sub(r'href="([\w-]+)\.ipynb', r'href="\1.html', html)  # links from chapter to chapter
+    html = re.sub(r'<script src="https:[^"]*">\s*</script>', "", html)  # MathJax and RequireJS: nothing here needs them
     write_whole(out / f"{source.stem}.ipynb", nbformat.writes(notebook).encode())
     write_whole(out / f"{source.stem}.html", html.encode())
+
+
+class Page(HTMLExporter):
+    """A page whose formulas are MathML, which browsers draw by themselves; MathJax would have to come from the web."""
+
+    @contextfilter
+    def markdown2html(self, context: Mapping, source: str) -> str:
+        """Markdown to HTML."""
+        path = context.get("resources", {}).get("metadata", {}).get("path", "")
+        renderer = MathRenderer(escape=False, embed_images=self.embed_images, path=path)
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+class MathRenderer(IPythonRenderer):
+    """Formulas between dollars, as MathML."""
+
+    def block_math(self, body: str) -> str:
+        return convert(body, display="block")
+
+    def inline_math(self, body: str) -> str:
+        return convert(body)
 
 
 def remove_widgets(notebook: NotebookNode) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from faceinpaint import course, presets
 from faceinpaint.errors import InputError
@@ -91,6 +91,16 @@ def test_an_error_is_found_and_the_others_still_run(run, chapter, error):
     assert status == 1
     assert re.search(error, lines[chapter])
     assert "This run failed" in (out / f"{chapter}.html").read_text()  # and no page of an earlier run is left
+
+
+def test_formulas_are_drawn_without_the_web(tmp_path):
+    text = "Where $\\hat I$ is, `$x$` is code.\n\n$$\\frac{1}{n_m}$$\n\n    $y$\n"
+    notebook = new_notebook(cells=[new_markdown_cell(text)])
+    course.write_pages(notebook, "", tmp_path / "00_formulas.ipynb", tmp_path)
+    page = (tmp_path / "00_formulas.html").read_text(encoding="utf-8")
+    assert page.count("<math ") == 2 and len(re.findall('<math [^>]*display="block"', page)) == 1
+    assert "<mfrac>" in page and "<code>$x$</code>" in page and "$y$" in page
+    assert '<script src="http' not in page
 
 
 def test_pages_are_whole_and_nothing_else_is_left(run):
