@@ -31,6 +31,8 @@ from faceinpaint.faces.shards import ShardedFaces, is_sharded, write_shards
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import PRESETS
 from faceinpaint.recognisers import MobileFaceNet, Recogniser
+from faceinpaint.training.batches import Mixture
+from faceinpaint.training.sources import Need, Shards
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = PRESETS["smoke"]
@@ -344,12 +346,14 @@ def losses(out: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_a_sample_of_shards_is_in_memory(packed, monkeypatch):
-    whole = training.load_faces([packed], "train", 32)
-    assert len(whole) == 41 and len(set(whole.name)) == 41
-    monkeypatch.setattr(training, "SAMPLE", 10)
-    faces = training.load_faces([packed, packed], "train", 32)
-    assert len(faces) == 20 and faces.identity[10:].tolist() == (faces.identity[:10] + 9).tolist()
+def test_each_period_of_a_run_gets_the_next_faces(packed):
+    source = Shards(packed, Need(32, rendered=10))
+    blocks = [source.block(period) for period in range(4)]
+    names = [name for block in blocks for name in block.name]
+    assert len(names) == len(set(names)) == 40  # of the 41 of a pass
+    assert all(block.image.shape == (10, 3, 40, 40) and int(block.identity.max()) < source.people for block in blocks)
+    again = Shards(packed, Need(32, rendered=10)).block(3)  # a resumed run begins in the middle
+    assert again.name == blocks[3].name and torch.equal(again.image, blocks[3].image)
 
 
 def test_every_stage_trains_on_shards(packed, tmp_path, predictor):
@@ -362,27 +366,36 @@ def test_every_stage_trains_on_shards(packed, tmp_path, predictor):
     assert len(losses(tmp_path / "completion")) > 2
 
 
-def test_a_resumed_run_on_shards_is_the_undisturbed_one(packed, tmp_path):
-    settings = replace(SMOKE.landmarks, batch=6)  # six steps nearly are a pass
-    straight = training.train_landmarks([packed], replace(settings, steps=10), tmp_path / "straight")
-    # The rate of learning depends on the number of steps: pretend that ten were planned.
-    with pytest.MonkeyPatch.context() as patch:
-        decay = training.decay
-        patch.setattr(training, "decay", lambda step, steps: decay(step, 10))
-        training.train_landmarks([packed], replace(settings, steps=5), tmp_path / "resumed")
-        resumed = training.train_landmarks([packed], replace(settings, steps=10), tmp_path / "resumed", resume=True)
+def test_a_resumed_run_on_shards_is_the_undisturbed_one(packed, tmp_path, monkeypatch):
+    settings = replace(SMOKE.landmarks, steps=10, batch=6, rendered=8, refresh=3)
+    straight = training.train_landmarks([packed], settings, tmp_path / "straight")
+
+    def stop_after_five(self):
+        if self.done == 5:
+            self._save()
+            raise training.Stopped(15, "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("faceinpaint.training.run.Run._leave_if_told", stop_after_five)
+        with pytest.raises(training.Stopped):
+            training.train_landmarks([packed], settings, tmp_path / "resumed")
+    resumed = training.train_landmarks([packed], settings, tmp_path / "resumed", resume=True)
     first, second = (weights.load(path, LandmarkPredictor).state_dict() for path in (straight, resumed))
     assert all(torch.equal(first[key], second[key]) for key in first)
+    assert losses(tmp_path / "straight") == losses(tmp_path / "resumed")
 
 
 def test_unknown_landmarks_are_predicted_while_streaming(tmp_path, astronaut, predictor):
     row = add_face(tmp_path / "faces", "a.png", "a", "train", astronaut.crop((96, 0, 352, 256)), landmarks=None)
     write_shards(write_rows(tmp_path / "faces", [row]), tmp_path / "shards")
-    data = ShardedFaces(tmp_path / "shards", size=80, margin=training.MARGIN)
-    faces = next(training.stream(data, batch=2, done=0, predictor=predictor))
+    faces = Shards(tmp_path / "shards", Need(64, predictor=predictor, rendered=2)).block(0)
     assert len(faces) == 2 and faces.landmarks.isfinite().all()
 
 
-def test_shards_are_streamed_alone(folder, packed, tmp_path):
-    with pytest.raises(InputError, match="alone"):
-        training.train_landmarks([folder, packed], SMOKE.landmarks, tmp_path / "out")
+def test_shards_and_a_folder_are_mixed_in_their_shares(folder, packed):
+    mixture = Mixture([f"{folder}:0.25", f"{packed}:0.75"], Need(32, rendered=8))
+    of_folder, of_shards = mixture.blocks(0)
+    assert int(of_folder.identity.max()) < int(of_shards.identity.min()) < mixture.people
+    identity = torch.cat([batch.identity for batch in mixture.batches(8, 0, 25, refresh=25)])
+    shared = (identity >= of_shards.identity.min()).float().mean().item()
+    assert shared == pytest.approx(0.75, abs=0.1)
