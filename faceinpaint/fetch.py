@@ -61,7 +61,7 @@ def checked(name: str) -> Path:
     if not path.is_file():
         size = f"{entry.size / 1e6:.0f} MB"
         raise InputError(f"the weights {path} are not there: get them ({size}) with `{command(name)}`")
-    fault = download._fault(path, entry.size, entry.sha256, None)
+    fault = download.fault_of(path, entry.size, entry.sha256, None)
     if fault is not None:
         raise InputError(f"the weights are not those published, {path} {fault}: get them again with `{command(name)}`")
     return path

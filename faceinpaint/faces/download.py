@@ -54,7 +54,7 @@ def fetch(
     stays as it is. timeout: seconds without a byte. Raises InputError when no source gives the file, and when
     there is no room or no right to write it.
     """
-    if target.is_file() and _fault(target, size, sha256, md5) is None:
+    if target.is_file() and fault_of(target, size, sha256, md5) is None:
         return target
     part = target.with_name(target.name + ".part")
     reasons = []
@@ -86,7 +86,7 @@ def _from_source(
         resumed = part.is_file()
         try:
             _receive(source, part, size, timeout)
-            fault = _fault(part, size, sha256, md5)
+            fault = fault_of(part, size, sha256, md5)
             if fault is None:
                 return None
             part.unlink()
@@ -161,7 +161,7 @@ def _network_fault(error: requests.RequestException, timeout: float) -> str:
     return f"can't be used ({type(error).__name__})"
 
 
-def _fault(file: Path, size: int | None, sha256: str | None, md5: str | None) -> str | None:
+def fault_of(file: Path, size: int | None, sha256: str | None, md5: str | None) -> str | None:
     """What is wrong with a file, in words that follow the name of its source; None when nothing is."""
     found = file.stat().st_size
     if size is not None and found != size:
