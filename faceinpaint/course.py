@@ -199,7 +199,8 @@ class Page(HTMLExporter):
     def markdown2html(self, context: Mapping, source: str) -> str:
         """Markdown to HTML."""
         path = context.get("resources", {}).get("metadata", {}).get("path", "")
-        renderer = MathRenderer(escape=False, embed_images=self.embed_images, path=path)
+        attachments = context.get("cell", {}).get("attachments", {})  # pictures pasted into the text
+        renderer = MathRenderer(escape=False, embed_images=self.embed_images, path=path, attachments=attachments)
         return MarkdownWithMath(renderer=renderer).render(source)
 
 

@@ -1,5 +1,10 @@
 """The one exception that a user may see: a sentence saying what is wrong and what to do; and others quoted in it."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
 
 def reason_of(error: Exception) -> str:
     """Another package's exception as a few words that fit into a sentence."""
@@ -8,3 +13,9 @@ def reason_of(error: Exception) -> str:
 
 class InputError(ValueError):
     """Bad input: its text is one sentence that names the input, the fault and the remedy."""
+
+
+def unknown(what: str, name: str, valid: Sequence[str]) -> InputError:
+    """The error of a name that is none of the valid ones: what it should name, the nearest, and all."""
+    nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0)[0]
+    return InputError(f"there is no {what} '{name}': did you mean '{nearest}'? (all: {', '.join(valid)})")

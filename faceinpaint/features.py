@@ -10,7 +10,6 @@ a million parameters that has learnt which part of a rendered face each pixel sh
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Mapping, Sequence
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from faceinpaint import fetch, weights
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, unknown
 
 NAMES = ("embedded", "vgg19", "recogniser")
 
@@ -70,7 +69,7 @@ class Features(nn.Module):
             return self.default
         for name in layers:
             if name not in self.stages:
-                raise _unknown(name, list(self.stages), "layer")
+                raise unknown("layer", name, list(self.stages))
         if not layers:
             raise InputError(f"no layer is chosen: take one or more of {', '.join(self.stages)}")
         return tuple(layers)
@@ -162,7 +161,7 @@ def load_features(name: str = "embedded") -> Features:
         from faceinpaint.recognisers import load_recogniser  # late: it needs what is needed to align faces
 
         return load_recogniser().features
-    raise _unknown(name, NAMES, "feature network")
+    raise unknown("feature network", name, NAMES)
 
 
 def load_vgg19(path: Path | str | None = None) -> VGG19:
@@ -181,8 +180,3 @@ def load_vgg19(path: Path | str | None = None) -> VGG19:
             f"{path} does not hold VGG-19's weights: delete it and get them with `{fetch.command('vgg19')}`"
         ) from error
     return network.frozen()
-
-
-def _unknown(name: str, valid: Sequence[str], what: str) -> InputError:
-    nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0)[0]
-    return InputError(f"there is no {what} {name!r}: did you mean {nearest!r}? (all: {', '.join(valid)})")

@@ -6,7 +6,6 @@ processes with half a batch each, averaged, is that of one process with the whol
 
 from __future__ import annotations
 
-import difflib
 from typing import Callable, Sequence
 
 import torch
@@ -15,7 +14,7 @@ from torch.nn import functional as F
 
 from faceinpaint import masks
 from faceinpaint.discriminator import hole_patches
-from faceinpaint.errors import InputError
+from faceinpaint.errors import unknown
 from faceinpaint.features import Features
 from faceinpaint.priors import MIRROR_ORDER
 from faceinpaint.warps import ThinPlateSpline, warp_to
@@ -150,8 +149,7 @@ def _of_each_hole(values: Tensor, mask: Tensor) -> Tensor:
 
 def _checked_kind(kind: str) -> str:
     if kind not in KINDS:
-        nearest = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0)[0]
-        raise InputError(f"there is no adversarial loss {kind!r}: did you mean {nearest!r}? (all: {', '.join(KINDS)})")
+        raise unknown("adversarial loss", kind, KINDS)
     return kind
 
 

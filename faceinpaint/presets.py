@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args, get_type_hints
 
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, unknown
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,7 @@ def _override(chosen: Preset, text: str) -> Preset:
 
 def _known(name: str, valid: list[str], what: str) -> None:
     if name not in valid:
-        nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0)[0]
-        raise InputError(f"there is no {what} '{name}': did you mean '{nearest}'? (all: {', '.join(valid)})")
+        raise unknown(what, name, valid)
 
 
 def _parse(value: str, kind: type, path: str) -> bool | int | float | str:

@@ -103,6 +103,13 @@ def test_formulas_are_drawn_without_the_web(tmp_path):
     assert '<script src="http' not in page
 
 
+def test_a_picture_pasted_into_the_text_is_on_the_page(tmp_path):
+    attachments = {"drawn.png": {"image/png": "iVBORw0KGgo="}}
+    notebook = new_notebook(cells=[new_markdown_cell("![drawn](attachment:drawn.png)", attachments=attachments)])
+    course.write_pages(notebook, "", tmp_path / "00_pasted.ipynb", tmp_path)
+    assert "data:image/png;base64,iVBORw0KGgo=" in (tmp_path / "00_pasted.html").read_text(encoding="utf-8")
+
+
 def test_pages_are_whole_and_nothing_else_is_left(run):
     _, lines, out = run
     chapters = [name for name in lines if name[0].isdigit()]
