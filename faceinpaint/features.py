@@ -158,9 +158,9 @@ def load_features(name: str = "embedded") -> Features:
     if name == "vgg19":
         return load_vgg19()
     if name == "recogniser":
-        from faceinpaint.recognisers import load_recogniser  # late: it needs what is needed to align faces
+        from faceinpaint.recognisers import LOSS, load_recogniser  # late: it needs what is needed to align faces
 
-        return load_recogniser().features
+        return load_recogniser(LOSS).features
     raise unknown("feature network", name, NAMES)
 
 

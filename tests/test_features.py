@@ -18,7 +18,7 @@ from faceinpaint.features import (
     load_features,
     load_vgg19,
 )
-from faceinpaint.recognisers import MobileFaceNet, standardised
+from faceinpaint.recognisers import FaceResNet, MobileFaceNet, standardised
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,17 @@ def picture(size: int = 32, count: int = 1) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def networks() -> list[Features]:
+@pytest.fixture(params=["small", "MobileFaceNet", "recogniser"])
+def network(request) -> Features:
+    """A network of each kind; the last one is that of the package."""
     torch.manual_seed(0)
-    return [small(), RecogniserFeatures(MobileFaceNet(width=0.125)).frozen(), load_features("recogniser")]
+    if request.param == "small":
+        return small()
+    if request.param == "MobileFaceNet":
+        return RecogniserFeatures(MobileFaceNet(width=0.125)).frozen()
+    return load_features("recogniser")
 
 
-@pytest.mark.parametrize("network", networks(), ids=lambda network: type(network).__name__)
 def test_maps_have_their_layers_names_from_shallow_to_deep(network):
     maps = network(picture(64, 2))
     assert tuple(maps) == network.default
@@ -51,7 +56,6 @@ def test_maps_have_their_layers_names_from_shallow_to_deep(network):
         assert one.shape[0] == 2 and one.shape[-1] == 64 // int(name.removeprefix("1/"))
 
 
-@pytest.mark.parametrize("network", networks(), ids=lambda network: type(network).__name__)
 def test_gradients_reach_the_picture_and_no_parameter(network):
     image = picture(64).requires_grad_()
     sum(one.square().mean() for one in network(image).values()).backward()
@@ -168,6 +172,11 @@ def test_the_recognisers_layers_see_pixels_as_it_was_trained():
     assert torch.allclose(RecogniserFeatures(network)(image)["1/2"], first, atol=1e-5)
     eighth = network.blocks[:6](first)
     assert torch.allclose(RecogniserFeatures(network)(image)["1/8"], eighth, atol=1e-5)
+
+
+def test_a_recogniser_without_such_layers_is_refused():
+    with pytest.raises(InputError, match="a FaceResNet has no layers to compare pictures by: take a MobileFaceNet"):
+        RecogniserFeatures(FaceResNet(width=4))
 
 
 def test_an_unknown_network_names_the_nearest():

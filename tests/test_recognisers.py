@@ -1,4 +1,4 @@
-"""Recognisers: alignment, one interface, frozen networks, loading, and the ArcFace margin."""
+"""Recognisers: alignment, one interface, frozen networks, loading, and the margins that they learn by."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from safetensors.torch import save_file
 from faceinpaint import fetch, recognisers, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.align import five_points
-from faceinpaint.recognisers import ArcFaceHead, FaceNet, MobileFaceNet, Recogniser
+from faceinpaint.recognisers import HEADS, ArcFaceHead, FaceNet, FaceResNet, MobileFaceNet, Recogniser
+from faceinpaint.recognisers.loading import MOBILEFACENET_THRESHOLD
 
 SMALL = {"blocks": [[2, 32, 1, 2], [2, 32, 1, 2], [2, 48, 2, 2]], "embedding_size": 24, "width": 0.5}
+SMALL_RESNET = {"width": 4, "embedding_size": 24}
 TEMPLATE = torch.tensor(recognisers.TEMPLATE)
 
 
-def small_network(seed: int = 0) -> MobileFaceNet:
+def small_network(kind: type[torch.nn.Module] = MobileFaceNet) -> torch.nn.Module:
     """A small network whose batch norms have seen images, so that its embeddings spread out."""
-    torch.manual_seed(seed)
-    network = MobileFaceNet(**SMALL)
+    torch.manual_seed(0)
+    network = kind(**(SMALL if kind is MobileFaceNet else SMALL_RESNET))
     for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = None  # plain average over the batches
     for _ in range(20):
         network(smooth_images(16, 112)[..., :96] * 2 - 1)
@@ -58,9 +60,9 @@ def moved(points: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     return points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
 
 
-@pytest.fixture(scope="module")
-def recogniser() -> Recogniser:
-    return Recogniser("small", small_network(), 0.4)
+@pytest.fixture(scope="module", params=[MobileFaceNet, FaceResNet], ids=lambda kind: kind.__name__)
+def recogniser(request) -> Recogniser:
+    return Recogniser("small", small_network(request.param), 0.4)
 
 
 # alignment
@@ -184,7 +186,8 @@ def test_distance_is_one_minus_cosine():
     assert torch.allclose(Recogniser.distance(a, b), torch.tensor([0.0, 1.0, 2.0]), atol=1e-6)
 
 
-def test_a_turned_and_scaled_face_is_the_same_face(recogniser):
+def test_a_turned_and_scaled_face_is_the_same_face():
+    recogniser = Recogniser("small", small_network(), 0.4)
     torch.manual_seed(7)
     photo = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None] / 255
     smoothed = F.interpolate(F.avg_pool2d(photo, 8), size=(256, 256), mode="bicubic", align_corners=False)
@@ -243,7 +246,21 @@ def test_training_never_switches_it(recogniser):
     assert all(torch.equal(value, before[key]) for key, value in recogniser.state_dict().items())
 
 
-# MobileFaceNet and its files
+def test_features_of_whole_pictures_halve_three_times_and_pass_gradients_on():
+    torch.manual_seed(0)
+    recogniser = Recogniser("any", MobileFaceNet(width=0.125), threshold=0.5)
+    image = torch.rand(2, 3, 64, 64, requires_grad=True)
+    maps = recogniser.features(image)
+    assert {name: tuple(one.shape[-2:]) for name, one in maps.items()} == {
+        "1/2": (32, 32), "1/4": (16, 16), "1/8": (8, 8)
+    }
+    sum(one.square().mean() for one in maps.values()).backward()
+    assert image.grad.isfinite().all() and image.grad.abs().max() > 0
+    with pytest.raises(InputError, match="take a MobileFaceNet"):
+        FaceNet("facenet", torch.nn.Linear(1, 1), 0.5).features
+
+
+# the networks
 
 
 def test_the_papers_network():
@@ -281,25 +298,62 @@ def test_all_but_the_last_two_convolutions_are_activated():
     assert network.conv1(torch.randn(1, 3, 112, 96)).max() == 0
 
 
+def test_the_residual_network_halves_four_times_and_keeps_its_positions():
+    network = FaceResNet(**SMALL_RESNET).eval()
+    x = torch.rand(2, 3, 112, 96)
+    assert [len(network.layers[:end](x)[0]) for end in (1, 5, 7, 9, 11)] == [4, 4, 8, 16, 32]
+    assert network.layers(x).shape[2:] == (7, 6)
+    assert network.linear.weight.shape == (24, 64 * 7 * 6)  # no mean over the face
+    assert network(x).shape == (2, 24)
+    assert network.train()(torch.rand(16, 3, 112, 96)).mean(0).abs().max() < 1e-5  # the last norm is the embedding's
+    with pytest.raises(RuntimeError):
+        network(torch.rand(1, 3, 128, 128))  # it wants an aligned face
+
+
+def test_residual_blocks_add_their_input_and_are_activated_last():
+    block = FaceResNet(**SMALL_RESNET).eval().layers[4]  # neither its size nor its channels change
+    torch.nn.init.zeros_(block.convolutions[-1].weight)
+    x = torch.randn(1, 4, 8, 8)
+    assert torch.equal(block(x), x.relu())
+    torch.nn.init.constant_(block.convolutions[-1].bias, -1e3)
+    assert block(x).max() == 0
+
+
+# files
+
+
 def test_published_weights_come_without_settings(tmp_path):
     network = MobileFaceNet().eval()
     save_file(network.state_dict(), tmp_path / "published.safetensors")
     recogniser = recognisers.load_recogniser(str(tmp_path / "published.safetensors"))
     assert recogniser.name == "published"
-    assert recogniser.threshold == recognisers.MOBILEFACENET_THRESHOLD
+    assert recogniser.threshold == MOBILEFACENET_THRESHOLD
     image = torch.rand(1, 3, 112, 96)
     assert torch.equal(recogniser.network(image), network(image))
 
 
-def test_our_weights_bring_their_architecture_and_threshold(tmp_path, monkeypatch):
-    path, network = tmp_path / "small.safetensors", small_network().eval()
-    weights.save(network, {**SMALL, "threshold": 0.37}, path)
-    monkeypatch.setattr(weights, "path_of", {"recogniser": path}.__getitem__)
-    embedded = recognisers.load_recogniser("embedded")
-    assert (embedded.name, embedded.threshold) == ("embedded", 0.37)
+@pytest.mark.parametrize("kind, settings", [(MobileFaceNet, SMALL), (FaceResNet, SMALL_RESNET)])
+def test_our_weights_bring_their_architecture_and_threshold(tmp_path, kind, settings):
+    path, network = tmp_path / "small.safetensors", small_network(kind).eval()
+    weights.save(network, settings | {"threshold": 0.37}, path)
+    loaded = recognisers.load_network(path)
+    assert type(loaded) is kind and loaded.threshold == 0.37
+    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    recogniser = recognisers.load_recogniser(path)
+    assert (recogniser.name, recogniser.threshold) == ("small", 0.37)
     aligned = smooth_images(2, 112)[..., :96]
     expected = Recogniser("small", network, 0.37).embed_aligned(aligned)
-    assert Recogniser.distance(embedded.embed_aligned(aligned), expected).max() < 1e-3  # half precision
+    assert Recogniser.distance(recogniser.embed_aligned(aligned), expected).max() < 1e-3  # half precision
+
+
+def test_the_two_of_the_package_are_found_by_their_names_and_the_judge_is_the_default(tmp_path, monkeypatch):
+    loss, judge = tmp_path / "loss.safetensors", tmp_path / "judge.safetensors"
+    weights.save(small_network(), SMALL | {"threshold": 0.37}, loss)
+    weights.save(small_network(FaceResNet), SMALL_RESNET | {"threshold": 0.41}, judge)
+    monkeypatch.setattr(weights, "path_of", {"embedded-loss": loss, "embedded-judge": judge}.__getitem__)
+    by_loss, by_judge = recognisers.load_recogniser("embedded-loss"), recognisers.load_recogniser()
+    assert (by_loss.name, by_loss.threshold, type(by_loss.network)) == ("embedded-loss", 0.37, MobileFaceNet)
+    assert (by_judge.name, by_judge.threshold, type(by_judge.network)) == ("embedded-judge", 0.41, FaceResNet)
 
 
 def test_unfit_files_are_refused_in_a_sentence(tmp_path):
@@ -318,17 +372,17 @@ def test_our_file_of_another_class_or_shape_is_refused(tmp_path):
     path = tmp_path / "head.safetensors"
     weights.save(ArcFaceHead(4, 3), {"embedding_size": 4, "people": 3}, path)
     with pytest.raises(InputError, match="ArcFaceHead"):
-        recognisers.load_mobilefacenet(path)
-    weights.save(MobileFaceNet(**SMALL), {**SMALL, "width": 1.0}, path)
-    with pytest.raises(InputError, match="does not fit"):
-        recognisers.load_mobilefacenet(path)
+        recognisers.load_network(path)
+    for kind, settings in ((MobileFaceNet, SMALL), (FaceResNet, SMALL_RESNET)):
+        weights.save(kind(**settings), settings | {"width": 1}, path)
+        with pytest.raises(InputError, match=f"does not fit this version's {kind.__name__}"):
+            recognisers.load_network(path)
 
 
-def test_an_unknown_name_gets_the_nearest():
-    with pytest.raises(InputError, match="'facenet'"):
-        recognisers.load_recogniser("face-net")
-    with pytest.raises(InputError, match="'embedded'"):
-        recognisers.load_recogniser("embeded")
+def test_an_unknown_name_gets_the_nearest_and_all():
+    for name, nearest in (("face-net", "facenet"), ("embeded-jugde", "embedded-judge"), ("embedded", "embedded-loss")):
+        with pytest.raises(InputError, match=f"did you mean '{nearest}'.*embedded-judge, facenet, arcface, FILE"):
+            recognisers.load_recogniser(name)
 
 
 # FaceNet
@@ -373,64 +427,6 @@ def test_missing_or_unfit_facenet_weights_are_refused(tmp_path, monkeypatch):
         recognisers.load_facenet(path)
 
 
-# ArcFace
-
-
-def arcface(margin: float) -> ArcFaceHead:
-    torch.manual_seed(12)
-    return ArcFaceHead(16, 10, scale=30.0, margin=margin)
-
-
-def test_without_margin_it_is_softmax_of_scaled_cosines():
-    head, embeddings, identity = arcface(0.0), torch.randn(8, 16) * 5, torch.arange(8)
-    cosine = F.cosine_similarity(embeddings[:, None], head.weight[None], dim=2)
-    assert torch.allclose(head(embeddings, identity), 30 * cosine, atol=1e-4)
-    assert torch.allclose(head.loss(embeddings, identity), F.cross_entropy(30 * cosine, identity), atol=1e-4)
-
-
-def test_the_margin_enlarges_the_angle_to_the_own_person_alone():
-    plain, head = arcface(0.0), arcface(0.5)
-    embeddings, identity = torch.randn(8, 16), torch.arange(8)
-    own = F.one_hot(identity, 10).bool()
-    without, with_margin = plain(embeddings, identity), head(embeddings, identity)
-    assert torch.equal(without[~own], with_margin[~own])
-    assert torch.allclose((with_margin[own] / 30).acos(), (without[own] / 30).acos() + 0.5, atol=1e-3)
-
-
-def test_the_target_logit_falls_with_the_angle_all_the_way():
-    angle = torch.linspace(0, math.pi, 200)
-    embeddings = torch.stack([angle.cos(), angle.sin()], 1)
-    head = ArcFaceHead(2, 2)
-    head.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    logits = head(embeddings, torch.zeros(200, dtype=torch.int64))[:, 0]
-    assert (logits.diff() < 1e-4).all()
-    assert (logits < 64 * angle.cos()).all()
-
-
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_the_gradient_is_finite_on_and_opposite_the_own_direction(sign):
-    head = arcface(0.5)
-    head.weight.data = torch.eye(10, 16)  # cosines of exactly one, where the arc cosine has no derivative
-    embeddings = (sign * head.weight.detach()).requires_grad_()
-    head.loss(embeddings, torch.arange(10)).backward()
-    assert embeddings.grad.isfinite().all() and head.weight.grad.isfinite().all()
-
-
-def test_a_few_steps_with_it_tell_people_apart():
-    torch.manual_seed(13)
-    network, head = torch.nn.Linear(12, 16), arcface(0.3)
-    centres = torch.randn(10, 12)
-    optimiser = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=0.02)
-    for _ in range(150):
-        identity = torch.randint(10, (64,))
-        optimiser.zero_grad()
-        head.loss(network(centres[identity] + 0.3 * torch.randn(64, 12)), identity).backward()
-        optimiser.step()
-    gallery, probe = network(centres), network(centres + 0.3 * torch.randn(10, 12))
-    distances = Recogniser.distance(probe[:, None], gallery[None])
-    assert (distances.argmin(1) == torch.arange(10)).all()
-
-
 def test_facenet_sees_160_pixels_standardised_as_it_was_trained(monkeypatch):
     seen = []
 
@@ -447,15 +443,71 @@ def test_facenet_sees_160_pixels_standardised_as_it_was_trained(monkeypatch):
     assert torch.allclose(seen[1], torch.tensor(-127.5 / 128))
 
 
-def test_features_of_whole_pictures_halve_three_times_and_pass_gradients_on():
-    torch.manual_seed(0)
-    recogniser = Recogniser("any", MobileFaceNet(width=0.125), threshold=0.5)
-    image = torch.rand(2, 3, 64, 64, requires_grad=True)
-    maps = recogniser.features(image)
-    assert {name: tuple(one.shape[-2:]) for name, one in maps.items()} == {
-        "1/2": (32, 32), "1/4": (16, 16), "1/8": (8, 8)
-    }
-    sum(one.square().mean() for one in maps.values()).backward()
-    assert image.grad.isfinite().all() and image.grad.abs().max() > 0
-    with pytest.raises(InputError, match="take a MobileFaceNet"):
-        FaceNet("facenet", torch.nn.Linear(1, 1), 0.5).features
+# margins
+
+
+def head(kind: str, margin: float) -> torch.nn.Module:
+    torch.manual_seed(12)
+    return HEADS[kind](16, 10, scale=30.0, margin=margin)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_without_margin_it_is_softmax_of_scaled_cosines(kind):
+    plain, embeddings, identity = head(kind, 0.0), torch.randn(8, 16) * 5, torch.arange(8)
+    cosine = F.cosine_similarity(embeddings[:, None], plain.weight[None], dim=2)
+    assert torch.allclose(plain(embeddings, identity), 30 * cosine, atol=1e-4)
+    assert torch.allclose(plain.loss(embeddings, identity), F.cross_entropy(30 * cosine, identity), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("margin", [0.1, 0.5])
+def test_the_margin_lowers_the_logit_of_the_own_person_alone(kind, margin):
+    plain, strict = head(kind, 0.0), head(kind, margin)
+    embeddings, identity = torch.randn(400, 16), torch.randint(10, (400,))
+    own = F.one_hot(identity, 10).bool()
+    without, with_margin = plain(embeddings, identity), strict(embeddings, identity)
+    assert torch.equal(without[~own], with_margin[~own])
+    assert (with_margin[own] < without[own]).all()
+    if kind == "cosface":  # by the same amount wherever the embedding lies
+        assert torch.allclose(without[own] - with_margin[own], torch.tensor(30 * margin), atol=1e-4)
+    else:  # by as much as the angle is enlarged
+        enlarged = (without[own] / 30).acos() + margin
+        assert enlarged.max() < math.pi
+        assert torch.allclose((with_margin[own] / 30).acos(), enlarged, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_target_logit_falls_with_the_angle_all_the_way(kind):
+    angle = torch.linspace(0, math.pi, 200)
+    embeddings = torch.stack([angle.cos(), angle.sin()], 1)
+    strict = HEADS[kind](2, 2)
+    strict.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    logits = strict(embeddings, torch.zeros(200, dtype=torch.int64))[:, 0]
+    assert (logits.diff() < 1e-4).all()
+    assert (logits < 64 * angle.cos()).all()
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_gradient_is_finite_on_and_opposite_the_own_direction(kind, sign):
+    strict = head(kind, 0.5)
+    strict.weight.data = torch.eye(10, 16)  # cosines of exactly one, where the arc cosine has no derivative
+    embeddings = (sign * strict.weight.detach()).requires_grad_()
+    strict.loss(embeddings, torch.arange(10)).backward()
+    assert embeddings.grad.isfinite().all() and strict.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_few_steps_with_it_tell_people_apart(kind):
+    torch.manual_seed(13)
+    network, strict = torch.nn.Linear(12, 16), head(kind, 0.3)
+    centres = torch.randn(10, 12)
+    optimiser = torch.optim.Adam([*network.parameters(), *strict.parameters()], lr=0.02)
+    for _ in range(150):
+        identity = torch.randint(10, (64,))
+        optimiser.zero_grad()
+        strict.loss(network(centres[identity] + 0.3 * torch.randn(64, 12)), identity).backward()
+        optimiser.step()
+    gallery, probe = network(centres), network(centres + 0.3 * torch.randn(10, 12))
+    distances = Recogniser.distance(probe[:, None], gallery[None])
+    assert (distances.argmin(1) == torch.arange(10)).all()

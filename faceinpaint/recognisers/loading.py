@@ -1,0 +1,101 @@
+"""Recognisers by name or file: what comes with the package, what others publish, what one has trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from faceinpaint import fetch, weights
+from faceinpaint.errors import InputError, unknown
+from faceinpaint.recognisers.arcface import load_arcface
+from faceinpaint.recognisers.networks import NETWORKS, MobileFaceNet
+from faceinpaint.recognisers.recogniser import FaceNet, Recogniser
+
+# For a file that brings none, the published ArcFace one: 0.1 % false accepts (15,332 pairs of 108 people).
+MOBILEFACENET_THRESHOLD = 0.58
+# The paper's rule of thumb ("less than 0.5 ... the same person"): these weights are not ours to calibrate.
+FACENET_THRESHOLD = 0.5
+
+LOSS, JUDGE = "embedded-loss", "embedded-judge"
+NAMES = (LOSS, JUDGE, "facenet", "arcface")
+
+
+def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
+    """A recogniser by name or by the file of one.
+
+    `embedded-loss` and `embedded-judge` come with the package, the one for the identity loss, the other for
+    measuring; `facenet` and `arcface` are others' and have to be fetched. A file: .safetensors of `train recogniser`
+    or of a published MobileFaceNet, .onnx of an ArcFace. Raises InputError for an unknown name (the nearest is named)
+    and for missing or unfit weights.
+    """
+    name = str(name_or_path)
+    if name == "facenet":
+        return load_facenet()
+    if name == "arcface" or name.endswith(".onnx"):
+        return load_arcface(None if name == "arcface" else name)
+    if name in (LOSS, JUDGE):
+        return _from_file(name, weights.path_of(name))
+    if name.endswith(".safetensors") or Path(name).is_file():
+        return _from_file(Path(name).stem, Path(name))
+    raise unknown("recogniser", name, [*NAMES, "FILE.safetensors"])
+
+
+def _from_file(name: str, path: Path) -> Recogniser:
+    network = load_network(path)
+    calibrated = network.threshold is not None
+    return Recogniser(name, network, network.threshold if calibrated else MOBILEFACENET_THRESHOLD)
+
+
+def load_network(path: Path | str) -> torch.nn.Module:
+    """A network from a file of ours (class and settings inside) or, without them, a MobileFaceNet as in its paper.
+
+    Returns it frozen, in evaluation mode. Raises InputError when the file is missing, damaged or another's.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"there is no recogniser file {path}: give the path of a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            architecture = (file.metadata() or {}).get("architecture")
+            if architecture is not None:
+                return weights.load(Path(path), NETWORKS.get(architecture, MobileFaceNet))
+            state = {key: file.get_tensor(key) for key in file.keys()}
+        network = MobileFaceNet()
+        network.load_state_dict(state)
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a whole .safetensors file: fetch or write it again") from error
+    except (RuntimeError, TypeError, KeyError) as error:
+        raise InputError(f"{path} holds another network: give the weights of a MobileFaceNet") from error
+    return network.eval().requires_grad_(False)
+
+
+def load_facenet(path: Path | str | None = None) -> FaceNet:
+    """FaceNet with the weights trained on VGGFace2 that facenet-pytorch publishes.
+
+    path: the file; without one, torch's cache is searched. Nothing is downloaded here.
+    Raises InputError when the file is missing, damaged or of another network.
+    """
+    from facenet_pytorch import InceptionResnetV1  # late: importing it takes a second
+
+    path = _facenet_path() if path is None else Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no file of FaceNet weights {path}: get them with `{fetch.command('facenet')}`")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        # The classifier over the training people is published too; the embedding has no use for it.
+        state = {key: value for key, value in state.items() if not key.startswith("logits.")}
+        network = InceptionResnetV1(pretrained=None)
+        network.load_state_dict(state)
+    except Exception as error:  # a damaged pickle may raise anything
+        raise InputError(
+            f"{path} does not hold FaceNet's weights: delete it and get them with `{fetch.command('facenet')}`"
+        ) from error
+    return FaceNet("facenet", network, FACENET_THRESHOLD)
+
+
+def _facenet_path() -> Path:
+    """FaceNet's file, checked, or one that facenet-pytorch has downloaded to where torch's hub does not look."""
+    theirs = Path(torch.hub.get_dir()).parent / "checkpoints" / fetch.published("facenet").file
+    there = theirs.is_file() and not fetch.path_of("facenet").is_file()
+    return theirs if there else fetch.checked("facenet")
