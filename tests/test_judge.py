@@ -6,18 +6,20 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from faceinpaint import weights
 from faceinpaint.cli import app
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.synthetic import judge
-from faceinpaint.recognisers import load_recogniser
+from faceinpaint.faces.synthetic.dataset import split_of
+from faceinpaint.recognisers import JUDGE, LOSS, MobileFaceNet, load_recogniser
 
 SMALL = 96
 
 
 def test_photographs_of_a_person_are_the_same_person_and_come_in_order():
-    batches = list(judge.photographs(5, 2, 64))
+    batches = list(judge.photographs([0, 1, 2, 3, 7], 2, 64))
     assert [len(batch) for batch in batches] == [8, 2]  # people in batches of four
-    alone = synthetic.render(synthetic.identities([4]), synthetic.poses([8, 9]), 64)
+    alone = synthetic.render(synthetic.identities([7]), synthetic.poses([14, 15]), 64)
     assert torch.allclose(batches[1].landmarks, alone.landmarks, atol=1e-2)
 
 
@@ -34,8 +36,15 @@ class Known:
 
 
 def test_recognition_counts_cosines_and_rank_1(monkeypatch):
-    monkeypatch.setattr(judge, "photographs", lambda people, photos, size: [synthetic_stand_in(people * photos)])
+    seen = []
+
+    def stand_in(people, photos, size):
+        seen.extend(people)
+        return [synthetic_stand_in(len(people) * photos)]
+
+    monkeypatch.setattr(judge, "photographs", stand_in)
     result = judge.recognition(Known(), people=4, photos=4)
+    assert len(set(seen)) == 4 and {split_of(person) for person in seen} == {"test"}  # nobody was trained on them
     assert result.same == pytest.approx(1.0)
     # Of the 6 pairs of people one is confused, so that its cosine is 1 where that of the others is 0.
     assert result.different == pytest.approx(1 / 6)
@@ -60,12 +69,15 @@ def test_speed_is_measured_in_pictures_a_second(monkeypatch):
     assert judge.speed(64, people=1, photos=2) > 100
 
 
-def test_the_command_prints_every_judgement(monkeypatch):
+def test_the_command_prints_every_judgement(monkeypatch, tmp_path):
+    torch.manual_seed(0)
+    weights.save(MobileFaceNet(width=0.125), {"width": 0.125, "threshold": 0.5}, tmp_path / "small.safetensors")
     monkeypatch.setattr(judge, "memory", lambda: 1.0)  # half a minute for the two
     monkeypatch.setattr(judge, "speed", float)
-    result = CliRunner().invoke(app, ["judge", "--faces", "4", "--people", "2"])
+    command = ["judge", "--faces", "4", "--people", "2", "--recogniser", str(tmp_path / "small.safetensors")]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    for word in ("GiB", "64 px", "256 px", "MTCNN", "rank-1"):
+    for word in ("GiB", "64 px", "256 px", "MTCNN", "small, 2 people x 4", "rank-1"):
         assert word in result.output
 
 
@@ -74,6 +86,7 @@ def test_a_predictor_without_photographs_is_refused():
     assert result.exit_code != 0 and "both --predictor and --real" in str(result.exception)
 
 
-def test_the_shipped_recogniser_tells_a_few_rendered_people_apart():
-    result = judge.recognition(load_recogniser("embedded"), people=4, photos=2, size=SMALL)
+@pytest.mark.parametrize("name", [LOSS, JUDGE])
+def test_each_shipped_recogniser_tells_a_few_rendered_people_apart(name):
+    result = judge.recognition(load_recogniser(name), people=4, photos=2, size=SMALL)
     assert result.same > result.different

@@ -1,8 +1,8 @@
-"""The embedded recogniser: learn to tell people apart."""
+"""A recogniser: learn to tell people apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -11,11 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from faceinpaint import weights
+from faceinpaint.errors import InputError
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import RecogniserTraining, Training
-from faceinpaint.recognisers import ArcFaceHead, MobileFaceNet, Recogniser, align, standardised
+from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, align, standardised
+from faceinpaint.recognisers.margins import MarginHead
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, set_rate
 from faceinpaint.training.run import Run
@@ -23,12 +25,14 @@ from faceinpaint.training.sources import Need
 
 SIZE = 128  # pixels of the pictures that the aligned faces are cut from
 FALSE_ACCEPTS = 0.001
+PHOTOGRAPHS = 4  # of each validation face
+BATCH = 64  # faces that are compared at once
 
 
 class Classifier(nn.Module):
-    """Embedding and ArcFace head in one, so that processes exchange the gradients of both at once."""
+    """Embedding and head in one, so that processes exchange the gradients of both at once."""
 
-    def __init__(self, network: MobileFaceNet, head: ArcFaceHead) -> None:
+    def __init__(self, network: nn.Module, head: MarginHead) -> None:
         super().__init__()
         self.network, self.head = network, head
 
@@ -40,32 +44,33 @@ def train_recogniser(
     faces: Sequence[str | Path], settings: RecogniserTraining, out: Path, predictor: LandmarkPredictor, seed: int = 0,
     resume: bool = False, machine_of: Callable[[Training], Machine] = Machine,
 ) -> Path:
-    """Tell people apart by an angular margin (ArcFace); returns the file of the weights.
+    """Tell people apart by a margin (ArcFace or CosFace); returns the file of the weights.
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. A few dozen people of a folder are too few to learn what makes
     a person; their morphs are many. The threshold for "same person" is set where one pair of different validation
-    people in a thousand would pass. Raises InputError and Stopped as `train_landmarks`.
+    people in a thousand would pass, by the strictest of the sources. Raises InputError, also where a source has one
+    person for validation alone, and Stopped as `train_landmarks`.
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
     predictor = predictor.to(machine.device).eval()
     need = Need(SIZE, seed, predictor=predictor, rendered=settings.rendered, people=settings.people,
-                morphs=settings.morphs, device=machine.device,
+                morphs=settings.morphs, half=settings.half, validation=settings.validation, device=machine.device,
                 rank=machine.rank, processes=machine.processes)
     mixture = Mixture(faces, need, same_person=True)
+    validation = [source.validation() for source in mixture.sources] if machine.first else []
+    _require_two_people(validation)
     torch.manual_seed(seed)
-    network = MobileFaceNet(width=settings.width, embedding_size=settings.embedding)
-    head = ArcFaceHead(settings.embedding, mixture.people, scale=32.0, margin=settings.margin)
+    network, architecture = build(settings)
+    head = HEADS[settings.head](settings.embedding, mixture.people, scale=32.0, margin=settings.margin)
     classifier = machine.quick(Classifier(network, head))
     optimizer = machine.adam(classifier.parameters(), decay=5e-2)
     run = Run(out, settings, resume, machine, classifier=classifier, optimizer=optimizer)
     model, optimizer = accelerator.prepare(classifier, optimizer)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
-    validation = mixture.validation() if machine.first else None
 
     def save(path: Path) -> None:
-        architecture = {"width": settings.width, "embedding_size": settings.embedding, "threshold": network.threshold}
-        weights.save(network, architecture, path)
+        weights.save(network, architecture | {"threshold": network.threshold}, path)
 
     model.train()
     with run:
@@ -95,23 +100,66 @@ def train_recogniser(
     return out / "recogniser.safetensors"
 
 
-@torch.no_grad()
-def calibrate(network: MobileFaceNet, faces: Faces) -> tuple[float, dict[str, float]]:
-    """The threshold of cosine distance at a false-accept rate of 0.1 %, and how well it tells `faces` apart.
+def build(settings: RecogniserTraining) -> tuple[nn.Module, dict[str, float]]:
+    """The network of the settings, and what its class has to be called with to build it again."""
+    if settings.network == "mobilefacenet":
+        kind, architecture = MobileFaceNet, {"width": settings.width}
+    else:
+        kind, architecture = FaceResNet, {"width": round(48 * settings.width)}
+    architecture["embedding_size"] = settings.embedding
+    return kind(**architecture), architecture
 
-    Each face is photographed anew eight times, so that a few people give enough pairs.
+
+@torch.no_grad()
+def calibrate(network: nn.Module, sources: Sequence[Faces]) -> tuple[float, dict[str, float]]:
+    """The threshold of cosine distance at a false-accept rate of at most 0.1 %, and how well it tells people apart.
+
+    sources: faces of each source of the run. Pairs are made within a source only, since a photograph and a rendering
+    are told apart at a glance, and the strictest threshold of all sources is taken. Each face is photographed anew
+    a few times, so that a few people give enough pairs.
     """
     recogniser = Recogniser("trained", deepcopy(network), threshold=0.0)
-    embeddings, device = [], next(network.parameters()).device
-    for number in range(8):
+    pairs = [_cosines(recogniser, faces) for faces in sources]
+    limit = max(_limit(different) for _, different in pairs)
+    return 1 - limit, {
+        "different": _mean(different.mean() for _, different in pairs),
+        "same": _mean(same.mean() for same, _ in pairs),
+        "limit": limit,
+        "accepted": _mean((same >= limit).float().mean() for same, _ in pairs),
+    }
+
+
+def _require_two_people(sources: Sequence[Faces]) -> None:
+    """InputError, before a step is made, where `calibrate` would find no pair of different people."""
+    for faces in sources:
+        if len(faces.identity.unique()) < 2:
+            raise InputError(
+                "a source's faces for validation are all of one person, which gives no threshold: raise "
+                "recogniser.validation, or give a folder with more people in its split val"
+            )
+
+
+def _cosines(recogniser: Recogniser, faces: Faces) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cosines of pairs of the same person and of pairs of different people."""
+    embeddings, device = [], next(recogniser.parameters()).device
+    for number in range(PHOTOGRAPHS):
         seen = augment(faces, SIZE, torch.Generator().manual_seed(number), same_person=True).to(device)
-        embeddings.append(recogniser.embed(seen.image, seen.landmarks).cpu())
-    embedding, person = torch.cat(embeddings), faces.identity.repeat(8)
-    photograph = torch.arange(len(faces)).repeat(8)
+        for first in range(0, len(seen), BATCH):
+            some = seen[first : first + BATCH]
+            embeddings.append(recogniser.embed(some.image, some.landmarks).cpu())
+    embedding, person = torch.cat(embeddings), faces.identity.repeat(PHOTOGRAPHS)
+    photograph = torch.arange(len(faces)).repeat(PHOTOGRAPHS)
     cosine = embedding @ embedding.T
-    different = cosine[person[:, None] != person]
     # The same person on another photograph, not on the same one seen anew.
-    same = cosine[(person[:, None] == person) & (photograph[:, None] != photograph)]
-    limit = torch.quantile(different, 1 - FALSE_ACCEPTS).item()
-    found = {"different": different.mean().item(), "same": same.mean().item(), "limit": limit}
-    return 1 - limit, found | {"accepted": (same >= limit).float().mean().item()}
+    same = (person[:, None] == person) & (photograph[:, None] != photograph)
+    return cosine[same], cosine[person[:, None] != person]
+
+
+def _limit(different: torch.Tensor) -> float:
+    """The least cosine that no more than one in a thousand of these pairs, (N,), reaches."""
+    nearest_refused = different.topk(int(FALSE_ACCEPTS * len(different)) + 1).values[-1]
+    return torch.nextafter(nearest_refused, torch.tensor(2.0)).item()
+
+
+def _mean(values: Iterable[torch.Tensor]) -> float:
+    return torch.stack(list(values)).nanmean().item()  # NaN: a source in which nobody has two photographs

@@ -32,7 +32,6 @@ from faceinpaint.landmarks import LandmarkPredictor
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
 MEMORY = 2 * 1024**3  # bytes that the faces of one folder may take
 RENDERED_PHOTOS = 4  # of each person in a block
-VALIDATION = 48  # faces of a source, at most
 SETS = Path("data")  # where `faceinpaint data` is told to write by the README
 
 
@@ -64,7 +63,8 @@ class Need:
 
     size: pixels of the training crop. labelled: only faces whose landmarks are known. predictor: fills in those
     that nobody knows. rendered: rendered faces of a block. people: how many the renderer invents, None for no end.
-    morphs: people added to a folder, each a blend of two.
+    morphs: people added to a folder, each a blend of two. half: of the people, by whether their numbers are even or
+    odd, or all. validation: faces of a source, at most.
     """
 
     size: int
@@ -74,6 +74,8 @@ class Need:
     rendered: int = 256
     people: int | None = None
     morphs: int = 0
+    half: str = "all"
+    validation: int = 48
     rank: int = 0
     processes: int = 1
     device: torch.device | str = "cpu"
@@ -82,6 +84,14 @@ class Need:
     def wide(self) -> int:
         """Pixels of the pictures that crops of `size` are taken from."""
         return round(self.size * MARGIN)
+
+    def wants(self, person: int) -> bool:
+        """Whether a person of this number is to be trained on."""
+        return self.half == "all" or (person % 2 == 0) == (self.half == "even")
+
+    def number(self, index: int) -> int:
+        """The number of the person with this index among those that are wanted."""
+        return index if self.half == "all" else 2 * index + (self.half == "odd")
 
 
 class Source(Protocol):
@@ -119,9 +129,13 @@ class Folder:
         self.root = root
         self.data = FaceFolder(root, "train", need.wide, MARGIN)
         self.people = len(self.data.identities) + need.morphs
-        self.rows = self._usable(self.data)
-        if not self.rows:
+        usable = self._usable(self.data)
+        if not usable:
             raise InputError(f"no training face of {root} has landmarks: predict them first")
+        numbers = {identity: number for number, identity in enumerate(self.data.identities)}
+        self.rows = [index for index in usable if need.wants(numbers[self.data.rows[index].identity])]
+        if not self.rows:
+            raise InputError(f"{root} has too few people to be halved: give a folder of more, or half=all")
         self.at_once = max(1, MEMORY // (3 * 4 * need.wide**2))
         self._whole: Faces | None = None
 
@@ -163,7 +177,7 @@ class Folder:
         rows = self._usable(data)
         if not rows:
             raise InputError(f"no validation face of {self.root} has landmarks: predict them first")
-        chosen = torch.linspace(0, len(rows) - 1, min(VALIDATION, len(rows))).round().int().tolist()
+        chosen = torch.linspace(0, len(rows) - 1, min(self.need.validation, len(rows))).round().int().tolist()
         faces = Faces.cat([data[rows[index]] for index in chosen])
         return fill_landmarks(faces, self.need.predictor, margin=1.0)
 
@@ -172,6 +186,8 @@ class Shards:
     """A folder of Parquet shards, streamed; each period takes the next faces, each process its own."""
 
     def __init__(self, root: Path, need: Need) -> None:
+        if need.half != "all":
+            raise InputError(f"{root} is streamed, so its people can't be halved: give its folder, or half=all")
         self.root, self.need = root, need
         self.data = ShardedFaces(
             root, "train", need.wide, MARGIN, need.labelled, need.seed, need.rank, need.processes
@@ -188,7 +204,7 @@ class Shards:
     def validation(self) -> Faces:
         need = self.need
         data = ShardedFaces(self.root, "val", need.size, 1.0, need.labelled, rank=0, world_size=1)
-        faces = Faces.cat(list(itertools.islice(data, VALIDATION)))
+        faces = Faces.cat(list(itertools.islice(data, need.validation)))
         return fill_landmarks(faces, need.predictor, margin=1.0)
 
 
@@ -212,20 +228,24 @@ class RenderedPeople:
             people = [number % self.need.people for number in range(first, first + self.at_once)]
         photos = range(turn * RENDERED_PHOTOS, (turn + 1) * RENDERED_PHOTOS)
         blocks = [
-            self._photographs("train", person, photos, self.need.wide, MARGIN)
+            self.photographs("train", person, photos, self.need.wide, MARGIN)
             for person in tqdm(people, "rendering faces", leave=False)
         ]
         return Faces.cat(blocks)
 
     def validation(self) -> Faces:
-        people = range(VALIDATION // 2)
-        return Faces.cat([self._photographs("val", one, range(2), self.need.size, 1.0) for one in people])
+        people = range(max(1, self.need.validation // 2))
+        return Faces.cat([self.photographs("val", one, range(2), self.need.size, 1.0) for one in people])
 
-    def _photographs(self, split: str, person: int, photos: Sequence[int], pixels: int, margin: float) -> Faces:
-        """Photographs of one person, laid by their landmarks as those of a folder are."""
+    def photographs(
+        self, split: str, person: int, photos: Sequence[int], pixels: int | None = None, margin: float = 1.0
+    ) -> Faces:
+        """Photographs of a split's person of this index, laid by their landmarks as those of a folder are."""
+        pixels = pixels or self.need.size
+        number = person_of(split, self.need.number(person) if split == "train" else person)
         field = 1.15 * margin  # the face need not be in the middle
         faces = render_people(
-            [person_of(split, person)], photos, round(pixels * field), self.need.seed, supersample=1,
+            [number], photos, round(pixels * field), self.need.seed, supersample=1,
             device=self.need.device, field=field,
         ).to("cpu")
         cut = []

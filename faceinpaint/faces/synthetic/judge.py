@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 import time
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import FaceFolder, to_image
+from faceinpaint.faces.synthetic.dataset import person_of, person_seed
 from faceinpaint.faces.synthetic.people import identities, poses
 from faceinpaint.faces.synthetic.render import RenderedFaces, render
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
@@ -25,10 +26,10 @@ from faceinpaint.recognisers import Recogniser
 BATCH = 4  # people rendered at once
 
 
-def photographs(people: int, photos: int, size: int, max_yaw: float | None = None) -> Iterator[RenderedFaces]:
-    """Rendered people in batches, with a progress bar."""
-    for start in tqdm(range(0, people, BATCH), desc=f"{people} people x {photos}", leave=False, disable=None):
-        seeds = range(start, min(start + BATCH, people))
+def photographs(people: Sequence[int], photos: int, size: int, max_yaw: float | None = None) -> Iterator[RenderedFaces]:
+    """Rendered people, by their integers (see `identities`), in batches, with a progress bar."""
+    for start in tqdm(range(0, len(people), BATCH), desc=f"{len(people)} people x {photos}", leave=False, disable=None):
+        seeds = people[start : start + BATCH]
         pose_seeds = [seed * photos + k for seed in seeds for k in range(photos)]
         yield render(identities(seeds), poses(pose_seeds, max_yaw), size)
 
@@ -54,7 +55,7 @@ def detection(count: int = 500, size: int = 192) -> Detected:
     The distance is a mean over five points, in units of the distance between the eyes.
     """
     found, errors = 0, []
-    for faces in photographs(count, 1, size, max_yaw=torch.pi / 6):
+    for faces in photographs(range(count), 1, size, max_yaw=torch.pi / 6):
         for image, landmarks in zip(faces.image, faces.landmarks):
             detections = align.detect(to_image(image[None]))
             if detections and detections[0].probability >= 0.99:
@@ -73,10 +74,12 @@ def _five_point_error(points: Tensor, landmarks: Tensor) -> Tensor:
 def recognition(recogniser: Recogniser, people: int = 200, photos: int = 4, size: int = 192) -> Recognised:
     """Mean cosine of photographs of the same person and of different people, and the rank-1 rate.
 
-    Rank-1: each photograph looks for its nearest among all others; a hit is one of the same person.
+    The people are those of the split test, whom no recogniser has been trained on. Rank-1: each photograph looks for
+    its nearest among all others; a hit is one of the same person.
     """
+    strangers = [person_seed(0, person_of("test", number)) for number in range(people)]
     embeddings = torch.cat([
-        recogniser.embed(faces.image, faces.landmarks) for faces in photographs(people, photos, size)
+        recogniser.embed(faces.image, faces.landmarks) for faces in photographs(strangers, photos, size)
     ])
     identity = torch.arange(people).repeat_interleave(photos)
     cosine = embeddings @ embeddings.T
