@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself,
     from typer import Context
 
     from faceinpaint.completion import Completion
-
+    from faceinpaint.recognisers import Recogniser
 
 
 class ManyValues(TyperCommand):
@@ -99,7 +99,7 @@ def complete(
         try:
             generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
             result = completer(file, its_mask, aligned, face, all_faces, generator)
-            row |= _write_completion(result, out / f"{file.stem}.png")
+            row |= _write_completion(result, completer.recogniser, out / f"{file.stem}.png")
         except InputError as error:
             row["error"] = str(error)
         except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
@@ -126,13 +126,13 @@ def _mask_of(file: Path, mask: str) -> str | Path:
     return Path(mask) / f"{file.stem}.png" if Path(mask).is_dir() else Path(mask)
 
 
-def _write_completion(result: Completion, target: Path) -> dict[str, str]:
+def _write_completion(result: Completion, recogniser: Recogniser, target: Path) -> dict[str, str]:
     """Write a completed photo; returns its row of the report, and under `said` what to print."""
     image = io.BytesIO()
     result.photo.save(image, format="png")
     write_whole(target, image.getvalue())
     distances = [f"{face.distance:.3f}" for face in result.faces]
-    said = [str(target)] + [f"face distance {distance}" for distance in distances] + result.notes
+    said = [str(target)] + [recogniser.verdict(face.distance) for face in result.faces] + result.notes
     return {
         "faces": str(len(result.faces)),
         "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces) or "0.0000",
@@ -182,7 +182,7 @@ def train(
     ] = "landmarks",
     recogniser: Annotated[
         str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
-    ] = "embedded",
+    ] = "embedded-loss",
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
 ) -> None:
     """Train one stage; `--resume` goes on where a run stopped.
@@ -222,16 +222,35 @@ def evaluate(
     ] = None,
     masks: Annotated[str, typer.Option(help="standard, irregular, face-mask or all")] = "all",
     split: Annotated[str, typer.Option(help="which split of the faces")] = "test",
-    recogniser: Annotated[str, typer.Option(help="who judges identity")] = "embedded",
+    recogniser: Annotated[
+        str, typer.Option(help="who judges identity, a name or a file: not the one that the weights learnt to please")
+    ] = "embedded-judge",
+    baselines: Annotated[Optional[list[str]], typer.Option(
+        help="methods without learning to compare with: mirror, telea, navier-stokes, biharmonic, mean-colour, "
+        "prior-alone; or all, or none; mirror and telea by default"
+    )] = None,
+    size: Annotated[int, typer.Option(help="pixels of the aligned face, a multiple of 8")] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     labelled: Annotated[bool, typer.Option("--labelled", help="only photographs whose landmarks are known")] = False,
+    flattering_judge: Annotated[bool, typer.Option(
+        "--flattering-judge", help="allow the network of the identity loss as the judge, to see how it flatters"
+    )] = False,
 ) -> None:
-    """Measure completions beside mirroring, Telea's method and the mean colour."""
+    """Measure completions: pixels and identity, by mask, with intervals; a stopped call is taken up by the same call.
+
+    On several processes: `torchrun --nproc_per_node 2 -m faceinpaint evaluate ...`, with the same result.
+    """
     from faceinpaint import evaluation
 
-    names = weights or ["generator"]
-    tables = evaluation.evaluate(faces, out, names, masks, split, recogniser, device, labelled=labelled)
-    typer.echo(tables)
+    words = {"all": list(evaluation.BASELINES), "none": []}
+    compared = baselines or list(evaluation.DEFAULT_BASELINES)
+    compared = words.get(compared[0], compared) if len(compared) == 1 else compared
+    tables = evaluation.evaluate(
+        faces, out, weights or ["generator"], masks, split, recogniser, device, size, labelled,
+        compared, flattering_judge,
+    )
+    if tables:  # printed by the first process alone
+        typer.echo(tables)
 
 
 @app.command()
@@ -247,7 +266,7 @@ def course(
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="vgg19 or facenet")]) -> None:
+def fetch(name: Annotated[str, typer.Argument(help="vgg19, facenet or alexnet")]) -> None:
     """Get the published weights of a network that is too large to come with the package."""
     from faceinpaint.fetch import fetch_weights
 
@@ -279,7 +298,7 @@ def bench(
 
 @app.command()
 def judge(
-    recogniser: Annotated[str, typer.Option(help="who tells people apart, a name or a file")] = "embedded",
+    recogniser: Annotated[str, typer.Option(help="who tells people apart, a name or a file")] = "embedded-judge",
     predictor: Annotated[
         Optional[str], typer.Option(help="a landmark predictor trained on rendered faces alone, a file")
     ] = None,

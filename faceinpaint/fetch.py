@@ -37,6 +37,11 @@ PUBLISHED = {
         "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
         "torchvision, BSD 3-Clause; trained on ImageNet, whose pictures are for research",
     ),
+    "alexnet": Published(
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", 244_408_911,
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        "torchvision, BSD 3-Clause; trained on ImageNet, whose pictures are for research",
+    ),
     "facenet": Published(
         "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
         111_898_327, "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",

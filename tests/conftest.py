@@ -7,7 +7,7 @@ import socket
 
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from skimage import data
 from torch import Tensor
 
@@ -104,3 +104,39 @@ def face_folder(tmp_path_factory, astronaut):
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory, astronaut):
+    """A face folder to evaluate, photographs of `ann` (2), `bob` (3, the last with five points only) and `cat` (1)."""
+    root = tmp_path_factory.mktemp("people")
+    (root / "images").mkdir()
+    portrait = astronaut.crop((110, 0, 350, 240)).resize((256, 256))
+    grey = ImageEnhance.Color(portrait).enhance(0.3)
+    mouth, eyes = [(105.0, 191.0), (150.0, 191.0)], [(86.0, 112.0), (169.0, 112.0)]
+    photographs = [
+        ("ann-0", portrait, 1.0), ("ann-1", portrait, 0.8), ("bob-0", grey, 1.0), ("bob-1", grey, 0.8),
+        ("bob-2", grey, 0.6), ("cat-0", ImageOps.mirror(portrait).resize((40, 40)), 1.0),
+    ]
+    rows = []
+    for name, photo, brightness in photographs:
+        ImageEnhance.Brightness(photo).enhance(brightness).save(root / "images" / f"{name}.png")
+        rows.append(dict(
+            file_name=f"images/{name}.png", identity=name[:3], split="test", source="test", licence="public domain",
+            landmarks=None if name == "bob-2" else canonical_face(photo.width)[0].tolist(),
+            points=[*eyes, (127.5, 155.0), *mouth],
+        ))
+    (root / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return root
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory, people):
+    """The folder of a whole evaluation of `people` at 64 pixels under the face mask, two photographs at a time."""
+    from faceinpaint.evaluation import run
+
+    out = tmp_path_factory.mktemp("evaluated")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "BLOCK", 2)
+        run.evaluate(people, out, family="face-mask", size=64)
+    return out

@@ -185,7 +185,7 @@ def test_bad_files_have_one_sentence_in_report_and_on_standard_error(folder, nam
 def test_folder_run_says_one_line_for_each_photo(folder):
     assert len(folder.err) == len(BAD) and len(folder.out) == len(GOOD) + 2
     for name in GOOD:
-        start = f"{name}: out/new/{Path(name).stem}.png, face distance 0."
+        start = f"{name}: out/new/{Path(name).stem}.png, same person: "
         assert any(line.startswith(start) for line in folder.out)
 
 
@@ -213,13 +213,15 @@ def test_one_photo_with_a_named_mask(call, astronaut, tmp_path):
     photo = tmp_path / "portrait.jpg"
     astronaut.save(photo)
     status, out, err = call("complete", photo, "--mask", "mask09", "--out", tmp_path / "out")
-    assert (status, err) == (0, "") and "portrait.png, face distance 0." in out
+    assert (status, err) == (0, "") and "portrait.png, same person: " in out
     row = report(tmp_path / "out")["portrait.jpg"]
     assert row["faces"] == "1" and row["error"] == ""
-    expected = Completer.from_pretrained()(photo, "mask09")
+    completer = Completer.from_pretrained()
+    expected = completer(photo, "mask09")
     assert np.array_equal(Image.open(tmp_path / "out" / "portrait.png"), expected.photo)
     assert row["hole_ratio"] == f"{expected.faces[0].hole_ratio:.4f}"
     assert row["face_distance"] == f"{expected.faces[0].distance:.3f}"
+    assert out.rstrip().endswith(completer.recogniser.verdict(expected.faces[0].distance))
 
 
 def test_aligned_photo_with_a_mask_picture(call, square, tmp_path):
@@ -374,7 +376,7 @@ def weight_files(monkeypatch, tmp_path):
     weights.path_of.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["generator", "landmarks", "recogniser"])
+@pytest.mark.parametrize("name", ["generator", "landmarks", "embedded-judge"])
 @pytest.mark.parametrize("fault", ["missing", "altered", "cut short"])
 def test_missing_and_altered_weights(call, square, tmp_path, weight_files, name, fault):
     file = weight_files / json.loads((weight_files / "manifest.json").read_text())[name]["file"]

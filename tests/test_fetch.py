@@ -67,11 +67,15 @@ def test_missing_and_altered_weights_say_what_to_type(folder, small):
 
 def test_an_unknown_name_gets_the_nearest():
     for function in (fetch_weights, fetch.checked, fetch.path_of):
-        assert "did you mean 'vgg19'? (all: vgg19, facenet)" in refused(function, "vgg16")
+        assert "did you mean 'vgg19'? (all: vgg19, alexnet, facenet)" in refused(function, "vgg16")
 
 
-def test_vgg19_is_named_by_torchs_convention():
+@pytest.mark.parametrize("name, stem", [("vgg19", "vgg19"), ("alexnet", "alexnet-owt")])
+def test_torchvisions_files_are_named_by_its_convention(name, stem):
     """Eight digits of the file's name are the beginning of its SHA-256."""
-    vgg19 = PUBLISHED["vgg19"]
-    assert vgg19.file == f"vgg19-{vgg19.sha256[:8]}.pth"
+    entry = PUBLISHED[name]
+    assert entry.file == f"{stem}-{entry.sha256[:8]}.pth"
+
+
+def test_published_files_are_fetched_safely_and_known_by_their_hash():
     assert all(len(entry.sha256) == 64 and entry.url.startswith("https://") for entry in PUBLISHED.values())

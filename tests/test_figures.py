@@ -199,6 +199,19 @@ def test_board_fits_a_page_and_wastes_no_room(count, columns):
     assert plt.get_fignums() == []
 
 
+@pytest.mark.parametrize("title", ["", "one line", "two\nlines"])
+def test_titles_of_a_board_touch_neither_the_pictures_above_nor_the_edge(title):
+    figure = figures.board([plain(RED)] * 12, [title] * 12, columns=6)
+    figure.draw_without_rendering()
+    boxes = [ax.get_window_extent() for ax in figure.axes]
+    assert all(box.width == pytest.approx(box.height, rel=0.03) for box in boxes)
+    assert boxes[5].x1 - boxes[0].x0 > 700  # nor make them smaller
+    if title:
+        titles = [ax.title.get_window_extent() for ax in figure.axes]
+        assert max(box.y1 for box in titles[:6]) <= figure.bbox.y1
+        assert max(box.y1 for box in titles[6:]) < boxes[0].y0
+
+
 def test_board_refuses_other_numbers_of_titles_and_names():
     six = [plain(RED)] * 6
     with pytest.raises(InputError, match="6 pictures have 2 titles"):

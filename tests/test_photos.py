@@ -386,6 +386,21 @@ def test_margin_shows_more_and_mirrors_beyond_the_photo(face_folder, portrait, f
     assert wide.image[..., :3, :].std() > 0.01
 
 
+def test_a_folder_remembers_how_large_each_face_was_in_its_photo(face_folder, face_rows, portrait):
+    """Two sizes of the same photo; only what was read is known."""
+    large = portrait.resize((2 * portrait.width, 2 * portrait.height))
+    large.save(face_folder / "images" / "large.png")
+    twice = (2 * np.array(face_rows[0]["landmarks"])).tolist()
+    row = face_rows[0] | {"file_name": "images/large.png", "split": "size", "landmarks": twice}
+    write_rows(face_folder, [face_rows[0] | {"split": "size"}, row, row])
+    folder = FaceFolder(face_folder, "size", size=32)
+    assert folder.sides == {}
+    crop = align.crop_from_landmarks(torch.tensor(face_rows[0]["landmarks"], dtype=torch.float64))
+    for index in (1, 0):
+        assert folder[index].image.shape[-1] == 32
+    assert folder.sides == {0: pytest.approx(2 * crop.half_side), 1: pytest.approx(4 * crop.half_side)}
+
+
 def test_folder_can_be_loaded_by_workers(face_folder):
     folder = FaceFolder(face_folder, "train", size=32)
     loader = torch.utils.data.DataLoader(folder, batch_size=2, collate_fn=Faces.cat, num_workers=1)

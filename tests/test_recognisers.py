@@ -403,6 +403,9 @@ def test_facenet_has_the_same_interface(tmp_path, monkeypatch):
     pixels = torch.rand(1, 3, 160, 160)
     assert torch.equal(facenet.network(pixels), network(pixels))
     assert isinstance(facenet, FaceNet) and facenet.name == "facenet"
+    casia = (tmp_path / "checkpoints" / fetch.published("facenet").file).rename(tmp_path / "casia-webface.pt")
+    given = recognisers.load_recogniser(casia)
+    assert isinstance(given, FaceNet) and given.name == "casia-webface"
     facenet.train()
     assert not any(module.training for module in facenet.modules())
     images = smooth_images(2, 128).requires_grad_()

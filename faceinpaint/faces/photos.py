@@ -194,6 +194,7 @@ class FaceFolder(Dataset):
         self._check_files()
         self._index = {identity: index for index, identity in enumerate(self.identities)}
         self._detected: dict[str, align.Crop] = {}
+        self.sides: dict[int, float] = {}  # item -> pixels of the photo along the crop's side, once it was read
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -201,15 +202,18 @@ class FaceFolder(Dataset):
     def __getitem__(self, index: int) -> Faces:
         row = self.rows[index]
         photo = read_photo(self.root / row.file_name)
+        crop = self._crop(row, photo)
+        self.sides[index] = 2 * crop.half_side
         if row.landmarks is None:
-            crop = self._crop_of_points(row, photo)
             landmarks = torch.full((1, 68, 2), float("nan"))
         else:
-            crop = self._landmark_crop(row)
             landmarks = align.to_crop(torch.from_numpy(row.landmarks)[None], crop, self.size).float()
         image = align.cut(to_tensor(photo), crop, self.size)
         identity = torch.tensor([self._index[row.identity]])
         return Faces(image, landmarks, identity, (Path(row.file_name).stem,))
+
+    def _crop(self, row: _Row, photo: Image.Image) -> align.Crop:
+        return self._crop_of_points(row, photo) if row.landmarks is None else self._landmark_crop(row)
 
     def _landmark_crop(self, row: _Row) -> align.Crop:
         try:

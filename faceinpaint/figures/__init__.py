@@ -8,6 +8,7 @@ tell apart too.
 from faceinpaint.figures.charts import spread
 from faceinpaint.figures.code import source
 from faceinpaint.figures.errors import cumulative_errors, error_curves, mean_errors, misses
+from faceinpaint.figures.evaluation import by_hole_ratio, interval_bars, power_curve, quality_identity, roc_curves
 from faceinpaint.figures.faces import AXES, PARTS, SEGMENTS, completions, found, landmarks, truth
 from faceinpaint.figures.networks import architecture, attention, costs, fields, heats, patch_grid, patch_scores
 from faceinpaint.figures.pictures import HOLE, WIDTH, board, row, tinted, to_pixels
@@ -15,8 +16,9 @@ from faceinpaint.figures.speed import curves, throughput, time_spent
 from faceinpaint.figures.terms import descents, lines, pulls, trade_off
 
 __all__ = [
-    "AXES", "HOLE", "PARTS", "SEGMENTS", "WIDTH", "architecture", "attention", "board", "completions", "costs",
-    "cumulative_errors", "curves", "descents", "error_curves", "fields", "found", "heats", "landmarks", "lines",
-    "mean_errors", "misses", "patch_grid", "patch_scores", "pulls", "row", "source", "spread", "throughput",
-    "time_spent", "tinted", "to_pixels", "trade_off", "truth",
+    "AXES", "HOLE", "PARTS", "SEGMENTS", "WIDTH", "architecture", "attention", "board", "by_hole_ratio",
+    "completions", "costs", "cumulative_errors", "curves", "descents", "error_curves", "fields", "found", "heats",
+    "interval_bars", "landmarks", "lines", "mean_errors", "misses", "patch_grid", "patch_scores", "power_curve",
+    "pulls", "quality_identity", "roc_curves", "row", "source", "spread", "throughput", "time_spent", "tinted",
+    "to_pixels", "trade_off", "truth",
 ]

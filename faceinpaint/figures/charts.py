@@ -27,9 +27,12 @@ def spread(groups: Mapping[str, Tensor], label: str, lines: Mapping[str, float] 
         ax.plot([values.mean()] * 2, [height - 0.36, height + 0.36], color="#d55e00", linewidth=2.4)
         ax.text(1.02, height, f"{values.mean():.2f}", transform=ax.get_yaxis_transform(), va="center",
                 fontsize=FONT, color="#d55e00")
-    for name, place in (lines or {}).items():
+    ranked = sorted((lines or {}).items(), key=lambda line: line[1])
+    for number, (name, place) in enumerate(ranked):
         ax.axvline(place, color="0.3", linewidth=1, linestyle="--")
-        ax.text(place, -0.62, f" {name}", fontsize=FONT - 1, color="0.3", va="bottom")
+        # All names to the right of their lines, each a little higher than the next, so that none covers another.
+        height = -0.62 - 0.3 * (len(ranked) - 1 - number)
+        ax.text(place, height, f" {name}", fontsize=FONT - 1, color="0.3", va="bottom")
     ax.set(yticks=range(len(groups)), xlim=(min(0, right), None), ylim=(len(groups) - 0.4, -0.65))
     ax.set_yticklabels(groups, fontsize=FONT)
     ax.set_xlabel(label, fontsize=FONT)

@@ -64,9 +64,9 @@ def board(
     pixels = [to_pixels(image) for image in images]
     wide = WIDTH / columns
     tall = wide * pixels[0].shape[0] / pixels[0].shape[1]
-    title_rows = -(-len(titles) // columns)
+    title_lines = sum(title.count("\n") + 1 for title in titles[::columns])
     figure, grid = plt.subplots(
-        rows, columns, squeeze=False, figsize=(WIDTH, rows * (tall + 0.05) + 0.25 * title_rows), dpi=DPI,
+        rows, columns, squeeze=False, figsize=(WIDTH, rows * (tall + 0.05) + 0.25 * title_lines), dpi=DPI,
         layout="compressed",
     )
     for ax in grid.flat[count:]:

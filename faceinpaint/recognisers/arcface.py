@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from faceinpaint import weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces import download
 from faceinpaint.faces.align import five_points
@@ -45,6 +46,7 @@ class OnnxNetwork(nn.Module):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.session = _session(path)
+        self.sha256 = weights.sha256(path)
         taken, given = self.session.get_inputs(), self.session.get_outputs()
         shapes = [(one.type, one.shape[1:]) for one in (*taken, *given)]
         batch = taken[0].shape[0] if taken and taken[0].shape else None
@@ -72,6 +74,11 @@ class OnnxArcFace(Recogniser):
 
     network: an `OnnxNetwork`. No mirror image here.
     """
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the file: its parameters are not to be seen from here."""
+        return self.network.sha256
 
     def align(self, images: Tensor, landmarks: Tensor) -> Tensor:
         """The faces as insightface aligns them, (B, 3, 112, 112) in [0, 1]; arguments as in `embed`."""

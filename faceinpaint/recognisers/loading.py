@@ -27,12 +27,13 @@ def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
 
     `embedded-loss` and `embedded-judge` come with the package, the one for the identity loss, the other for
     measuring; `facenet` and `arcface` are others' and have to be fetched. A file: .safetensors of `train recogniser`
-    or of a published MobileFaceNet, .onnx of an ArcFace. Raises InputError for an unknown name (the nearest is named)
+    or of a published MobileFaceNet, .pt of a FaceNet by facenet-pytorch (VGGFace2 or CASIA-WebFace), .onnx of an
+    ArcFace. Raises InputError for an unknown name (the nearest is named)
     and for missing or unfit weights.
     """
     name = str(name_or_path)
-    if name == "facenet":
-        return load_facenet()
+    if name == "facenet" or name.endswith(".pt"):
+        return load_facenet(None if name == "facenet" else name)
     if name == "arcface" or name.endswith(".onnx"):
         return load_arcface(None if name == "arcface" else name)
     if name in (LOSS, JUDGE):
@@ -71,13 +72,15 @@ def load_network(path: Path | str) -> torch.nn.Module:
 
 
 def load_facenet(path: Path | str | None = None) -> FaceNet:
-    """FaceNet with the weights trained on VGGFace2 that facenet-pytorch publishes.
+    """FaceNet with weights that facenet-pytorch publishes.
 
-    path: the file; without one, torch's cache is searched. Nothing is downloaded here.
+    path: the file, of those trained on VGGFace2 or on CASIA-WebFace; without one, torch's cache is searched for the
+    former. Nothing is downloaded here.
     Raises InputError when the file is missing, damaged or of another network.
     """
     from facenet_pytorch import InceptionResnetV1  # late: importing it takes a second
 
+    name = "facenet" if path is None else Path(path).stem
     path = _facenet_path() if path is None else Path(path)
     if not path.is_file():
         raise InputError(f"there is no file of FaceNet weights {path}: get them with `{fetch.command('facenet')}`")
@@ -91,7 +94,7 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
         raise InputError(
             f"{path} does not hold FaceNet's weights: delete it and get them with `{fetch.command('facenet')}`"
         ) from error
-    return FaceNet("facenet", network, FACENET_THRESHOLD)
+    return FaceNet(name, network, FACENET_THRESHOLD)
 
 
 def _facenet_path() -> Path:

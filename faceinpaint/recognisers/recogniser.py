@@ -53,7 +53,7 @@ class Recogniser(nn.Module):
     def verdict(self, distance: float) -> str:
         """What the distance of two faces means to this recogniser, in words."""
         same = "yes" if distance <= self.threshold else "no"
-        return f"same person: {same} (distance {distance:.3f}, threshold {self.threshold:.3f})"
+        return f"same person: {same} (distance {distance:z.3f}, threshold {self.threshold:.3f})"
 
     @property
     def fingerprint(self) -> str:

@@ -54,14 +54,26 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save(module: nn.Module, settings: dict, path: Path) -> None:
-    """Write a network in half precision with its class and settings; the file appears whole or not at all."""
+def save(module: nn.Module, settings: dict, path: Path, **about: str) -> None:
+    """Write a network in half precision with its class and settings; the file appears whole or not at all.
+
+    about: what else one should know of it later, such as the recogniser that it was trained with.
+    """
     tensors = {}
     for key, value in module.state_dict().items():
         kind = torch.float16 if value.is_floating_point() else value.dtype
         tensors[key] = value.detach().cpu().to(kind).contiguous()
-    metadata = {"architecture": type(module).__name__, "settings": json.dumps(settings)}
+    metadata = {"architecture": type(module).__name__, "settings": json.dumps(settings)} | about
     write_whole(path, serialised(tensors, metadata))
+
+
+def file_of(name_or_path: str | Path) -> Path:
+    """The file of shipped weights by name, or the one that is given; InputError where it is missing or altered."""
+    given = Path(name_or_path)
+    path = given if given.suffix == ".safetensors" else path_of(str(name_or_path))
+    if not path.is_file():
+        raise InputError(f"there is no weight file {path}: give a .safetensors file or one of {', '.join(manifest())}")
+    return path
 
 
 def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
@@ -69,10 +81,7 @@ def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
 
     Raises InputError when the file is missing, altered, no safetensors file or of another architecture.
     """
-    given = Path(name_or_path)
-    path = given if given.suffix == ".safetensors" else path_of(str(name_or_path))
-    if not path.is_file():
-        raise InputError(f"there is no weight file {path}: give a .safetensors file or one of {', '.join(manifest())}")
+    path = file_of(name_or_path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -88,6 +97,17 @@ def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(f"{path} does not fit this version's {kind.__name__}: train or fetch it again") from None
     return module.eval().requires_grad_(False)
+
+
+def about(name_or_path: str | Path, key: str) -> str | None:
+    """What a weight file says about itself under a key, or the manifest about it; None where neither says anything."""
+    path = file_of(name_or_path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = (file.metadata() or {}).get(key)
+    except SafetensorError:
+        raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
+    return said or manifest().get(str(name_or_path), {}).get(key)
 
 
 def ship(name: str, file: Path, **about: str) -> None:

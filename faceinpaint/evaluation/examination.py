@@ -1,0 +1,149 @@
+"""Faces completed by several methods under several masks, and everything that is measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from faceinpaint import masks
+from faceinpaint.errors import InputError
+from faceinpaint.evaluation.identity import Gallery
+from faceinpaint.evaluation.measures import Distance, pixel_measures
+from faceinpaint.evaluation.methods import Method
+from faceinpaint.faces.batch import Faces
+from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
+from faceinpaint.recognisers import Recogniser
+
+FAMILIES = ("standard", "irregular", "face-mask", "all")
+MEASURES = (
+    "psnr", "psnr_hole", "ssim", "cosine_self", "verified_self", "cosine_reference", "verified_reference", "rank1",
+    "hole_ratio", "ssim_hole", "sharpness", "nme", "perceptual",
+)
+COLUMNS = ("image", "identity", "mask", "weights", *MEASURES)
+BATCH = 4  # pictures; with more of them the maps no longer fit into a CPU's cache
+
+
+def mask_names(family: str) -> list[str]:
+    """The masks of a family; irregular ones by their hole ratio in per cent. InputError for an unknown family."""
+    irregular = [f"irregular-{round(100 * low)}-{round(100 * high)}" for low, high in masks.HOLE_RATIO_BINS]
+    names = {"standard": list(masks.STANDARD), "irregular": irregular, "face-mask": ["face-mask"]}
+    if family not in FAMILIES:
+        raise InputError(f"there is no mask family '{family}': choose one of {', '.join(FAMILIES)}")
+    return sum(names.values(), []) if family == "all" else names[family]
+
+
+def mask_for(name: str, landmarks: Tensor, size: int, number: int) -> Tensor:
+    """The mask `name` (1, 1, S, S) for photograph `number`, whose landmarks are (1, 68, 2): always the same one."""
+    if name.startswith("irregular-"):
+        hole_ratio = masks.HOLE_RATIO_BINS[mask_names("irregular").index(name)]
+        return masks.irregular(1, size, torch.Generator().manual_seed(number), hole_ratio)
+    return masks.named(name, size, landmarks, torch.Generator().manual_seed(number))
+
+
+@dataclass(frozen=True)
+class Located:
+    """Some photographs of a test, and what is seen in them when nothing is hidden.
+
+    seen: (B, 68, 2) landmarks predicted in the open faces. index: (B,) numbers of the photographs in the test.
+    """
+
+    faces: Faces
+    seen: Tensor
+    index: Tensor
+
+    @property
+    def truth(self) -> Tensor:
+        """True landmarks (B, 68, 2) where they are known, those seen in the open face otherwise."""
+        return torch.where(self.faces.landmarks.isnan(), self.seen, self.faces.landmarks)
+
+    def batches(self) -> Iterator[Located]:
+        """The same in pieces of BATCH."""
+        for first in range(0, len(self.index), BATCH):
+            part = slice(first, first + BATCH)
+            yield Located(self.faces[part], self.seen[part], self.index[part])
+
+
+class Examination:
+    """Who completes, who finds landmarks, and who judges.
+
+    methods: name -> `Method`. All of them are given the landmarks that the predictor finds in the visible part. The
+    judge looks where the landmarks of the open face are, in the original and in every completion of it.
+    """
+
+    def __init__(
+        self, methods: Mapping[str, Method], predictor: LandmarkPredictor, judge: Recogniser,
+        perceptual: Distance | None = None, device: torch.device | str = "cpu",
+    ) -> None:
+        self.methods, self.perceptual, self.device = dict(methods), perceptual, torch.device(device)
+        self.predictor, self.judge = predictor.to(self.device).eval(), judge.to(self.device)
+        if perceptual is None:
+            self.perceptual = lambda completed, image: torch.full((len(image),), float("nan"))
+
+    @torch.no_grad()
+    def locate(self, faces: Faces, index: Tensor) -> Located:
+        """Photographs with what is seen in them; index: (B,) their numbers in the test."""
+        seen = [self._predict(image, torch.zeros_like(image[:, :1])) for image in faces.image.split(BATCH)]
+        return Located(faces, torch.cat(seen), index)
+
+    @torch.no_grad()
+    def embed(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """The judge's embeddings (B, D)."""
+        pairs = zip(images.split(BATCH), landmarks.split(BATCH))
+        return torch.cat([self.judge.embed(*(one.to(self.device) for one in pair)).cpu() for pair in pairs])
+
+    @torch.no_grad()
+    def measure(
+        self, block: Located, names: Sequence[str], gallery: Gallery
+    ) -> tuple[dict[tuple[str, str], dict[str, Tensor]], dict[tuple[str, str], Tensor]]:
+        """Complete photographs under masks of some names by every method.
+
+        Returns, for each (mask, method), the MEASURES by name, (B,) each, and the judge's embeddings (B, D).
+        """
+        measured, embeddings = {}, {}
+        for name in names:
+            for method, found, embedding in self._under(name, block, gallery):
+                measured[name, method] = found
+                embeddings[name, method] = embedding
+        return measured, embeddings
+
+    @torch.no_grad()
+    def complete(self, block: Located, name: str, method: str) -> tuple[Tensor, Tensor]:
+        """Photographs completed under a mask by a method, (B, 3, S, S), and the mask, (B, 1, S, S)."""
+        mask = self.mask(name, block)
+        landmarks = self._predict(block.faces.image, mask)
+        return self.methods[method](block.faces.image, mask, landmarks).cpu().float(), mask
+
+    def mask(self, name: str, block: Located) -> Tensor:
+        """The mask of that name for each photograph, (B, 1, S, S)."""
+        size = block.faces.image.shape[-1]
+        landmarks = block.truth.split(1)
+        return torch.cat([mask_for(name, *one, size, int(number)) for *one, number in zip(landmarks, block.index)])
+
+    def _under(
+        self, name: str, block: Located, gallery: Gallery
+    ) -> Iterator[tuple[str, dict[str, Tensor], Tensor]]:
+        """One mask: for each method, what is measured and the embeddings."""
+        parts = list(block.batches())
+        hidden = [(part, self.mask(name, part)) for part in parts]
+        predicted = [self._predict(part.faces.image, mask) for part, mask in hidden]
+        for method, complete in self.methods.items():
+            found, embedded = [], []
+            for (part, mask), landmarks in zip(hidden, predicted):
+                image = part.faces.image
+                completed = complete(image, mask, landmarks).cpu().float()
+                embedding = self.embed(completed, part.seen)
+                landmarks_after = self._predict(completed, torch.zeros_like(mask))
+                found.append(pixel_measures(completed, image, mask) | gallery.measures(embedding, part.index) | {
+                    "hole_ratio": masks.hole_ratio(mask),
+                    "nme": normalised_mean_error(landmarks_after, part.truth),
+                    "perceptual": self.perceptual(completed, image),
+                })
+                embedded.append(embedding)
+            yield method, {key: torch.cat([one[key] for one in found]) for key in MEASURES}, torch.cat(embedded)
+
+    @torch.no_grad()
+    def _predict(self, images: Tensor, mask: Tensor) -> Tensor:
+        return self.predictor(images.to(self.device), mask.to(self.device)).cpu()

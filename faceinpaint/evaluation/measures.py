@@ -1,0 +1,73 @@
+"""How alike are two pictures: by their pixels, their structure, their sharpness, and as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+from faceinpaint import fetch
+from faceinpaint.completion import quick_bfloat16
+from faceinpaint.features import load_features
+from faceinpaint.losses import PerceptualLoss
+
+Distance = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W) twice -> (B,)
+
+
+def pixel_measures(completed: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """PSNR (dB) and SSIM of the whole image and of its hole, sharpness; (B,) each, from (B, 3, H, W) in [0, 1].
+
+    mask: (B, 1, H, W), 1 = unknown, with a hole in every picture. SSIM in the hole is the mean of SSIM's map there.
+    Sharpness is the mean gradient magnitude inside the hole over the truth's: below 1 is blurred.
+    """
+    hole = ((completed - image).square() * mask).sum(dim=(1, 2, 3)) / (3 * mask.sum(dim=(1, 2, 3)))
+    ssim, ssim_map = structural_similarity_index_measure(
+        completed, image, data_range=1.0, reduction="none", return_full_image=True
+    )
+    inside = mask.expand_as(ssim_map)
+    return {
+        "psnr": peak_signal_noise_ratio(completed, image, data_range=1.0, reduction="none", dim=(1, 2, 3)),
+        "psnr_hole": decibels(hole),
+        "ssim": ssim.reshape(-1),
+        "ssim_hole": (ssim_map * inside).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3)),
+        "sharpness": _gradient(completed, mask) / _gradient(image, mask),
+    }
+
+
+def decibels(mean_squared_error: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio for values in [0, 1]; identical pictures have an infinite one."""
+    return -10 * mean_squared_error.log10()
+
+
+def _gradient(image: Tensor, mask: Tensor) -> Tensor:
+    """Mean gradient magnitude of the brightness inside the hole (B,)."""
+    grey = image.mean(1, keepdim=True)
+    dx, dy = grey[..., :-1, 1:] - grey[..., :-1, :-1], grey[..., 1:, :-1] - grey[..., :-1, :-1]
+    inside = mask[..., :-1, :-1]
+    return ((dx.square() + dy.square()).sqrt() * inside).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))
+
+
+def perceptual_distance() -> tuple[str, Distance]:
+    """The distance of two pictures as people see them, and its name; less is better.
+
+    `lpips`: LPIPS on AlexNet (Zhang et al. 2018), once `faceinpaint fetch alexnet` has got its weights. Until then
+    `features`, a stand-in with a scale of its own: the perceptual loss on the embedded feature network.
+    """
+    if fetch.path_of("alexnet").is_file():
+        fetch.checked("alexnet")
+        name, one = "lpips", LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
+    else:
+        name, one = "features", PerceptualLoss(load_features())
+
+    @torch.no_grad()
+    def distance(completed: Tensor, image: Tensor) -> Tensor:
+        # Picture by picture: both give the mean of a batch.
+        pairs = zip(completed.clamp(0, 1).split(1), image.split(1))
+        quick = name == "features" and quick_bfloat16(image.device)
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=quick):
+            return torch.stack([one(*pair).reshape(()).float() for pair in pairs])
+
+    return name, distance

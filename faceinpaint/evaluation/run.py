@@ -1,0 +1,247 @@
+"""A whole evaluation: a split of a face folder, completed, measured and reported, in parts that survive a stop.
+
+Photographs are taken in blocks. What a block's faces give depends on nothing but the block, so that it does not matter
+which of several processes does it, nor whether the run was stopped before it:
+
+    parts/settings.json           what is being evaluated: another evaluation in the same folder is refused
+    parts/000008.csv              the rows of photographs 8 to 15
+    parts/000008.safetensors      the judge's embeddings of their completions
+
+When all parts are there they become metrics.csv and embeddings.safetensors, and the folder goes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from faceinpaint import weights as weight_files
+from faceinpaint.completion import Completer, find_device
+from faceinpaint.errors import InputError
+from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Examination, Located, mask_names
+from faceinpaint.evaluation.identity import Gallery, require_independent
+from faceinpaint.evaluation.measures import perceptual_distance
+from faceinpaint.evaluation.methods import Method, baselines
+from faceinpaint.evaluation.report import Report, write_report
+from faceinpaint.faces.batch import Faces
+from faceinpaint.faces.photos import METADATA, FaceFolder
+from faceinpaint.files import write_csv, write_whole
+from faceinpaint.generator import Generator
+from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.recognisers import JUDGE, Recogniser, load_recogniser
+
+BLOCK = 8  # photographs of a part
+DEFAULT_BASELINES = ("mirror", "telea")  # the quick ones
+
+
+def evaluate(
+    folder: str | Path, out: str | Path, weights: Sequence[str] = ("generator",), family: str = "all",
+    split: str = "test", recogniser: str = JUDGE, device: str = "auto", size: int = 256, labelled: bool = False,
+    compared: Sequence[str] = DEFAULT_BASELINES, flattering: bool = False,
+) -> str:
+    """Complete every face of a split under every mask of a family by every method, and report.
+
+    weights: generators by name or file. compared: baselines by name. recogniser: the judge of identity, by name or
+    file. labelled: only photographs whose landmarks are known. flattering: allow a judge that a generator was trained
+    with. Writes metrics.csv, embeddings.safetensors, tables.md and pictures into `out`; a call that was stopped is
+    taken up again by the same call. Several processes (`torchrun`, `accelerate launch`) share the work and give the
+    same result. Returns the tables. Raises InputError for unknown names, whatever does not load, a split with fewer
+    than two people, a judge that is not independent, and an `out` that holds parts of another evaluation.
+    """
+    folder, out = Path(folder), Path(out)
+    names = mask_names(family)
+    state = PartialState(cpu=find_device(device).type == "cpu")
+    predictor, judge = weight_files.load("landmarks", LandmarkPredictor), load_recogniser(recogniser)
+    methods = _methods(weights, compared, predictor, judge, size, device, flattering)
+    kind, perceptual = perceptual_distance()
+    examination = Examination(methods, predictor, judge, perceptual, find_device(device))
+
+    data = FaceFolder(folder, split, size)
+    rows = [index for index, row in enumerate(data.rows) if row.landmarks is not None or not labelled]
+    _require_people(data, rows, folder, split)
+    parts = out / "parts"
+    if state.is_main_process:
+        _claim(parts, out, {
+            "faces": weight_files.sha256(folder / METADATA), "split": split, "labelled": labelled, "masks": names,
+            "size": size, "judge": [judge.name, judge.fingerprint, judge.threshold], "methods": list(methods),
+            "perceptual": kind, "weights": {
+                name: weight_files.sha256(weight_files.file_of(given)) for name, given in weight_names(weights).items()
+            },
+        })
+    state.wait_for_everyone()
+
+    blocks = [range(first, min(first + BLOCK, len(rows))) for first in range(0, len(rows), BLOCK)]
+    mine = blocks[state.process_index :: state.num_processes]
+    originals = sorted(gather_object([_original(examination, data, rows, block) for block in tqdm(mine, "originals")]))
+    _, embedding, identity, enlarged = zip(*originals)
+    gallery = Gallery(torch.cat(embedding), torch.cat(identity), judge.threshold)
+
+    for block in tqdm(mine, f"blocks of {BLOCK} photographs"):
+        if not (parts / f"{block.start:06d}.csv").is_file():
+            located = _read(examination, data, rows, block)
+            _write_part(parts / f"{block.start:06d}", examination, located, names, gallery, data.identities)
+    state.wait_for_everyone()
+    if not state.is_main_process:
+        return ""
+
+    records = _merge(parts, blocks, out, gallery)
+    notes = _notes(data, rows, gallery, judge, flattering, sum(enlarged))
+    report = Report(records, judge, kind, list(weight_names(weights)), notes)
+    chosen = {index: _read(examination, data, rows, range(index, index + 1)) for index in report.shown()}
+    tables = write_report(report, out, examination, chosen, gallery)
+    shutil.rmtree(parts)
+    return tables
+
+
+def weight_names(weights: Sequence[str]) -> dict[str, str]:
+    """What generators are called in reports -> what was given; InputError where two would be called alike."""
+    named = {}
+    for given in weights:
+        # The files of several runs may all be called generator.safetensors: then the folder tells them apart.
+        stem, above = Path(given).stem, Path(given).parent.name
+        alone = sum(Path(other).stem == stem for other in weights) == 1
+        name = stem if alone or not above else f"{above}/{stem}"
+        if name in named:
+            raise InputError(f"two of the weights would be called {name} in the tables: give each once, or rename one")
+        named[name] = given
+    return named
+
+
+def _methods(
+    weights: Sequence[str], compared: Sequence[str], predictor: LandmarkPredictor, judge: Recogniser, size: int,
+    device: str, flattering: bool,
+) -> dict[str, Method]:
+    """The generators and then the baselines, by name; InputError where two would be called alike."""
+    methods, without_learning = {}, baselines(compared)
+    for name, given in weight_names(weights).items():
+        if name in without_learning:
+            raise InputError(f"the weights {given} would be called {name} like a baseline: rename their file")
+        generator = weight_files.load(given, Generator)
+        if not flattering:
+            require_independent(judge, name, weight_files.about(given, "identity_fingerprint"))
+        methods[name] = Completer(generator, predictor, judge, size, device).paint
+    return methods | without_learning
+
+
+def _require_people(data: FaceFolder, rows: list[int], folder: Path, split: str) -> None:
+    people = {data.rows[index].identity for index in rows}
+    if not rows:
+        raise InputError(f"no photograph of {folder} in the split '{split}' has landmarks: leave out --labelled")
+    if len(people) < 2:
+        raise InputError(
+            f"{folder} shows one person only in the split '{split}', so nobody can be mistaken for another: "
+            "give faces of two people or more"
+        )
+
+
+def _claim(parts: Path, out: Path, settings: dict) -> None:
+    """Write down what is being evaluated; InputError where the folder holds parts of something else."""
+    file = parts / "settings.json"
+    if file.is_file() and json.loads(file.read_text()) != settings:
+        raise InputError(
+            f"{out} holds parts of another evaluation: finish it with its own settings, delete {parts}, "
+            "or choose another --out"
+        )
+    write_whole(file, (json.dumps(settings, indent=2) + "\n").encode())
+
+
+def _read(examination: Examination, data: FaceFolder, rows: list[int], block: Sequence[int]) -> Located:
+    faces = Faces.cat([data[rows[number]] for number in block])
+    return examination.locate(faces, torch.tensor(block))
+
+
+def _original(
+    examination: Examination, data: FaceFolder, rows: list[int], block: range
+) -> tuple[int, Tensor, Tensor, int]:
+    """The open faces of a block: its place, the judge's embeddings, who they are, and how many were enlarged."""
+    located = _read(examination, data, rows, block)
+    enlarged = sum(data.sides[rows[number]] < data.size for number in block)
+    return block.start, examination.embed(located.faces.image, located.seen), located.faces.identity, enlarged
+
+
+def _write_part(
+    path: Path, examination: Examination, block: Located, names: list[str], gallery: Gallery, identities: list[str]
+) -> None:
+    """Measure a block; its embeddings are written first, so that a part with rows is whole."""
+    measured, embeddings = examination.measure(block, names, gallery)
+    content = {f"{mask} {method}": values.half() for (mask, method), values in embeddings.items()}
+    write_whole(path.with_suffix(".safetensors"), serialised(content))
+    write_metrics(path.with_suffix(".csv"), metric_rows(block, measured, identities))
+
+
+def _merge(parts: Path, blocks: list[range], out: Path, gallery: Gallery) -> list[dict]:
+    """One file of rows, by photograph, and one of embeddings; returns the rows as they are in the file."""
+    rows, embeddings = [], []
+    for block in blocks:
+        rows += read_metrics(parts / f"{block.start:06d}.csv")
+        embeddings.append(load_file(parts / f"{block.start:06d}.safetensors"))
+    content = {key: torch.cat([part[key] for part in embeddings]) for key in embeddings[0]}
+    content |= {"originals": gallery.originals.half(), "identity": gallery.identity}
+    write_whole(out / "embeddings.safetensors", serialised(content))
+    write_metrics(out / "metrics.csv", rows)
+    return rows
+
+
+def metric_rows(
+    block: Located, measured: Mapping[tuple[str, str], Mapping[str, Tensor]], identities: Sequence[str]
+) -> list[dict]:
+    """Rows of metrics.csv from what `Examination.measure` returned. identities: names by their numbers."""
+    return [
+        {"image": image, "identity": identities[block.faces.identity[place]], "mask": mask, "weights": method}
+        | {key: values[key][place].item() for key in MEASURES}
+        for (mask, method), values in measured.items() for place, image in enumerate(block.faces.name)
+    ]
+
+
+def write_metrics(file: Path, rows: Sequence[Mapping]) -> None:
+    """Write rows as a metrics.csv, whole or not at all."""
+    write_csv(file, COLUMNS, [{key: _cell(row[key]) for key in COLUMNS} for row in rows])
+
+
+def read_metrics(file: str | Path) -> list[dict]:
+    """The rows of a metrics.csv: names as they are, measures as numbers, NaN where there was nothing to measure."""
+    with open(file, newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        return [
+            {key: (float(value or "nan") if key in MEASURES else value) for key, value in row.items()}
+            for row in csv.DictReader(lines)
+        ]
+
+
+def _cell(value: str | float) -> str:
+    """Numbers with six digits; nothing where there is nothing to measure."""
+    if isinstance(value, str):
+        return value
+    return "" if value != value else f"{value:.6g}"
+
+
+def _notes(
+    data: FaceFolder, rows: list[int], gallery: Gallery, judge: Recogniser, flattering: bool, enlarged: int
+) -> list[str]:
+    """What a reader of the tables has to know of the photographs and the judge, in sentences."""
+    identity = gallery.identity
+    people, alone = len(identity.unique()), int((~gallery.references).sum())
+    unlabelled = sum(data.rows[index].landmarks is None for index in rows)
+    notes = [
+        f"{len(rows)} photographs of {people} people, {data.size} px.",
+        f"Judge: {judge.name}. Two faces are the same person up to a distance of {judge.threshold:.3f}.",
+    ]
+    if flattering:
+        notes.append("The judge was not required to be independent: it may be the network of the identity loss.")
+    if alone:
+        notes.append(f"Without another photograph of the person, and so without reference and rank 1: {alone}.")
+    if unlabelled:
+        notes.append(f"Without known landmarks, so that those predicted in the open face stand for them: {unlabelled}.")
+    if enlarged:
+        notes.append(f"Enlarged, since the face has fewer pixels than {data.size} in its photograph: {enlarged}.")
+    return notes

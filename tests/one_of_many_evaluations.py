@@ -1,0 +1,32 @@
+"""An evaluation, two photographs at a time, that notes which of them each process measured.
+
+For `torchrun`: python one_of_many_evaluations.py FOLDER OUT NOTES. Writes NOTES/process-RANK.json.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from faceinpaint.evaluation import Examination, run
+
+
+def main(folder: str, out: str, notes: str) -> None:
+    torch.set_num_threads(1)
+    run.BLOCK = 2
+    measured, measure = [], Examination.measure
+
+    def note(self, block, *arguments):
+        measured.extend(block.index.tolist())
+        return measure(self, block, *arguments)
+
+    Examination.measure = note
+    tables = run.evaluate(folder, out, family="face-mask", size=64)
+    content = {"measured": measured, "tables": tables}
+    (Path(notes) / f"process-{os.environ['RANK']}.json").write_text(json.dumps(content))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

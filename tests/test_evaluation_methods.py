@@ -1,0 +1,101 @@
+"""Completion without learning: known pixels stay, hidden ones are not peeped at, and each does what its name says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import canonical_face
+
+from faceinpaint import masks
+from faceinpaint.errors import InputError
+from faceinpaint.evaluation import BASELINES, baselines
+from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, prior_alone
+from faceinpaint.priors import symmetry_prior
+
+FACE = canonical_face(64)
+
+
+def picture(count=1, seed=0):
+    """Random pixels of 8 bits."""
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(seed)).mul(255).round() / 255
+
+
+@pytest.mark.parametrize("mask", ["mask01", "mask04", "mask09", "face-mask"])
+@pytest.mark.parametrize("method", BASELINES.values(), ids=BASELINES)
+def test_baselines_keep_known_pixels_and_ignore_hidden_ones(method, mask):
+    image, mask = picture() ** 2, masks.named(mask, 64, FACE)  # no longer of 8 bits
+    completed = method(image, mask, FACE)
+    assert torch.equal(completed * (1 - mask), image * (1 - mask))
+    assert 0 <= completed.min() and completed.max() <= 1
+    for other in (torch.where(mask > 0, 1 - image, image), torch.where(mask > 0, torch.ones(()), image)):
+        assert torch.equal(method(other, mask, FACE), completed)
+
+
+@pytest.mark.parametrize("method", BASELINES.values(), ids=BASELINES)
+def test_the_pictures_of_a_batch_do_not_see_each_other(method):
+    image, mask = picture(3), torch.cat([masks.standard(name, 64) for name in ("mask01", "mask04", "mask05")])
+    landmarks = FACE + torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1)
+    together = method(image, mask, landmarks)
+    for number in range(3):
+        part = slice(number, number + 1)
+        alone = method(image[part], mask[part], landmarks[part])
+        assert (alone - together[part]).abs().max() < 0.5 / 255  # the prior's equations round
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_where_all_that_is_known_has_one_colour_so_has_the_hole(name):
+    image = torch.tensor([40.0, 120.0, 200.0]).view(1, 3, 1, 1).expand(1, 3, 64, 64) / 255
+    completed = BASELINES[name](image, masks.standard("mask05", 64), FACE)
+    levels = 16 if name == "telea" else 1  # OpenCV's drifts at the edge of the picture
+    assert 255 * (completed - image).abs().max() < levels + 0.5
+
+
+def test_biharmonic_restores_a_linear_ramp():
+    """The smoothest surface through a plane is the plane; Telea's is not."""
+    x, y = torch.arange(64.0).view(1, 64), torch.arange(64.0).view(64, 1)
+    ramp = torch.stack([40 + 2 * x + y, 200 - x - y, 60 + 3 * y + 0 * x])[None] / 255
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:44, 16:40] = 1
+    assert (biharmonic(ramp, mask, FACE) - ramp).abs().max() < 1e-3
+    assert (BASELINES["telea"](ramp, mask, FACE) - ramp).abs().max() > 0.05
+
+
+def test_mirror_restores_a_symmetric_picture():
+    image = (picture() + picture().flip(-1)) / 2
+    assert torch.equal(mirror(image, masks.standard("mask01", 64), FACE), image)
+
+
+def test_mirror_takes_the_mean_colour_where_both_sides_are_hidden():
+    image, mask = picture(), torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 16:40] = 1  # crosses the middle
+    completed = mirror(image, mask, FACE)
+    both = (mask * mask.flip(-1)).bool().expand_as(image)
+    assert torch.equal(completed[both], mean_colour(image, mask, FACE)[both]) and both.any()
+    one = (mask * (1 - mask.flip(-1))).bool().expand_as(image)
+    assert torch.equal(completed[one], image.flip(-1)[one]) and one.any()
+
+
+def test_the_mean_colour_is_that_of_the_known_pixels():
+    image, mask = picture(), masks.standard("mask04", 64)
+    known = (mask == 0)[0, 0]
+    expected = image[0, :, known].mean(1)
+    hole = mean_colour(image, mask, FACE)[0, :, ~known]
+    assert torch.allclose(hole, expected[:, None].expand_as(hole), atol=1e-5)
+
+
+def test_the_prior_alone_is_what_the_generator_starts_from():
+    image, mask = picture(), masks.standard("mask01", 64)
+    expected = symmetry_prior(image, mask, FACE).image
+    hole = mask.bool().expand_as(image)
+    assert torch.equal(prior_alone(image, mask, FACE)[hole], expected[hole])
+
+
+def test_baselines_come_in_the_order_of_their_names():
+    chosen = baselines(["telea", "mirror"])
+    assert list(chosen) == ["telea", "mirror"] and chosen["mirror"] is mirror
+    assert baselines([]) == {}
+
+
+def test_an_unknown_baseline_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="no baseline 'navier_stokes': did you mean 'navier-stokes'"):
+        baselines(["telea", "navier_stokes"])

@@ -1,0 +1,349 @@
+"""A whole evaluation: what it writes, that it is always the same, taken up after a stop, shared, or refused at once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_training_processes import LAUNCH, launched
+
+from faceinpaint import evaluation, weights
+from faceinpaint.errors import InputError
+from faceinpaint.evaluation import Examination, read_metrics, run, write_metrics
+from faceinpaint.faces.photos import METADATA, FaceFolder
+from faceinpaint.generator import Generator
+from faceinpaint.recognisers import load_recogniser
+
+CONTRACT = [
+    "image", "identity", "mask", "weights", "psnr", "psnr_hole", "ssim", "cosine_self", "verified_self",
+    "cosine_reference", "verified_reference", "rank1",
+]
+METHODS = ["generator", *evaluation.DEFAULT_BASELINES]
+
+
+@pytest.fixture(autouse=True)
+def two_at_a_time(monkeypatch):
+    """As `evaluated` was made."""
+    monkeypatch.setattr(run, "BLOCK", 2)
+
+
+def evaluate(folder, out, *arguments, **options):
+    """A small evaluation; further arguments as of `evaluate`."""
+    return evaluation.evaluate(folder, out, *arguments, **{"family": "face-mask", "size": 64} | options)
+
+
+def contents(folder):
+    """The bytes of every file below a folder."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+class PowerCut(Exception):
+    """What ends an evaluation half way here."""
+
+
+def stop_at(number):
+    """`Examination.measure` that fails at a photograph of that number; `numbers` are those that it has measured."""
+    def stopping(self, block, names, gallery):
+        if number in block.index.tolist():
+            raise PowerCut
+        stopping.numbers += block.index.tolist()
+        return measure(self, block, names, gallery)
+
+    stopping.numbers, measure = [], Examination.measure
+    return stopping
+
+
+@pytest.fixture(scope="module")
+def stopped(people, tmp_path_factory):
+    """Folders of evaluations that were stopped at photographs 2 and 4, by these numbers; to be copied."""
+    folders = {number: tmp_path_factory.mktemp(f"stopped-at-{number}") for number in (2, 4)}
+    for number, folder in folders.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run, "BLOCK", 2)
+            patch.setattr(Examination, "measure", stop_at(number))
+            with pytest.raises(PowerCut):
+                evaluate(people, folder)
+    return folders
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The numbers of the photographs that are measured from here on."""
+    noting = stop_at(None)
+    monkeypatch.setattr(Examination, "measure", noting)
+    return noting.numbers
+
+
+# ------------------------------------------------------------------------------------------------ the files
+
+
+def test_every_photograph_mask_and_method_has_a_row(evaluated):
+    with open(evaluated / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[: len(CONTRACT)] == CONTRACT and tuple(rows[0]) == evaluation.COLUMNS
+    images = ["ann-0", "ann-1", "bob-0", "bob-1", "bob-2", "cat-0"]
+    assert [(row["image"], row["weights"]) for row in rows] == [
+        (image, method) for pair in (images[:2], images[2:4], images[4:]) for method in METHODS for image in pair]
+    assert all(row["image"].startswith(row["identity"]) and row["mask"] == "face-mask" for row in rows)
+    assert all(0 < float(row["psnr_hole"]) < float(row["psnr"]) < 60 for row in rows)
+    for row in rows:
+        assert all((row[key] == "") == (row["identity"] == "cat") for key in CONTRACT[-3:])
+        assert all(row[key] != "" for key in evaluation.MEASURES if key not in CONTRACT[-3:])
+
+
+def test_the_embeddings_are_those_that_the_rows_come_from(evaluated):
+    kept = load_file(evaluated / "embeddings.safetensors")
+    assert set(kept) == {"originals", "identity", *(f"face-mask {method}" for method in METHODS)}
+    assert kept["identity"].tolist() == [0, 0, 1, 1, 1, 2]
+    rows = read_metrics(evaluated / "metrics.csv")
+    for method in METHODS:
+        cosines = (kept[f"face-mask {method}"].float() * kept["originals"].float()).sum(1)
+        told = [row["cosine_self"] for row in rows if row["weights"] == method]
+        assert cosines.tolist() == pytest.approx(told, abs=2e-3)  # in half precision
+
+
+def test_notes_count_what_a_reader_has_to_know(evaluated):
+    tables = (evaluated / "tables.md").read_text()
+    assert "- 6 photographs of 3 people, 64 px.\n- Judge: embedded-judge." in tables
+    assert "without reference and rank 1: 1." in tables
+    assert "those predicted in the open face stand for them: 1." in tables
+    assert "fewer pixels than 64 in its photograph: 1." in tables  # cat-0 has 40
+    assert "independent:" not in tables
+
+
+def test_a_file_of_metrics_holds_any_name_and_any_number(tmp_path):
+    rows = [
+        {"image": 'a "b", c', "identity": "Zoë 写真", "mask": "mask01", "weights": "runs/x"}
+        | {key: value for key in evaluation.MEASURES}
+        for value in (0.123456, float("nan"), float("inf"), -1e-9, 12345.0)
+    ]
+    write_metrics(tmp_path / "metrics.csv", rows)
+    read = read_metrics(tmp_path / "metrics.csv")
+    assert [row["ssim"] for row in read] == pytest.approx([row["ssim"] for row in rows], nan_ok=True, rel=1e-5)
+    assert all(row[key] == rows[0][key] for row in read for key in ("image", "identity", "weights"))
+    write_metrics(tmp_path / "again.csv", read)
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "metrics.csv").read_bytes()
+
+
+# ------------------------------------------------------------------------------------------ always the same
+
+
+def test_a_stopped_evaluation_is_taken_up_and_gives_the_same_files(people, evaluated, stopped, tmp_path, measured):
+    out = shutil.copytree(stopped[2], tmp_path / "out")
+    assert set(contents(out)) == {"parts/settings.json", "parts/000000.csv", "parts/000000.safetensors"}
+    tables = evaluate(people, out)
+    assert measured == [2, 3, 4, 5]  # nothing twice
+    assert contents(out) == contents(evaluated) and tables == (evaluated / "tables.md").read_text()
+
+
+def test_a_part_whose_rows_were_not_written_is_measured_again(people, evaluated, stopped, tmp_path, measured):
+    out = shutil.copytree(stopped[4], tmp_path / "out")
+    (out / "parts" / "000002.csv").rename(out / "parts" / "000002.csv.part")  # the embeddings come first
+    evaluate(people, out)
+    assert measured == [2, 3, 4, 5] and contents(out) == contents(evaluated)
+
+
+def test_two_processes_share_the_work_and_give_the_files_of_one(people, evaluated, tmp_path):
+    script = Path(__file__).parent / "one_of_many_evaluations.py"
+    launched([*LAUNCH, str(script), str(people), str(tmp_path / "out"), str(tmp_path)])
+    assert contents(tmp_path / "out") == contents(evaluated)
+    first, second = (json.loads((tmp_path / f"process-{rank}.json").read_text()) for rank in range(2))
+    assert first["measured"] == [0, 1, 4, 5] and second["measured"] == [2, 3]
+    assert first["tables"] == (evaluated / "tables.md").read_text() and second["tables"] == ""
+
+
+def test_an_old_evaluation_is_replaced_by_the_next(people, evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "out")
+    evaluate(people, tmp_path / "out", labelled=True, compared=["mirror"])
+    rows = read_metrics(tmp_path / "out" / "metrics.csv")
+    assert len(rows) == 5 * 2 and "bob-2" not in {row["image"] for row in rows}
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    assert "5 photographs of 3 people" in tables and "those predicted" not in tables
+    before = {row["image"]: row for row in read_metrics(evaluated / "metrics.csv") if row["weights"] == "mirror"}
+    for row in rows:  # the same completions, of a gallery with one photograph less
+        if row["weights"] == "mirror":
+            assert row["psnr"] == pytest.approx(before[row["image"]]["psnr"], rel=1e-5)
+
+
+# --------------------------------------------------------------------------------------------- parts of others
+
+
+@pytest.mark.parametrize("change", [
+    {"compared": ["mirror"]}, {"compared": evaluation.DEFAULT_BASELINES[::-1]}, {"size": 72}, {"family": "irregular"},
+    {"labelled": True}, {"recogniser": "embedded-loss"}, {"weights": ["other.safetensors"]},
+], ids=str)
+def test_parts_of_another_evaluation_are_refused_and_kept(people, stopped, tmp_path, measured, monkeypatch, change):
+    out = shutil.copytree(stopped[2], tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(weights.path_of("generator"), "other.safetensors")
+    with pytest.raises(InputError, match="parts of another evaluation: finish it .*choose another --out") as error:
+        evaluate(people, out, **change)
+    assert ". " not in str(error.value) and contents(out) == contents(stopped[2]) and measured == []
+
+
+def test_parts_of_other_faces_are_refused(people, stopped, tmp_path):
+    folder, out = shutil.copytree(people, tmp_path / "faces"), shutil.copytree(stopped[2], tmp_path / "out")
+    with open(folder / METADATA, "a") as file:
+        file.write((people / METADATA).read_text().splitlines()[0].replace('"ann"', '"bob"') + "\n")
+    with pytest.raises(InputError, match="parts of another evaluation"):
+        evaluate(folder, out)
+
+
+def settings_of(name):
+    """With which settings the network of a shipped file is made."""
+    return json.loads(weights.about(name, "settings"))
+
+
+def test_a_judge_that_was_calibrated_anew_is_another(people, stopped, tmp_path):
+    """It has the parameters and the name of the first one, but not its verdicts."""
+    out = shutil.copytree(stopped[2], tmp_path / "out")
+    network = load_recogniser("embedded-judge").network
+    file = tmp_path / "embedded-judge.safetensors"
+    weights.save(network, settings_of("embedded-judge") | {"threshold": 0.77}, file)
+    with pytest.raises(InputError, match="parts of another evaluation"):
+        evaluate(people, out, recogniser=str(file))
+    shutil.copy(weights.path_of("embedded-judge"), file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Examination, "measure", stop_at(2))
+        with pytest.raises(PowerCut):  # this one goes on
+            evaluate(people, out, recogniser=str(file))
+
+
+# --------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.fixture
+def generator_file(tmp_path):
+    """Writes the shipped generator to a file, trained by whom one says."""
+    def write(name="mine", fingerprint=None):
+        path = tmp_path / f"{name}.safetensors"
+        about = {} if fingerprint is None else {"identity_recogniser": "it", "identity_fingerprint": fingerprint}
+        weights.save(weights.load("generator", Generator), settings_of("generator"), path, **about)
+        return str(path)
+    return write
+
+
+def refused(folder, out, *arguments, **options):
+    """The sentence with which an evaluation is refused; nothing may have been written."""
+    with pytest.raises(InputError) as error:
+        evaluate(folder, out, *arguments, **options)
+    said = str(error.value)
+    assert ". " not in said and "\n" not in said and not out.exists()
+    return said
+
+
+def test_a_judge_that_the_generator_has_learnt_to_please_is_refused(people, tmp_path, generator_file):
+    judge = load_recogniser("embedded-judge")
+    file = generator_file("pleasing", judge.fingerprint)
+    said = refused(people, tmp_path / "out", [file])
+    assert said.startswith("pleasing has learnt to please embedded-judge") and "--flattering-judge" in said
+    renamed = tmp_path / "who.safetensors"
+    shutil.copy(weights.path_of("embedded-judge"), renamed)
+    assert "pleasing has learnt to please who" in refused(people, tmp_path / "out", [file], recogniser=str(renamed))
+
+
+def test_a_flattering_judge_may_be_asked_for_and_is_noted_and_generators_are_compared(people, tmp_path, generator_file):
+    file = generator_file("pleasing", load_recogniser("embedded-judge").fingerprint)
+    tables = evaluate(people, tmp_path / "out", ["generator", file], compared=[], flattering=True)
+    assert "The judge was not required to be independent" in tables
+    assert "generator over pleasing: +0.0 dB PSNR" in tables
+    assert {"sheet-generator.png", "sheet-pleasing.png"} <= {file.name for file in (tmp_path / "out").iterdir()}
+    rows = read_metrics(tmp_path / "out" / "metrics.csv")
+    ours, theirs = ([row["psnr"] for row in rows if row["weights"] == name] for name in ("generator", "pleasing"))
+    assert ours == theirs and len(ours) == 6
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"family": "face"}, "choose one of standard, irregular, face-mask, all"),
+    ({"compared": ["mirror", "talea"]}, "no baseline 'talea': did you mean 'telea'"),
+    ({"split": "train"}, "no faces in the split 'train'"),
+    ({"weights": ["landmarks"]}, "holds LandmarkPredictor, not Generator"),
+    ({"weights": ["generatr"]}, "no weights named 'generatr'"),
+    ({"weights": ["none.safetensors"]}, "there is no weight file none.safetensors"),
+    ({"weights": ["generator", "generator"]}, "two of the weights would be called generator"),
+    ({"recogniser": "embeded-judge"}, "did you mean 'embedded-judge'"),
+    ({"device": "gpu"}, "no device 'gpu'"),
+    ({"size": 100}, "can't have 100 pixels"),
+], ids=str)
+def test_bad_input_is_one_sentence_and_nothing_is_written(people, tmp_path, options, said):
+    assert said in refused(people, tmp_path / "out", **options)
+
+
+def test_a_folder_that_is_none_and_an_output_that_is_a_file_are_refused(people, tmp_path):
+    assert "is no face folder" in refused(tmp_path, tmp_path / "out")
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(InputError, match="can't be written .*choose another --out"):
+        evaluate(people, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "in the way"
+
+
+@pytest.fixture
+def some_of(people, tmp_path):
+    """Makes a folder of only those rows whose image has one of some names."""
+    def make(*names):
+        folder = tmp_path / "some"
+        shutil.copytree(people, folder)
+        lines = (people / METADATA).read_text().splitlines(keepends=True)
+        (folder / METADATA).write_text("".join(line for line in lines if any(f"/{name}" in line for name in names)))
+        return folder
+    return make
+
+
+def test_one_person_alone_is_refused(some_of, tmp_path):
+    assert "one person only in the split 'test'" in refused(some_of("bob"), tmp_path / "out")
+
+
+def test_people_whose_landmarks_are_not_known_do_not_count_where_they_are_asked_for(some_of, tmp_path):
+    folder = some_of("ann", "bob-2")
+    assert "one person only" in refused(folder, tmp_path / "out", labelled=True)
+    assert len(FaceFolder(folder, "test", 64)) == 3
+    shutil.rmtree(folder)
+    assert "leave out --labelled" in refused(some_of("bob-2"), tmp_path / "out", labelled=True)
+
+
+def test_weights_are_called_by_their_files_and_folders_where_those_are_alike():
+    name = "generator.safetensors"
+    assert run.weight_names(["generator", "runs/a/mine.safetensors"]) == {
+        "generator": "generator", "mine": "runs/a/mine.safetensors"}
+    assert list(run.weight_names([f"runs/a/{name}", f"runs/b/{name}"])) == ["a/generator", "b/generator"]
+    assert list(run.weight_names(["generator", f"runs/a/{name}"])) == ["generator", "a/generator"]
+    for given in (["generator", name], [f"x/a/{name}", f"y/a/{name}"]):
+        with pytest.raises(InputError, match="give each once, or rename one"):
+            run.weight_names(given)
+
+
+def test_weights_that_are_called_like_a_baseline_are_refused_beside_it(people, tmp_path, generator_file):
+    file = generator_file("mirror")
+    assert "would be called mirror like a baseline: rename their file" in refused(people, tmp_path / "out", [file])
+
+
+def test_photographs_that_are_called_alike_are_each_measured_and_shown(people, tmp_path):
+    """In the folders of two people both are called 0."""
+    (tmp_path / "faces").mkdir()
+    rows = [json.loads(line) for line in (people / METADATA).read_text().splitlines()][:4]
+    for row in rows:
+        name = f"{row['identity']}/{row['file_name'][-5:]}"
+        (tmp_path / "faces" / row["identity"]).mkdir(exist_ok=True)
+        shutil.copy(people / row["file_name"], tmp_path / "faces" / name)
+        row["file_name"] = name
+    (tmp_path / "faces" / METADATA).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    drawn = []
+
+    def note(self, block, name, method):
+        drawn.append(block.index.tolist())
+        return complete(self, block, name, method)
+
+    complete = Examination.complete
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Examination, "complete", note)
+        evaluate(tmp_path / "faces", tmp_path / "out", compared=[])
+    rows = read_metrics(tmp_path / "out" / "metrics.csv")
+    assert [(row["identity"], row["image"]) for row in rows] == [("ann", "0"), ("ann", "1"), ("bob", "0"), ("bob", "1")]
+    cosines = torch.tensor([row["cosine_self"] for row in rows])
+    assert drawn[0] == [cosines.argmax().item()] and drawn[4] == [cosines.argmin().item()]
+    assert all((first[0] < 2) != (second[0] < 2) for first, second in zip(drawn[::2], drawn[1::2]))
