@@ -56,17 +56,24 @@ class LandmarkTraining(MixtureTraining):
 
 @dataclass(frozen=True)
 class RecogniserTraining(MixtureTraining):
-    """The embedded recogniser: who is it?"""
+    """A recogniser: who is it?"""
 
-    steps: int = 2000
+    steps: int = 2400
     batch: int = 48
     lr: float = 2e-3
-    validate_every: int = 250
-    width: float = 0.5  # of MobileFaceNet
+    rendered: int = 3200
+    refresh: int = 1200
+    validate_every: int = 400
+    network: Literal["mobilefacenet", "resnet"] = "mobilefacenet"
+    width: float = 0.5  # times the channels of MobileFaceNet, or times 48 channels of the residual network
     embedding: int = 128
-    margin: float = 0.3  # radians by which ArcFace asks for more
+    head: Literal["arcface", "cosface"] = "arcface"
+    margin: float = 0.3  # ArcFace: radians added to the angle; CosFace: taken off the cosine
     morphs: int = 1000  # invented people for each folder, each a blend of two real ones
-    people: int = 2000  # rendered people of `synthetic`
+    people: int = 1600  # rendered people of `synthetic`
+    # Which people: two recognisers that shall err independently learn from different ones.
+    half: Literal["all", "even", "odd"] = "all"
+    validation: int = 200  # faces of each source, at most; a threshold wants many pairs
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class CompletionTraining(MixtureTraining):
     gan: Literal["paper", "hinge"] = "paper"  # which form of equation 5
     features: str = "embedded"  # of the perceptual loss: embedded or vgg19
     adversarial_from: int = 500  # step at which the discriminator joins
+    milestone_faces: int = 24  # that each of the paper's five milestones is measured on; 0: none
     ema: float = 0.998  # decay of the averaged generator, which is the one that ships
 
 
@@ -110,9 +118,10 @@ PRESETS = {
     "smoke": Preset(
         FeatureTraining(steps=20, batch=4, size=64, width=4),
         LandmarkTraining(steps=20, batch=8, size=64, width=0.35, rendered=32),
-        RecogniserTraining(steps=10, batch=8, width=0.125, morphs=10, people=20, rendered=32),
+        RecogniserTraining(steps=10, batch=8, width=0.125, morphs=10, people=20, rendered=32, validate_every=10,
+                            validation=16),
         CompletionTraining(steps=10, batch=2, size=64, width=8, discriminator_width=8, adversarial_from=4,
-                           validate_every=5, rendered=32),
+                           validate_every=5, rendered=32, milestone_faces=2),
     ),
     # A laptop's evening; the shipped weights come from here, some with fewer steps: see their model card.
     "cpu": Preset(),
@@ -123,7 +132,7 @@ PRESETS = {
         RecogniserTraining(steps=60_000, batch=256, width=1.0, morphs=10_000, people=50_000, rendered=8192, workers=12,
                            validate_every=2000, checkpoint_every=2000),
         CompletionTraining(steps=970_000, batch=16, width=64, discriminator_width=64, rendered=2048, refresh=2000,
-                           workers=12, validate_every=5000, checkpoint_every=2000),
+                           workers=12, validate_every=5000, checkpoint_every=2000, milestone_faces=48),
     ),
 }
 
@@ -176,5 +185,5 @@ def _parse(value: str, kind: type, path: str) -> bool | int | float | str:
 # Nothing could be counted or divided by them otherwise.
 AT_LEAST_ONE = {
     "steps", "batch", "refresh", "rendered", "validate_every", "checkpoint_every", "size", "width",
-    "discriminator_width", "embedding", "people",
+    "discriminator_width", "embedding", "people", "validation",
 }

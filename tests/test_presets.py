@@ -124,3 +124,26 @@ def test_sizes_fit_the_generator_and_the_smoke_preset_is_small() -> None:
 def test_a_number_that_means_nothing_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="from 0 upwards"):
         preset("cpu", [f"completion.lr={value}"])
+
+
+@pytest.mark.parametrize(
+    "text, nearest",
+    [("recogniser.network=resnet18", "resnet"), ("recogniser.head=cos", "cosface"), ("recogniser.half=evens", "even")],
+)
+def test_a_word_that_is_not_one_of_the_choices_gets_the_nearest(text: str, nearest: str) -> None:
+    with pytest.raises(InputError, match=f"did you mean '{nearest}'"):
+        preset("cpu", [text])
+
+
+def test_two_recognisers_of_different_kinds_and_people_can_be_asked_for() -> None:
+    words = ["network=resnet", "head=cosface", "half=odd"]
+    chosen = preset("cpu", [f"recogniser.{word}" for word in words]).recogniser
+    assert (chosen.network, chosen.head, chosen.half) == ("resnet", "cosface", "odd")
+    plain = preset("cpu").recogniser
+    assert (plain.network, plain.head, plain.half) == ("mobilefacenet", "arcface", "all")
+
+
+@pytest.mark.parametrize("key", ["validation", "people", "rendered"])
+def test_nothing_can_be_learnt_from_no_faces(key: str) -> None:
+    with pytest.raises(InputError, match=f"recogniser.{key} takes a number from 1 upwards"):
+        preset("cpu", [f"recogniser.{key}=0"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,16 +13,20 @@ from accelerate import Accelerator
 from conftest import canonical_face
 from PIL import Image
 from safetensors.torch import load_file
+from test_recognisers_arcface import write_network
 from torch import nn
 
 from faceinpaint import training, weights
 from faceinpaint.errors import InputError
+from faceinpaint.faces.batch import Faces
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
-from faceinpaint.recognisers import MobileFaceNet, Recogniser, load_recogniser
+from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, load_recogniser
 from faceinpaint.training import completion, landmarks, machine, read_log, run
+from faceinpaint.training import recogniser as training_of_recognisers
 from faceinpaint.training.batches import MaskedFaces, Mixture
+from faceinpaint.training.recogniser import calibrate
 from faceinpaint.training.sources import Need
 
 SMOKE = PRESETS["smoke"]
@@ -122,17 +127,97 @@ def test_the_averaged_generator_ships_and_lags_behind(folder, tmp_path, predicto
     assert not torch.allclose(shipped, last, atol=1e-4)
 
 
-def test_the_recogniser_trains_calibrates_and_loads(folder, tmp_path, predictor):
-    settings = replace(SMOKE.recogniser, steps=3, morphs=3)
+@pytest.mark.parametrize("network, head, kind", [
+    ("mobilefacenet", "arcface", MobileFaceNet), ("resnet", "cosface", FaceResNet)
+])
+def test_a_recogniser_trains_calibrates_and_loads(folder, tmp_path, predictor, network, head, kind):
+    settings = replace(SMOKE.recogniser, steps=3, morphs=3, network=network, head=head, half="even", embedding=20)
     path = training.train_recogniser([folder], settings, tmp_path, predictor)
     recogniser = load_recogniser(path)
+    assert type(recogniser.network) is kind
     assert recogniser.threshold == pytest.approx(1 - read_log(tmp_path)["limit"][1][-1], abs=1e-3)
+    assert recogniser.embed(torch.rand(2, 3, 64, 64), canonical_face(64).repeat(2, 1, 1)).shape == (2, 40)
+    assert all(value.isfinite().all() for value in recogniser.state_dict().values())
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_recogniser_learns_from_the_people_and_by_the_margin_that_were_asked_for(
+    folder, tmp_path, predictor, monkeypatch, head
+):
+    made, needs = [], []
+
+    class Noted(HEADS[head]):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    def noted(faces, need, **options):
+        needs.append(need)
+        return Mixture(faces, need, **options)
+
+    monkeypatch.setitem(HEADS, head, Noted)
+    monkeypatch.setattr(training_of_recognisers, "Mixture", noted)
+    settings = replace(SMOKE.recogniser, steps=1, morphs=2, head=head, margin=0.2, half="even", validation=2, people=7)
+    training.train_recogniser([folder], settings, tmp_path, predictor)
+    assert made[0].margin == 0.2 and len(made[0].weight) == 3 + 2
+    assert (needs[0].half, needs[0].validation, needs[0].morphs, needs[0].people) == ("even", 2, 2, 7)
+
+
+def test_a_recogniser_that_could_not_be_calibrated_is_not_trained(face_folder, tmp_path, predictor):
+    with pytest.raises(InputError, match="all of one person, .*raise recogniser.validation, or give a folder"):
+        training.train_recogniser([face_folder(people=1)], SMOKE.recogniser, tmp_path, predictor)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_threshold_is_that_of_the_strictest_source(monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    different = [torch.rand(20_000, generator=random) * top for top in (0.4, 0.9, 0.6)]
+    same = [torch.full((10,), 0.95), torch.empty(0), torch.tensor([0.95, 0.1])]
+    pairs = iter(zip(same, different))
+    monkeypatch.setattr(training_of_recognisers, "_cosines", lambda *_: next(pairs))
+    threshold, found = calibrate(MobileFaceNet(width=0.125), [None] * 3)
+    passing = [int((cosine >= 1 - threshold).sum()) for cosine in different]
+    assert passing == [0, 20, 0]  # 0.1 % at most
+    assert found["limit"] == pytest.approx(1 - threshold)
+    assert found["accepted"] == pytest.approx(0.75)  # of the two sources that have pairs of the same person
+    assert found["different"] == pytest.approx((0.2 + 0.45 + 0.3) / 3, abs=0.01)
+
+
+def people_of_one_colour(people: int, contrast: float) -> Faces:
+    """Two photographs each of people who differ in their colour, by `contrast`."""
+    random = torch.Generator().manual_seed(people)
+    colour = 0.5 + contrast * (torch.rand(people, 3, 1, 1, generator=random) - 0.5)
+    identity = torch.arange(people).repeat_interleave(2)
+    noise = 0.05 * torch.rand(2 * people, 3, 64, 64, generator=random)
+    return Faces(colour[identity] + noise, canonical_face(64).repeat(2 * people, 1, 1), identity, ("",) * 2 * people)
+
+
+def test_sources_are_calibrated_apart_on_faces_photographed_anew():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.AvgPool2d(16), nn.Flatten(), nn.Linear(3 * 7 * 6, 16)).eval()
+    sources = [people_of_one_colour(8, contrast=1.0), people_of_one_colour(9, contrast=0.2)]
+    alone = [calibrate(network, [faces]) for faces in sources]
+    threshold, found = calibrate(network, sources)
+    assert threshold == min(one for one, _ in alone) < max(one for one, _ in alone)
+    # Were there pairs of one person from each, their cosines would count too.
+    assert found["different"] == pytest.approx(sum(one["different"] for _, one in alone) / 2)
+    assert all(one["same"] > one["different"] for _, one in alone)
+    cosines = [training_of_recognisers._cosines(Recogniser("any", network, 0.0), faces) for faces in sources]
+    assert [len(same) for same, _ in cosines] == [8 * 2 * 4 * 4, 9 * 2 * 4 * 4]  # never two of the same photograph
+    shares = [(different >= 1 - threshold).float().mean() for _, different in cosines]
+    assert shares[0] == 0 < shares[1] <= 0.001
+
+
+def test_completion_does_not_train_by_a_recogniser_without_a_gradient(folder, tmp_path, predictor):
+    arcface = load_recogniser(write_network(tmp_path / "arcface.onnx"))
+    with pytest.raises(InputError, match="no gradient flows through arcface: .*take embedded-loss or facenet"):
+        learn_completion(folder, tmp_path / "run", predictor, arcface, steps=1)
 
 
 def test_a_mixture_of_rendered_people_and_a_folder_trains(folder, tmp_path):
     settings = replace(SMOKE.landmarks, steps=2, batch=4, rendered=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("faceinpaint.training.sources.VALIDATION", 2)
+        patch.setattr(landmarks, "Need", partial(Need, validation=2))
         training.train_landmarks(["synthetic:0.5", f"{folder}:0.5"], settings, tmp_path)
     assert read_log(tmp_path)["loss"][0] == [1, 2]
 

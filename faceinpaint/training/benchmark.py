@@ -24,7 +24,7 @@ from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import CompletionTraining
-from faceinpaint.recognisers import load_recogniser
+from faceinpaint.recognisers import LOSS, load_recogniser
 from faceinpaint.training import train_completion
 from faceinpaint.training.machine import Machine
 from faceinpaint.training.run import read_speed
@@ -76,7 +76,7 @@ def training_benchmark(size: int = 128, batch: int = 8, rounds: int = ROUNDS) ->
     """
     settings = CompletionTraining(size=size, batch=batch, adversarial_from=1, checkpoint_every=10**9)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = replace(settings, steps=STEPS[device], validate_every=10**9)
+    settings = replace(settings, steps=STEPS[device], validate_every=10**9, milestone_faces=0)
     if device == "cuda":
         settings = replace(settings, workers=min(12, os.cpu_count() - 1), compile="on")
     runs: dict[str, list[Measured]] = {name: [] for name in KINDS}
@@ -101,7 +101,7 @@ def measured(kind: str, faces: Path, settings: CompletionTraining, out: Path) ->
             counter.start()
             return super().adam(*arguments, **options)
 
-    predictor, recogniser = weights.load("landmarks", LandmarkPredictor), load_recogniser()
+    predictor, recogniser = weights.load("landmarks", LandmarkPredictor), load_recogniser(LOSS)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         train_completion([faces], settings, out, predictor, recogniser, machine_of=Observed)
     return Measured(*read_speed(out), counter.read())
@@ -145,7 +145,7 @@ def operations(settings: CompletionTraining) -> float:
             write_folder(faces, people=3, photos=1, size=round(settings.size * MARGIN), supersample=1)
             with FlopCounterMode(display=False) as counter:
                 train_completion([faces], one, Path(folder, "run"), weights.load("landmarks", LandmarkPredictor),
-                                 load_recogniser())
+                                 load_recogniser(LOSS))
         counts.append(counter.get_total_flops())
     return counts[1] - counts[0]
 

@@ -23,6 +23,7 @@ from faceinpaint.presets import CompletionTraining, Training
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.machine import Machine, set_rate
+from faceinpaint.training.milestones import Milestones
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
 
@@ -63,10 +64,16 @@ def train_completion(
     )
     objective = Objective(settings, recogniser, discriminator, machine)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
-    validation = mixture.validation() if machine.first else None
+    if machine.first:
+        validation = mixture.validation()
+        milestones = Milestones(out, settings, validation, predictor, recogniser, machine)
 
     def save(path: Path) -> None:
-        weights.save(average.module, {"width": settings.width, "prior": settings.prior}, path)
+        weights.save(
+            average.module, {"width": settings.width, "prior": settings.prior}, path,
+            identity_recogniser=recogniser.name if settings.identity else "none",
+            identity_fingerprint=recogniser.fingerprint if settings.identity else "none",
+        )
 
     with run:
         for step, batch in run.steps(batches, seed):
@@ -121,6 +128,8 @@ def train_completion(
                 row |= measured
                 run.picture(step, pictures, columns=min(SHOWN, len(validation)))
                 run.keep_if_best(step, measured["perceptual_distance"], save)
+            if machine.first:
+                milestones.measure(step, average.module, save)
             run.log(step, row)
 
     if machine.first:

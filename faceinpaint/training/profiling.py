@@ -52,7 +52,7 @@ def measure_speed(
 ) -> Speed:
     """The speed of completion training with some settings, by the median of its steps; nothing is kept of the run."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = replace(settings, steps=steps, validate_every=NEVER, checkpoint_every=NEVER)
+        settings = replace(settings, steps=steps, validate_every=NEVER, checkpoint_every=NEVER, milestone_faces=0)
         train_completion(faces, settings, Path(folder, "run"), predictor, recogniser, machine_of=machine_of)
         return Speed(*read_speed(Path(folder, "run")))
 
