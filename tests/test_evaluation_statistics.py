@@ -163,6 +163,7 @@ def test_the_same_values_give_the_same_answer_in_any_order_and_another_seed_near
     (Difference(0.031, 0.012, 0.05, 24, 0.004), "+3.1 points, 95 % 1.2 to 5.0 (24 people, p = 0.004)"),
     (Difference(-0.031, -0.05, -0.012, 24, 0.0005), "-3.1 points, 95 % -5.0 to -1.2 (24 people, p < 0.001)"),
     (Difference(0.01, -0.02, 0.04, 9, 0.31), "+1.0 points, 95 % -2.0 to 4.0 (9 people, p = 0.310); that may be chance"),
+    (Difference(0.03, 0.004, 0.06, 8, 0.098), "+3.0 points, 95 % 0.4 to 6.0 (8 people, p = 0.098); that may be chance"),
     (Difference(0.02, np.nan, np.nan, 1, np.nan), "+2.0 points, of 1 person: no interval"),
 ])
 def test_a_difference_in_words(found, sentence):

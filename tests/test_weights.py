@@ -17,10 +17,11 @@ from faceinpaint.errors import InputError
 from faceinpaint.features import FeatureNetwork
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.recognisers import MobileFaceNet
+from faceinpaint.recognisers import JUDGE, LOSS, FaceResNet, MobileFaceNet, load_recogniser
 
 SHIPPED = {
-    "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, "recogniser": MobileFaceNet
+    "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, LOSS: MobileFaceNet,
+    JUDGE: FaceResNet,
 }
 
 
@@ -84,6 +85,8 @@ def test_what_is_saved_comes_back_in_half_precision(tmp_path: Path) -> None:
         (Generator(8, prior=False), {"width": 8, "prior": False}),
         (LandmarkPredictor(0.35, 64), {"width": 0.35, "size": 64}),
         (Discriminator(4), {"width": 4}),
+        (MobileFaceNet(width=0.125, threshold=0.4), {"width": 0.125, "threshold": 0.4}),
+        (FaceResNet(4, 24, 0.4), {"width": 4, "embedding_size": 24, "threshold": 0.4}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
@@ -250,3 +253,22 @@ def test_each_shipped_file_says_where_it_comes_from(name: str) -> None:
 def test_all_shipped_weights_stay_under_60_megabytes() -> None:
     assert sum(file.stat().st_size for file in weights.FOLDER.glob("*.safetensors")) < 60_000_000
     assert json.loads(weights.MANIFEST.read_text()) == weights.manifest()
+
+
+@pytest.mark.parametrize("name", [LOSS, JUDGE])
+def test_a_recogniser_is_small_and_the_manifest_has_its_threshold(name: str) -> None:
+    entry = weights.manifest()[name]
+    assert entry["bytes"] <= 5_000_000
+    assert entry["threshold"] == load_recogniser(name).threshold
+    assert 0 < entry["threshold"] < 1
+
+
+def test_the_loss_and_its_judge_share_neither_parameters_nor_people() -> None:
+    assert load_recogniser(LOSS).fingerprint != load_recogniser(JUDGE).fingerprint
+    halves = {name: weights.manifest()[name]["command"].split("recogniser.half=")[1].split()[0] for name in (LOSS, JUDGE)}
+    assert set(halves.values()) == {"even", "odd"}
+
+
+def test_the_generator_says_who_taught_it_identity() -> None:
+    taught = weights.about("generator", "identity_fingerprint")
+    assert len(taught) == 64 and taught not in {load_recogniser(name).fingerprint for name in (LOSS, JUDGE)}

@@ -111,10 +111,16 @@ def about(name_or_path: str | Path, key: str) -> str | None:
 
 
 def ship(name: str, file: Path, **about: str) -> None:
-    """Put a trained file into the package and its size, sha256 and origin (`about`) into the manifest."""
+    """Put a trained file into the package and its size, sha256 and origin (`about`) into the manifest.
+
+    A recogniser's threshold, which is in its file, stands in the manifest too.
+    """
     target = FOLDER / f"{name}.safetensors"
     write_whole(target, file.read_bytes())
-    entry = {"file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target)} | about
+    entry = {"file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target)}
+    with safe_open(target, framework="pt") as content:
+        settings = json.loads((content.metadata() or {}).get("settings", "{}"))
+    entry |= {key: settings[key] for key in ("threshold",) if settings.get(key) is not None} | about
     entries = (manifest() if MANIFEST.is_file() else {}) | {name: entry}
     write_whole(MANIFEST, (json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False) + "\n").encode())
     path_of.cache_clear()
