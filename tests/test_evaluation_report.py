@@ -263,7 +263,7 @@ def test_a_contact_sheet_shows_original_hole_and_completion_of_two_people_in_a_r
         assert hole.get_title().strip() == row["mask"]
         distance = 1 - row["cosine_self"]
         verdict = "yes" if distance <= 0.4 else "no"
-        assert completed.get_title() == f"same person: {verdict}\n(distance {distance:.2f})"
+        assert completed.get_title() == f"same person?\n{verdict} ({distance:.2f})"
     assert {"yes", "no"} == {ax.get_title().split()[2] for ax in figure.axes[2::3]}
 
 

@@ -248,7 +248,7 @@ def contact_sheet(
         pictures += [original, torch.where(mask > 0.5, 0.5, original), completed]
         distance = 1 - row["cosine_self"]
         same = "yes" if distance <= judge.threshold else "no"
-        titles += ["original\n", f"{row['mask']}\n", f"same person: {same}\n(distance {distance:.2f})"]
+        titles += ["original\n", f"{row['mask']}\n", f"same person?\n{same} ({distance:.2f})"]
         beside.append(word)
     return figures.board(pictures, titles, columns=6, beside=beside[::2])
 
