@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from faceinpaint.errors import InputError
-from faceinpaint.evaluation import Examination, Gallery, metric_rows, read_metrics, write_metrics
+from faceinpaint.evaluation import Examination, Gallery, Located, metric_rows, read_metrics, write_metrics
 from faceinpaint.evaluation.paper import ITERATIONS
 from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor
@@ -56,7 +56,8 @@ class Milestones:
                 return generator.complete(images.to(device), mask.to(device), landmarks.to(device))
 
         examination = Examination({f"step {step}": paint}, self.predictor, self.judge, device=self.machine.device)
-        located = examination.locate(self.faces, torch.arange(len(self.faces)))
+        # A source knows the landmarks of all its faces; where the judge looks is not left to a predictor in training.
+        located = Located(self.faces, self.faces.landmarks, torch.arange(len(self.faces)))
         embedding = examination.embed(located.faces.image, located.seen)
         gallery = Gallery(embedding, located.faces.identity, self.judge.threshold)
         measured, _ = examination.measure(located, STANDARD, gallery)
