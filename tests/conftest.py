@@ -106,6 +106,26 @@ def face_folder(tmp_path_factory, astronaut):
     return make
 
 
+@pytest.fixture(scope="module")
+def predictor():
+    """A small landmark predictor that knows the canonical face and nothing else."""
+    from faceinpaint.landmarks import LandmarkPredictor
+
+    torch.manual_seed(0)
+    predictor = LandmarkPredictor(width=0.35, size=64).eval()
+    predictor.set_mean_face(canonical_face(64), 64)
+    return predictor
+
+
+@pytest.fixture(scope="module")
+def recogniser():
+    """A small recogniser that has learnt nothing."""
+    from faceinpaint.recognisers import MobileFaceNet, Recogniser
+
+    torch.manual_seed(0)
+    return Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
+
+
 @pytest.fixture(scope="session")
 def people(tmp_path_factory, astronaut):
     """A face folder to evaluate, photographs of `ann` (2), `bob` (3, the last with five points only) and `cat` (1)."""

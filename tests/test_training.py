@@ -37,20 +37,6 @@ def folder(face_folder):
     return face_folder(people=3)
 
 
-@pytest.fixture(scope="module")
-def predictor():
-    torch.manual_seed(0)
-    predictor = LandmarkPredictor(width=0.35, size=64).eval()
-    predictor.set_mean_face(canonical_face(64), 64)
-    return predictor
-
-
-@pytest.fixture(scope="module")
-def recogniser():
-    torch.manual_seed(0)
-    return Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
-
-
 @pytest.fixture(autouse=True)
 def few_photographs(monkeypatch):
     """Of the appearance model's 640."""

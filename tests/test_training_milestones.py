@@ -18,10 +18,9 @@ from faceinpaint.evaluation import COLUMNS
 from faceinpaint.evaluation.paper import ITERATIONS
 from faceinpaint.faces.batch import Faces
 from faceinpaint.generator import Generator
-from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.masks import STANDARD, standard
 from faceinpaint.presets import PRESETS
-from faceinpaint.recognisers import JUDGE, LOSS, MobileFaceNet, Recogniser, load_recogniser
+from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 from faceinpaint.training import completion, milestones
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.milestones import Milestones, independent_judge, milestone_steps, read_milestones
@@ -33,20 +32,6 @@ STEPS = {1: 1, 2: 2, 6: 3, 9: 4, 10: 5}  # of ten
 @pytest.fixture(scope="module")
 def folder(face_folder):
     return face_folder(people=3)
-
-
-@pytest.fixture(scope="module")
-def predictor():
-    torch.manual_seed(0)
-    predictor = LandmarkPredictor(width=0.35, size=64).eval()
-    predictor.set_mean_face(canonical_face(64), 64)
-    return predictor
-
-
-@pytest.fixture(scope="module")
-def recogniser():
-    torch.manual_seed(0)
-    return Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
 
 
 @pytest.fixture(scope="module")

@@ -119,8 +119,8 @@ class Examination:
     def mask(self, name: str, block: Located) -> Tensor:
         """The mask of that name for each photograph, (B, 1, S, S)."""
         size = block.faces.image.shape[-1]
-        landmarks = block.truth.split(1)
-        return torch.cat([mask_for(name, *one, size, int(number)) for *one, number in zip(landmarks, block.index)])
+        each = zip(block.truth.split(1), block.index.tolist())
+        return torch.cat([mask_for(name, landmarks, size, number) for landmarks, number in each])
 
     def _under(
         self, name: str, block: Located, gallery: Gallery
