@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
+from faceinpaint.priors import mirror_landmarks
+
 LANDMARKS = 68
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the image
 OUTER_EYE_CORNERS = (36, 45)
@@ -38,6 +40,13 @@ class LandmarkPredictor(nn.Module):
         self.register_buffer("mean_face", torch.full((LANDMARKS, 2), 0.5))  # in fractions of the image
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        if self.training:
+            return self.look(image, mask)
+        mirrored = mirror_landmarks(self.look(image.flip(-1), mask.flip(-1)), image.shape[-1])
+        return (self.look(image, mask) + mirrored) / 2
+
+    def look(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The landmarks at a single look."""
         pixels = image.shape[-1]
         x = torch.cat([image * (1 - mask), mask], dim=1)
         if x.shape[-2:] != (self.size, self.size):

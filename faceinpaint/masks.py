@@ -86,16 +86,16 @@ def standard(name: str, size: Size, landmarks: Tensor | None = None) -> Tensor:
     return mask if number <= 6 else cut_to_face(mask, landmarks)
 
 
-def face_region(landmarks: Tensor, size: Size) -> Tensor:
+def face_region(landmarks: Tensor, size: Size, forehead: float = 1.0) -> Tensor:
     """The face filled: convex hull of the jaw line and of the brows moved up to the hairline.
 
     landmarks (B, 68, 2) in pixels -> (B, 1, H, W). "Up" runs from the mouth to the eyes, so that a tilted
-    face gets a tilted forehead; `_FOREHEAD` says how far.
+    face gets a tilted forehead; `_FOREHEAD` says how far. forehead: the share of that way; 0 ends at the brows.
     """
     points = _checked(landmarks)
     _, down, unit = _face_axes(points)
     up = -down[:, None, :] * unit[:, None, None]  # (B, 1, 2)
-    brows = points[:, 17:27] + up * np.array(_FOREHEAD)[:, None]
+    brows = points[:, 17:27] + forehead * up * np.array(_FOREHEAD)[:, None]
     outlines = [_convex_hull(outline) for outline in np.concatenate([points[:, :17], brows], axis=1)]
     return _fill(outlines, size).to(landmarks.device)
 

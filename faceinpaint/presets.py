@@ -30,6 +30,8 @@ class MixtureTraining(Training):
     rendered: int = 256  # rendered faces in memory at a time
     refresh: int = 1000  # steps after which they, and those of streams, are replaced
     workers: int = 0  # processes that prepare batches; 0: the one that trains does it
+    morphs: int = 0  # invented people for each folder, each a blend of two real ones
+    backdrops: int = 0  # faces of each folder that come once more, before another background
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class LandmarkTraining(MixtureTraining):
     size: int = 128  # pixels of the training crop
     width: float = 1.0  # of MobileNetV2
     masks: Literal["all", "none"] = "all"  # kinds of masks that are trained on
+    ema: float = 0.998  # decay of the averaged predictor, which is the one that ships
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class RecogniserTraining(MixtureTraining):
     embedding: int = 128
     head: Literal["arcface", "cosface"] = "arcface"
     margin: float = 0.3  # ArcFace: radians added to the angle; CosFace: taken off the cosine
-    morphs: int = 1000  # invented people for each folder, each a blend of two real ones
+    morphs: int = 1000
     people: int = 1600  # rendered people of `synthetic`
     # Which people: two recognisers that shall err independently learn from different ones.
     half: Literal["all", "even", "odd"] = "all"
@@ -88,6 +91,7 @@ class CompletionTraining(MixtureTraining):
     width: int = 48  # of the generator
     discriminator_width: int = 32
     prior: bool = True  # False is the paper's plain network
+    landmark_noise: float = 0.0  # by how much predicted landmarks are led astray, over the distance of the eyes
     reconstruction: float = 50.0  # weights of equations 2 to 5
     perceptual: float = 0.5
     identity: float = 0.1

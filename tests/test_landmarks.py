@@ -26,6 +26,7 @@ from faceinpaint.landmarks import (
     normalised_errors,
     normalised_mean_error,
 )
+from faceinpaint.priors import mirror_landmarks
 
 FACE = canonical_face(64)
 
@@ -64,11 +65,22 @@ def test_an_untrained_predictor_says_the_mean_face_at_any_size() -> None:
     network = untrained()
     several = torch.cat([FACE - 1, FACE, FACE + 4])
     network.set_mean_face(several, 64)
+    network.train()  # at a single look; the mean with its mirror image would be a face in the middle
     for size in (32, 64, 200):
         image = torch.rand(2, 3, size, size, generator=seeded(size))
         found = network(image, torch.zeros(2, 1, size, size))
         assert found.shape == (2, 68, 2)
         assert torch.allclose(found, canonical_face(size) + size / 64, atol=1e-3)
+
+
+@torch.no_grad()
+def test_a_mirrored_face_has_mirrored_landmarks_once_training_is_over() -> None:
+    image, mask = picture(1), masks.irregular(1, 64, seeded(1))
+    here, there = predictor()(image, mask), predictor()(image.flip(-1), mask.flip(-1))
+    assert torch.allclose(mirror_landmarks(here, 64), there, atol=1e-3)
+    looks = [predictor().look(image, mask), mirror_landmarks(predictor().look(image.flip(-1), mask.flip(-1)), 64)]
+    assert (looks[0] - looks[1]).abs().max() > 0.5  # one look alone doesn't know this
+    assert torch.allclose(here, sum(looks) / 2, atol=1e-3)
 
 
 @torch.no_grad()
@@ -78,7 +90,9 @@ def test_a_larger_picture_has_its_landmarks_at_the_same_places(size: int) -> Non
     network.levels[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for pixels in (64, size):
         network(picture(0, pixels), torch.zeros(1, 1, pixels, pixels))
-    assert seen[0].shape == seen[1].shape and (seen[0] - seen[1]).abs().mean() < 0.02
+    mirrored, small, _, large = seen
+    assert small.shape == large.shape and (small - large).abs().mean() < 0.02
+    assert torch.equal(mirrored, small.flip(-1))
     # A picture of one colour looks the same at every size.
     grey, nothing_hidden = torch.full((1, 3, 256, 256), 0.5), torch.zeros(1, 1, 256, 256)
     small = network(grey[..., :64, :64], nothing_hidden[..., :64, :64])

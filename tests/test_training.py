@@ -15,12 +15,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from test_recognisers_arcface import write_network
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from faceinpaint import training, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.generator import Generator
-from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
 from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
 from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, load_recogniser
 from faceinpaint.training import completion, landmarks, machine, read_log, run
@@ -43,14 +44,14 @@ def few_photographs(monkeypatch):
     monkeypatch.setattr(completion.fit_appearance, "__defaults__", (48,))
 
 
-def learn_landmarks(folder, out, resume=False, **settings):
+def learn_landmarks(folder, out, resume=False, start=None, **settings):
     chosen = replace(SMOKE.landmarks, batch=4, **settings)
-    return training.train_landmarks([folder], chosen, out, resume=resume)
+    return training.train_landmarks([folder], chosen, out, resume=resume, start=start)
 
 
-def learn_completion(folder, out, predictor, recogniser, resume=False, **settings):
+def learn_completion(folder, out, predictor, recogniser, resume=False, start=None, **settings):
     chosen = replace(SMOKE.completion, **settings)
-    return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume)
+    return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume, start=start)
 
 
 # ------------------------------------------------------------------------------------------------- stages
@@ -111,6 +112,74 @@ def test_the_averaged_generator_ships_and_lags_behind(folder, tmp_path, predicto
     last, shipped = state["generator"]["paint.bias"], weights.load(path, Generator).paint.bias
     assert torch.allclose(shipped, state["average"]["module.paint.bias"], atol=1e-3)
     assert not torch.allclose(shipped, last, atol=1e-4)
+
+
+def test_the_averaged_predictor_ships_with_its_statistics(folder, tmp_path):
+    path = learn_landmarks(folder, tmp_path, steps=4, ema=0.9, lr=1e-2)
+    state = torch.load(tmp_path / "checkpoints" / "step-0000004.pt", weights_only=True)
+    shipped = weights.load(path, LandmarkPredictor).state_dict()
+    for key in ("head.3.weight", "levels.0.0.1.running_mean"):  # half precision has three digits
+        assert torch.allclose(shipped[key], state["average"][f"module.{key}"], rtol=1e-2, atol=1e-4)
+        assert (state["average"][f"module.{key}"] - state["predictor"][key]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.9])
+def test_an_average_follows_closely_at_first_and_then_with_its_full_memory(decay):
+    network = nn.Linear(1, 1, bias=False)
+    average = AveragedModel(network, multi_avg_fn=machine.rising_average(decay))
+    expected = None
+    for step, value in enumerate((3.0, -1.0, 2.0, 5.0, 0.0)):
+        nn.init.constant_(network.weight, value)
+        average.update_parameters(network)
+        share = min(decay, (1 + step) / (10 + step))
+        expected = value if expected is None else share * expected + (1 - share) * value
+        assert average.module.weight.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_runs_begin_with_the_weights_that_another_one_ended_with(folder, tmp_path, predictor, recogniser):
+    first = learn_landmarks(folder, tmp_path / "a", steps=3, lr=1e-2)
+    second = learn_landmarks(folder, tmp_path / "b", steps=1, lr=1e-9, start=first)
+    there, here = weights.load(first, LandmarkPredictor), weights.load(second, LandmarkPredictor)
+    assert torch.allclose(there.head[-1].weight, here.head[-1].weight, atol=1e-4)
+    assert there.head[-1].weight.abs().max() > 1e-3  # which is 0 in a new one
+
+    first = learn_completion(folder, tmp_path / "c", predictor, recogniser, steps=3, lr=1e-2)
+    second = learn_completion(folder, tmp_path / "d", predictor, recogniser, steps=1, lr=1e-9, start=first)
+    there, here = weights.load(first, Generator), weights.load(second, Generator)
+    assert torch.allclose(there.paint.weight, here.paint.weight, atol=1e-4)
+    assert there.paint.weight.abs().max() > 1e-3
+    assert torch.equal(there.appearance.mean, here.appearance.mean)
+    with pytest.raises(InputError, match="is a Generator of another size: begin with one that has the same settings"):
+        learn_completion(folder, tmp_path / "e", predictor, recogniser, steps=1, width=6, start=first)
+
+
+def test_hidden_landmarks_are_led_astray_part_by_part_and_visible_ones_never():
+    faces = canonical_face(64).expand(300, -1, -1)
+    mask = torch.zeros(300, 1, 64, 64)
+    mask[..., :32] = 1  # the left half
+    torch.manual_seed(0)
+    moved = completion.led_astray(faces, mask, 0.05) - faces
+    hidden = hidden_landmarks(faces[:1], mask[:1])[0]
+    assert moved[:, ~hidden].abs().max() == 0 and hidden.any() and not hidden.all()
+    eye = moved[:, 36:42]
+    assert torch.allclose(eye, eye[:, :1].expand_as(eye), atol=1e-5)  # its six together
+    assert not torch.allclose(eye[:, 0], moved[:, 17], atol=0.1)  # and not with the brow
+    left, right = OUTER_EYE_CORNERS
+    eyes = (faces[0, left] - faces[0, right]).norm()
+    assert (eye[:, 0].std(dim=0) / eyes).tolist() == pytest.approx([0.05, 0.05], rel=0.15)
+
+
+def test_a_generator_trains_on_landmarks_that_are_led_astray(folder, tmp_path, predictor, recogniser, monkeypatch):
+    amounts = []
+
+    def remember(landmarks, mask, amount):
+        amounts.append(amount)
+        return landmarks
+
+    monkeypatch.setattr(completion, "led_astray", remember)
+    learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=2, landmark_noise=0.02)
+    learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=2)
+    assert amounts == [0.02, 0.02]
 
 
 @pytest.mark.parametrize("network, head, kind", [
@@ -353,8 +422,8 @@ def test_the_best_weights_are_kept_though_later_ones_are_worse(folder, tmp_path,
     monkeypatch.setattr(landmarks, "landmark_errors", lambda *_: {"open": next(errors)})
     learn_landmarks(folder, tmp_path, steps=6, validate_every=2)
     best, last = load_file(tmp_path / "best.safetensors"), load_file(tmp_path / "landmarks.safetensors")
-    at_four = torch.load(tmp_path / "checkpoints" / "step-0000004.pt", weights_only=True)["predictor"]
-    assert torch.equal(best["head.0.bias"], at_four["head.0.bias"].half())
+    at_four = torch.load(tmp_path / "checkpoints" / "step-0000004.pt", weights_only=True)["average"]
+    assert torch.equal(best["head.0.bias"], at_four["module.head.0.bias"].half())
     assert not torch.equal(best["head.0.bias"], last["head.0.bias"])
 
 

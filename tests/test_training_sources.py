@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import pytest
 import torch
 from conftest import canonical_face
@@ -43,6 +44,22 @@ def test_morphs_are_people_of_their_own(folder):
     source = open_source(FaceSpec(str(folder)), Need(64, morphs=3))
     identity = source.block(0).identity
     assert source.people == 7 and identity.unique().tolist() == list(range(7))
+
+
+def test_some_faces_come_once_more_before_another_background(folder, monkeypatch):
+    def before_black(faces, count, random):
+        chosen = faces.select(torch.randint(len(faces), (count,), generator=random))
+        return replace(chosen, image=torch.zeros_like(chosen.image))
+
+    monkeypatch.setattr(sources, "before_other_backgrounds", before_black)
+    source = open_source(FaceSpec(str(folder)), Need(64, morphs=2, backdrops=5))
+    block = source.block(0)
+    black = block.image.flatten(1).amax(dim=1) == 0
+    assert len(block) == 4 + 2 + 5 and black.sum() == 5
+    for index in black.nonzero()[:, 0].tolist():
+        original = block.name.index(block.name[index])
+        assert not black[original] and block.identity[original] == block.identity[index]
+        assert torch.equal(block.landmarks[original], block.landmarks[index])
 
 
 def test_the_halves_of_a_folder_share_nobody_and_are_all_together(folder):

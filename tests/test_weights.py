@@ -272,3 +272,18 @@ def test_the_loss_and_its_judge_share_neither_parameters_nor_people() -> None:
 def test_the_generator_says_who_taught_it_identity() -> None:
     taught = weights.about("generator", "identity_fingerprint")
     assert len(taught) == 64 and taught not in {load_recogniser(name).fingerprint for name in (LOSS, JUDGE)}
+
+
+def test_a_network_begins_with_the_weights_of_another_run(saved):
+    network = Small(4)
+    weights.begin_with(network, saved)
+    for key, value in weights.load(saved, Small).state_dict().items():
+        assert torch.equal(network.state_dict()[key], value)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_it_begins_with_nothing_of_another_size_or_kind(saved):
+    with pytest.raises(InputError, match=f"{saved} is a Small of another size: begin with one that has the same"):
+        weights.begin_with(Small(5), saved)
+    with pytest.raises(InputError, match="holds Small, not Other"):
+        weights.begin_with(Other(4), saved)

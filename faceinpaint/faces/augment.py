@@ -7,8 +7,10 @@ image and landmarks alike, so the truth stays the truth.
 
 from __future__ import annotations
 
+import cv2
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
 
 from faceinpaint.faces.batch import Faces
 from faceinpaint.priors import mirror_landmarks
@@ -19,7 +21,7 @@ _NOSE_DEPTH = {27: 0.08, 28: 0.13, 29: 0.18, 30: 0.22, 31: 0.08, 32: 0.11, 33: 0
 
 
 def augment(faces: Faces, size: int, generator: torch.Generator, same_person: bool = False) -> Faces:
-    """Photograph `faces` anew at `size` pixels: flip, frame, turn, change expression and proportions, relight.
+    """Photograph `faces` anew at `size` pixels: flip, frame, turn, change expression and proportions, relight, degrade.
 
     With `same_person` the proportions of the face stay, since they are part of who it is.
 
@@ -28,7 +30,7 @@ def augment(faces: Faces, size: int, generator: torch.Generator, same_person: bo
     """
     image, landmarks = _flip(faces.image, faces.landmarks, generator)
     image, landmarks = _reshape_and_frame(image, landmarks, size, generator, same_person)
-    return Faces(_relight(image, generator), landmarks, faces.identity, faces.name)
+    return Faces(_degrade(_relight(image, generator), generator), landmarks, faces.identity, faces.name)
 
 
 def _normal(shape: tuple[int, ...], sigma: float, generator: torch.Generator) -> Tensor:
@@ -135,3 +137,30 @@ def _relight(image: Tensor, generator: torch.Generator) -> Tensor:
     light = torch.exp(slope[:, :1] * x + slope[:, 1:] * y)
     image = (image.clamp_min(1e-4) ** gamma * colour * light).clamp(0, 1)
     return (image + torch.randn(image.shape, generator=generator) * 0.004).clamp(0, 1)
+
+
+POOR = 0.12  # of the photographs are out of focus, and as many are strongly compressed
+
+
+def _degrade(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Some photographs out of focus, some strongly compressed; (B, 3, H, W) in [0, 1].
+
+    Most stay as sharp as they are: a generator that often sees blurred skin paints blurred skin.
+    """
+    chance = torch.rand(len(image), 4, generator=generator)
+    blurred, compressed = chance[:, 0] < POOR, chance[:, 1] < POOR
+    strength = image.shape[-1] / 256 * (0.5 + chance[:, 2])  # standard deviation in pixels
+    quality = (30 + 60 * chance[:, 3]).int()
+    degraded = image.clone()
+    for index in blurred.nonzero()[:, 0].tolist():
+        degraded[index] = gaussian_blur(degraded[index], 9, strength[index].item())
+    for index in compressed.nonzero()[:, 0].tolist():
+        degraded[index] = _compressed(degraded[index], int(quality[index]))
+    return degraded
+
+
+def _compressed(image: Tensor, quality: int) -> Tensor:
+    """A picture (3, H, W) as JPEG keeps it at a quality of up to 100."""
+    pixels = (image * 255).round().byte().flip(0).permute(1, 2, 0).contiguous().numpy()  # blue comes first
+    _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return torch.from_numpy(cv2.imdecode(file, cv2.IMREAD_COLOR)).permute(2, 0, 1).flip(0).float() / 255

@@ -1,22 +1,30 @@
-"""New people from two: both faces are brought to the shape half-way between them and blended."""
+"""New people from two: both faces are brought to the shape half-way between them and blended there."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
 
 from faceinpaint.faces.batch import Faces
+from faceinpaint.masks import face_region
 from faceinpaint.warps import ThinPlateSpline, warp_to
+
+SOFT = 12  # of the picture's width on either side of the face's edge, one face turns into the other
 
 
 def morph(a: Faces, b: Faces) -> Faces:
     """The faces half-way between `a` and `b`, pair by pair; image (B, 3, H, H), landmarks (B, 68, 2) known.
 
-    The child of two people looks like a third one to people and recognisers alike (Ferrara et al. 2014).
+    The child of two people looks like a third one to people and recognisers alike (Ferrara et al. 2014). Hair, the
+    forehead below it and the background are those of `a`, in the new shape: two heads of hair on one another are
+    nobody's.
     """
     between = (a.landmarks + b.landmarks) / 2
-    image = (_to_shape(a, between) + _to_shape(b, between)) / 2
-    return Faces(image, between)
+    pixels = a.image.shape[-1]
+    soft = 2 * (pixels // SOFT) + 1
+    share = gaussian_blur(face_region(between, pixels, forehead=0.2).to(a.image), soft, soft / 4) / 2
+    return Faces(torch.lerp(_to_shape(a, between), _to_shape(b, between), share), between)
 
 
 def _to_shape(faces: Faces, landmarks: Tensor) -> Tensor:

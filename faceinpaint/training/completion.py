@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from faceinpaint import losses, masks, weights
@@ -18,11 +18,11 @@ from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import load_features
 from faceinpaint.generator import Generator, composite
-from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
 from faceinpaint.presets import CompletionTraining, Training
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.batches import MaskedFaces, Mixture
-from faceinpaint.training.machine import Machine, set_rate
+from faceinpaint.training.machine import Machine, rising_average, set_rate
 from faceinpaint.training.milestones import Milestones
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
@@ -32,27 +32,31 @@ BETAS = (0.5, 0.99)  # less inertia than usual: the opponent moves
 
 def train_completion(
     faces: Sequence[str | Path], settings: CompletionTraining, out: Path, predictor: LandmarkPredictor,
-    recogniser: Recogniser, seed: int = 0, resume: bool = False, machine_of: Callable[[Training], Machine] = Machine,
+    recogniser: Recogniser, seed: int = 0, resume: bool = False, start: str | Path | None = None,
+    machine_of: Callable[[Training], Machine] = Machine,
 ) -> Path:
     """Train the generator against the discriminator; returns the file of the averaged generator's weights.
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. The generator sees predicted landmarks, as it will in use.
-    recogniser: the frozen network of the identity loss. Raises InputError and Stopped as `train_landmarks`.
+    recogniser: the frozen network of the identity loss. start: a generator to begin with, a name or a file. Raises
+    InputError and Stopped as `train_landmarks`.
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
     device = machine.device
     predictor = machine.frozen(predictor)
-    need = Need(settings.size, seed, predictor=predictor, rendered=settings.rendered, device=device,
-                rank=machine.rank, processes=machine.processes)
+    need = Need(settings.size, seed, predictor=predictor, rendered=settings.rendered, morphs=settings.morphs,
+                backdrops=settings.backdrops, device=device, rank=machine.rank, processes=machine.processes)
     mixture = Mixture(faces, need)
     torch.manual_seed(seed)
     generator = Generator(settings.width, settings.prior)
-    if generator.appearance is not None and not resume:
+    if start:
+        weights.begin_with(generator, start)
+    elif generator.appearance is not None and not resume:
         fit_appearance(generator.appearance, mixture)
     generator = machine.quick(generator)
     discriminator = machine.quick(Discriminator(settings.discriminator_width))
-    average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
+    average = AveragedModel(generator, multi_avg_fn=rising_average(settings.ema))
     optimizer = machine.adam(generator.parameters(), betas=BETAS)
     judge_optimizer = machine.adam(discriminator.parameters(), betas=BETAS)
     run = Run(
@@ -86,6 +90,8 @@ def train_completion(
             with machine.autocast():
                 with torch.no_grad():
                     landmarks = predictor(batch.image, batch.mask)
+                if settings.landmark_noise:
+                    landmarks = led_astray(landmarks, batch.mask, settings.landmark_noise)
                 painted = model(batch.image, batch.mask, landmarks)
                 completed = composite(painted, batch.image, batch.mask)
 
@@ -135,6 +141,23 @@ def train_completion(
     if machine.first:
         save(out / "generator.safetensors")
     return out / "generator.safetensors"
+
+
+PARTS = ((0, 17), (17, 22), (22, 27), (27, 36), (36, 42), (42, 48), (48, 68))  # jaw, brows, nose, eyes, mouth
+
+
+def led_astray(landmarks: Tensor, mask: Tensor, amount: float) -> Tensor:
+    """Predicted landmarks (B, 68, 2) with the hidden ones of each part of the face moved together at random.
+
+    amount: the standard deviation in each direction, over the distance of the outer eye corners. A predictor knows
+    the people it has learnt from; of others it is further off, and a generator that has never seen that believes it.
+    """
+    left, right = OUTER_EYE_CORNERS
+    unit = (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)[:, None, None]
+    shifts = torch.randn(len(landmarks), len(PARTS), 2, device=landmarks.device) * amount * unit
+    counts = torch.tensor([end - first for first, end in PARTS], device=landmarks.device)
+    hidden = hidden_landmarks(landmarks, mask)[..., None]
+    return landmarks + hidden * shifts.repeat_interleave(counts, dim=1)
 
 
 class Objective:

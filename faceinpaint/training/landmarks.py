@@ -7,44 +7,49 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from faceinpaint import masks, weights
 from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.presets import LandmarkTraining, Training
 from faceinpaint.training.batches import Mixture
-from faceinpaint.training.machine import Machine, set_rate
+from faceinpaint.training.machine import Machine, rising_average, set_rate
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
 
 
 def train_landmarks(
     faces: Sequence[str | Path], settings: LandmarkTraining, out: Path, seed: int = 0, resume: bool = False,
-    machine_of: Callable[[Training], Machine] = Machine,
+    start: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,
 ) -> Path:
-    """Train on faces under every kind of mask; returns the file of the weights.
+    """Train on faces under every kind of mask; returns the file of the averaged predictor's weights.
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. The loss is the measure that is reported, the normalised mean
-    error. Raises InputError for faces, a folder or a loss that are no good, and Stopped when told to stop.
+    error. start: weights to begin with, a name or a file. Raises InputError for faces, a folder, weights or a loss
+    that are no good, and Stopped when told to stop.
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
-    need = Need(settings.size, seed, labelled=True, rendered=settings.rendered, device=machine.device,
-                rank=machine.rank, processes=machine.processes)
+    need = Need(settings.size, seed, labelled=True, rendered=settings.rendered, morphs=settings.morphs,
+                backdrops=settings.backdrops, device=machine.device, rank=machine.rank, processes=machine.processes)
     mixture = Mixture(faces, need, settings.masks)
     torch.manual_seed(seed)
     predictor = LandmarkPredictor(settings.width, settings.size)
-    if not resume:  # or it would be replaced by the checkpoint's
+    if start:
+        weights.begin_with(predictor, start)
+    elif not resume:  # or it would be replaced by the checkpoint's
         predictor.set_mean_face(mean_face(mixture), settings.size)
     predictor = machine.quick(predictor)
+    average = AveragedModel(predictor, multi_avg_fn=rising_average(settings.ema), use_buffers=True)
     optimizer = machine.adam(predictor.parameters(), decay=1e-2)
-    run = Run(out, settings, resume, machine, predictor=predictor, optimizer=optimizer)
+    run = Run(out, settings, resume, machine, predictor=predictor, average=average, optimizer=optimizer)
     model, optimizer = accelerator.prepare(predictor, optimizer)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
     validation = mixture.validation().to(machine.device) if machine.first else None
 
     def save(path: Path) -> None:
-        weights.save(predictor, {"width": settings.width, "size": settings.size}, path)
+        weights.save(average.module, {"width": settings.width, "size": settings.size}, path)
 
     model.train()
     with run:
@@ -58,10 +63,10 @@ def train_landmarks(
             set_rate(optimizer, settings, step)
             optimizer.step()
             optimizer.zero_grad()
+            average.update_parameters(predictor)
 
             if run.validates(step):
-                errors = landmark_errors(predictor, validation)
-                model.train()
+                errors = landmark_errors(average.module, validation)
                 row |= {f"nme_{name}": value for name, value in errors.items()}
                 run.keep_if_best(step, sum(errors.values()) / len(errors), save)
             run.log(step, row)

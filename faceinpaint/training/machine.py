@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 
@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from faceinpaint.completion import find_device, quick_bfloat16
 from faceinpaint.presets import Training
@@ -71,6 +72,19 @@ class Machine:
     ) -> torch.optim.Optimizer:
         """Adam with decoupled weight decay; fused, one pass over each parameter instead of a dozen."""
         return torch.optim.AdamW(parameters, lr=self.settings.lr, betas=betas, weight_decay=decay, fused=True)
+
+
+def rising_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """How an `AveragedModel` follows a network: closely at first, later with a memory of 1 / (1 - decay) steps.
+
+    With the full decay from the first step on, the average of a short run would still be where the run began.
+    """
+
+    def follow(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
+        now = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        get_ema_multi_avg_fn(now)(averages, values, steps)
+
+    return follow
 
 
 def folded(network: nn.Module) -> nn.Module:

@@ -55,8 +55,8 @@ def train_recogniser(
     accelerator = machine.accelerator
     predictor = predictor.to(machine.device).eval()
     need = Need(SIZE, seed, predictor=predictor, rendered=settings.rendered, people=settings.people,
-                morphs=settings.morphs, half=settings.half, validation=settings.validation, device=machine.device,
-                rank=machine.rank, processes=machine.processes)
+                morphs=settings.morphs, backdrops=settings.backdrops, half=settings.half,
+                validation=settings.validation, device=machine.device, rank=machine.rank, processes=machine.processes)
     mixture = Mixture(faces, need, same_person=True)
     validation = [source.validation() for source in mixture.sources] if machine.first else []
     _require_two_people(validation)

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces import align
+from faceinpaint.faces.backdrop import before_other_backgrounds
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.morph import morphed_people
 from faceinpaint.faces.photos import FaceFolder
@@ -63,7 +64,8 @@ class Need:
 
     size: pixels of the training crop. labelled: only faces whose landmarks are known. predictor: fills in those
     that nobody knows. rendered: rendered faces of a block. people: how many the renderer invents, None for no end.
-    morphs: people added to a folder, each a blend of two. half: of the people, by whether their numbers are even or
+    morphs: people added to a folder, each a blend of two. backdrops: faces of a folder that come once more, before
+    another background. half: of the people, by whether their numbers are even or
     odd, or all. validation: faces of a source, at most.
     """
 
@@ -74,6 +76,7 @@ class Need:
     rendered: int = 256
     people: int | None = None
     morphs: int = 0
+    backdrops: int = 0
     half: str = "all"
     validation: int = 48
     rank: int = 0
@@ -147,12 +150,18 @@ class Folder:
         if len(self.rows) > self.at_once:
             return self._read(self.data, self._part(period))
         if self._whole is None:
-            faces = self._read(self.data, self.rows)
-            if self.need.morphs:
-                random = torch.Generator().manual_seed(self.need.seed)
-                faces = Faces.cat([faces, self._numbered(morphed_people(faces, self.need.morphs, random))])
-            self._whole = faces
+            self._whole = self._more(self._read(self.data, self.rows))
         return self._whole
+
+    def _more(self, faces: Faces) -> Faces:
+        """The faces, invented people, and some of all of them before another background."""
+        if self.need.morphs:
+            random = torch.Generator().manual_seed(self.need.seed)
+            faces = Faces.cat([faces, self._numbered(morphed_people(faces, self.need.morphs, random))])
+        if self.need.backdrops:
+            random = torch.Generator().manual_seed(self.need.seed + 1)
+            faces = Faces.cat([faces, before_other_backgrounds(faces, self.need.backdrops, random)])
+        return faces
 
     def _numbered(self, morphs: Faces) -> Faces:
         """Identities of invented people follow those of the real ones without a gap."""

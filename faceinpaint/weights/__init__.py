@@ -99,6 +99,17 @@ def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
+def begin_with(module: nn.Module, name_or_path: str | Path) -> None:
+    """Give a network the weights that another run ended with; InputError where they are of another size."""
+    there = load(name_or_path, type(module)).state_dict()
+    try:
+        module.load_state_dict(there)
+    except RuntimeError:
+        raise InputError(
+            f"{name_or_path} is a {type(module).__name__} of another size: begin with one that has the same settings"
+        ) from None
+
+
 def about(name_or_path: str | Path, key: str) -> str | None:
     """What a weight file says about itself under a key, or the manifest about it; None where neither says anything."""
     path = file_of(name_or_path)
