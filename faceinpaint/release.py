@@ -208,7 +208,7 @@ def _run(stage: Stage, out: Path) -> Path:
         judge = file_of(stage.recogniser or JUDGE)
         evaluation.evaluate(
             stage.faces[0], folder, [file_of(one) for one in stage.evaluate], stage.masks, stage.split, judge,
-            size=stage.size, labelled=stage.labelled, compared=stage.baselines,
+            size=stage.size, labelled=stage.labelled, compared=stage.baselines, landmarks=file_of(stage.landmarks),
         )
         return folder / "tables.md"
 

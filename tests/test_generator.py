@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from faceinpaint import masks
-from faceinpaint.generator import Bounded, Generator, LongShortTermAttention, Up, composite
+from faceinpaint.generator import GIVEN_WAY, Bounded, Generator, LongShortTermAttention, Up, composite, without_seam
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import symmetry_prior
 
@@ -97,7 +97,8 @@ def test_known_pixels_are_kept_bit_for_bit(prior: bool, autocast: bool) -> None:
     known = (mask == 0).expand_as(image)
     assert completed.dtype == torch.float32
     assert torch.equal(completed[known], image[known])
-    assert torch.equal(completed[~known], painted[~known])
+    mended = without_seam(painted, image, mask)
+    assert torch.equal(completed[~known], mended[~known])
     assert not torch.equal(painted[known], image[known])  # so keeping them is not for free
 
 
@@ -189,6 +190,27 @@ def test_features_of_the_hole_are_not_passed_on_by_skips() -> None:
     for name, factor in (("up1", 2), ("up2", 4), ("up3", 8)):
         known = F.avg_pool2d(1 - mask, factor).expand_as(skips[name])
         assert (skips[name][known == 0] == 0).all() and (skips[name][known == 1].abs() > 0).all()
+
+
+def test_a_step_at_the_holes_edge_is_made_good_and_what_lies_deep_inside_is_left_alone() -> None:
+    size = 256
+    image = torch.linspace(0.2, 0.6, size).expand(1, 3, size, size).contiguous()
+    mask = torch.zeros(1, 1, size, size)
+    mask[..., 60:200, 100:180] = 1
+    painted = image + 0.1  # too bright
+    wrong = without_seam(painted, image, mask) - image
+    assert wrong[..., 130, 100] == pytest.approx(0.1 * (1 - GIVEN_WAY), abs=0.01)
+    middle = wrong[..., 130, 100:140].mean(1)[0]
+    assert (middle.diff() > -1e-4).all()  # less and less
+    assert torch.allclose(wrong[..., 115:145, 130:150], torch.tensor(0.1), atol=1e-4)
+    assert torch.allclose(without_seam(image, image, mask), image, atol=2e-3)  # no step, nothing to mend
+
+
+def test_without_anything_known_there_is_no_edge_to_mend() -> None:
+    painted = torch.rand(2, 3, SIZE, SIZE, generator=seeded(0))
+    nothing = torch.full_like(painted, float("nan"))  # what the hole holds is never looked at
+    assert torch.equal(without_seam(painted, nothing, torch.ones(2, 1, SIZE, SIZE)), painted)
+    assert torch.equal(without_seam(painted, painted / 2, torch.zeros(2, 1, SIZE, SIZE)), painted)
 
 
 def test_composite_is_equation_1() -> None:
