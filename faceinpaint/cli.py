@@ -1,4 +1,4 @@
-"""The command line: `faceinpaint complete | evaluate | train | data | fetch | judge | course | bench`.
+"""The command line: `faceinpaint complete | evaluate | train | release | data | fetch | judge | course | bench`.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
@@ -183,6 +183,9 @@ def train(
     recogniser: Annotated[
         str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
     ] = "embedded-loss",
+    start: Annotated[
+        Optional[str], typer.Option(help="landmarks, completion: weights to begin with, a name or a file")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
 ) -> None:
     """Train one stage; `--resume` goes on where a run stopped.
@@ -197,7 +200,7 @@ def train(
     out = out or Path("runs") / stage.value
     try:
         if stage is Stage.landmarks:
-            path = training.train_landmarks(faces, settings, out, seed, resume)
+            path = training.train_landmarks(faces, settings, out, seed, resume, start)
         elif stage is Stage.features:
             path = training.train_features(faces, settings, out, seed, resume)
         elif stage is Stage.recogniser:
@@ -206,11 +209,45 @@ def train(
         else:
             predictor = weights.load(landmarks, LandmarkPredictor)
             judge = load_recogniser(recogniser)
-            path = training.train_completion(faces, settings, out, predictor, judge, seed, resume)
+            path = training.train_completion(faces, settings, out, predictor, judge, seed, resume, start)
     except training.Stopped as stopped:
         typer.echo(f"faceinpaint: {stopped}", err=True)
         raise typer.Exit(128 + stopped.signal) from None
     typer.echo(path)
+
+
+@app.command(cls=ManyValues)
+def release(
+    recipe: Annotated[Path, typer.Argument(help="a recipe, such as recipes/release.toml")],
+    out: Annotated[Path, typer.Option(help="folder for the stages and release.json")],
+    let: Annotated[Optional[list[str]], typer.Option(
+        metavar="NAME=VALUE ...", help="what the recipe leaves open, e.g. photographs=FOLDER"
+    )] = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="at the end, put the weights and their origin into the package")
+    ] = False,
+) -> None:
+    """Run every stage of a recipe, from nothing to evaluated weights; the same call takes up a stopped one."""
+    from faceinpaint import release as releases
+    from faceinpaint import training
+
+    given = dict(_pair(text) for text in let or [])
+    whole = releases.Recipe.read(recipe, given)
+    _make_folder(out)
+    try:
+        typer.echo(releases.release(whole, out))
+    except training.Stopped as stopped:
+        typer.echo(f"faceinpaint: {stopped}", err=True)
+        raise typer.Exit(128 + stopped.signal) from None
+    if install:
+        typer.echo(f"now in the package: {', '.join(releases.install(whole, out)) or 'nothing, no stage ships'}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name):
+        raise InputError(f"'{text}' is no NAME=VALUE: write, for example, photographs=data/london")
+    return name, value
 
 
 @app.command(cls=ManyValues)
@@ -227,7 +264,7 @@ def evaluate(
     ] = "embedded-judge",
     baselines: Annotated[Optional[list[str]], typer.Option(
         help="methods without learning to compare with: mirror, telea, navier-stokes, biharmonic, mean-colour, "
-        "prior-alone; or all, or none; mirror and telea by default"
+        "warped-mirror, prior-alone; or all, or none; mirror and telea by default"
     )] = None,
     size: Annotated[int, typer.Option(help="pixels of the aligned face, a multiple of 8")] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
@@ -235,6 +272,15 @@ def evaluate(
     flattering_judge: Annotated[bool, typer.Option(
         "--flattering-judge", help="allow the network of the identity loss as the judge, to see how it flatters"
     )] = False,
+    detector: Annotated[bool, typer.Option(
+        "--detector", help="let MTCNN look for a face in every completion, and for its eyes"
+    )] = False,
+    where: Annotated[Optional[list[str]], typer.Option(
+        metavar="KEY=LOW:HIGH ...",
+        help="only photographs whose row of metadata has a number KEY from LOW to HIGH, without its sign, e.g. "
+        "yaw=30:60 of rendered faces"
+    )] = None,
+    landmarks: Annotated[str, typer.Option(help="the landmark predictor, a name or a file")] = "landmarks",
 ) -> None:
     """Measure completions: pixels and identity, by mask, with intervals; a stopped call is taken up by the same call.
 
@@ -247,7 +293,7 @@ def evaluate(
     compared = words.get(compared[0], compared) if len(compared) == 1 else compared
     tables = evaluation.evaluate(
         faces, out, weights or ["generator"], masks, split, recogniser, device, size, labelled,
-        compared, flattering_judge,
+        compared, flattering_judge, detector, where or [], landmarks,
     )
     if tables:  # printed by the first process alone
         typer.echo(tables)

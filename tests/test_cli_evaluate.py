@@ -66,15 +66,17 @@ def test_options_arrive_where_they_belong(evaluate, arguments, people, tmp_path)
     assert arguments == {
         "folder": people, "out": tmp_path / "out", "weights": ["generator"], "family": "face-mask", "split": "test",
         "recogniser": "embedded-judge", "device": "auto", "size": 64, "labelled": False,
-        "compared": list(DEFAULT_BASELINES), "flattering": False,
+        "compared": list(DEFAULT_BASELINES), "flattering": False, "detector": False, "where": [], "landmarks": "landmarks",
     }
     assert evaluate(
         "--masks", "all", "--split", "val", "--recogniser", "facenet", "--device", "cpu", "--labelled",
-        "--flattering-judge", "--weights", "a.safetensors", "b.safetensors",
+        "--flattering-judge", "--weights", "a.safetensors", "b.safetensors", "--detector", "--where", "yaw=0:15",
+        "pitch=0:9", "--landmarks", "c.safetensors",
     )[0] == 0
     changed = {
         "family": "all", "split": "val", "recogniser": "facenet", "device": "cpu", "labelled": True, "flattering": True,
-        "weights": ["a.safetensors", "b.safetensors"],
+        "weights": ["a.safetensors", "b.safetensors"], "detector": True, "where": ["yaw=0:15", "pitch=0:9"],
+        "landmarks": "c.safetensors",
     }
     assert {key: arguments[key] for key in changed} == changed
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from faceinpaint import masks, weights
 from faceinpaint.errors import InputError
 from faceinpaint.evaluation import MEASURES, Examination, Gallery, examination, mask_for, mask_names
+from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.landmarks import LandmarkPredictor
@@ -34,8 +36,9 @@ def judge():
 @pytest.fixture
 def examine(faces, judge):
     """Examines all photographs by some methods under a mask; returns what was measured and the photographs."""
-    def examine(methods, names=("face-mask",), shown=faces, perceptual=None):
-        one = Examination(methods, weights.load("landmarks", LandmarkPredictor), judge, perceptual)
+    def examine(methods, names=("face-mask",), shown=faces, perceptual=None, detector=False):
+        predictor = weights.load("landmarks", LandmarkPredictor)
+        one = Examination(methods, predictor, judge, perceptual, detector=detector)
         located = one.locate(shown, torch.arange(len(shown)))
         gallery = Gallery(one.embed(shown.image, located.seen), shown.identity, judge.threshold)
         return *one.measure(located, names, gallery), located, gallery
@@ -91,7 +94,8 @@ def test_everything_is_measured_for_each_mask_and_method(examine):
     for found in measured.values():
         assert tuple(found) == MEASURES and all(values.shape == (6,) for values in found.values())
     assert (measured["mask01", "one"]["hole_ratio"] == 0.5).all()
-    assert measured["mask01", "one"]["perceptual"].isnan().all()  # nobody was asked
+    for name in ("perceptual", "detected", "eye_shift"):
+        assert measured["mask01", "one"][name].isnan().all()  # nobody was asked
 
 
 def test_who_gives_back_the_original_is_perfect(examine):
@@ -152,6 +156,44 @@ def test_the_perceptual_distance_that_is_given_is_asked(examine):
     measured, _, located, _ = examine({"grey": hide}, ["mask01"], perceptual=largest)
     expected = (located.faces.image[..., :32] - 0.5).abs().amax((1, 2, 3))  # the left half is hidden
     assert torch.allclose(measured["mask01", "grey"]["perceptual"], expected)
+
+
+def test_a_detector_that_is_asked_looks_once_at_each_original_and_at_each_completion(examine, faces, monkeypatch):
+    """One that sees the eyes further right the brighter a picture is, and nobody in a dark one."""
+    looked = []
+
+    def brightness(image):
+        return (image * 255).round().mean().item()
+
+    def detect(photo):
+        (width, height), bright = photo.size, np.asarray(photo).mean().item()
+        looked.append(round(bright, 2))
+        points = torch.zeros(5, 2)
+        points[0], points[1] = torch.tensor([bright, 30.0]), torch.tensor([bright + 20, 30.0])
+        face = align.Detection(points, torch.tensor([0.0, 0.0, width, height]), 0.99)
+        return [face] if bright > dark else []
+
+    originals = [brightness(image) for image in faces.image]
+    dark = sorted(originals)[0] + 0.1  # one original has no face
+    monkeypatch.setattr(align, "detect", detect)
+    methods = {"truth": lambda image, mask, landmarks: image, "grey": hide}
+    measured, _, located, _ = examine(methods, ["mask01", "mask03"], detector=True)
+    assert looked[:6] == [round(bright, 2) for bright in originals]
+    assert len(looked) == 6 + 5 * 2 * 2 and all(looked.count(bright) >= 3 for bright in looked[:6] if bright > dark)
+    none = [bright < dark for bright in originals]
+    assert sum(none) == 1
+    for mask in ("mask01", "mask03"):
+        found = measured[mask, "truth"]
+        assert found["detected"].isnan().tolist() == found["eye_shift"].isnan().tolist() == none
+        assert set(found["detected"][~torch.tensor(none)].tolist()) == {1}
+        assert found["eye_shift"].nan_to_num().tolist() == [0] * 6
+        hidden = [brightness(image) for image in hide(faces.image, masks.standard(mask, 64), None)]
+        grey = measured[mask, "grey"]
+        for number, (before, after) in enumerate(zip(originals, hidden)):
+            shift = math.nan if before < dark or after < dark else abs(after - before) / 20
+            assert grey["eye_shift"][number].item() == pytest.approx(shift, rel=1e-3, nan_ok=True)
+            seen = math.nan if before < dark else float(after > dark)
+            assert grey["detected"][number].item() == pytest.approx(seen, nan_ok=True)
 
 
 def test_photographs_come_in_batches_that_fit_a_cache(examine):

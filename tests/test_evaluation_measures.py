@@ -12,7 +12,7 @@ from torchmetrics.functional.image import learned_perceptual_image_patch_similar
 
 from faceinpaint import fetch, masks
 from faceinpaint.errors import InputError
-from faceinpaint.evaluation import decibels, perceptual_distance, pixel_measures
+from faceinpaint.evaluation import decibels, perceptual_distance, pixel_measures, seam
 from faceinpaint.features import load_features
 from faceinpaint.losses import PerceptualLoss
 
@@ -98,6 +98,124 @@ def test_blur_loses_sharpness_inside_the_hole_only():
 
 def test_decibels_of_a_tenth_more():
     assert decibels(torch.tensor([1.0, 0.1, 0.001, 0.0])).tolist() == pytest.approx([0, 10, 30, math.inf])
+
+
+# ------------------------------------------------------------------------------------------------ the seam
+
+
+def block(size=64, top=20, left=16, tall=24, wide=30):
+    """A mask whose hole is one rectangle."""
+    mask = torch.zeros(1, 1, size, size)
+    mask[..., top : top + tall, left : left + wide] = 1
+    return mask
+
+
+def ramp(along, down, size=64):
+    """A picture that brightens evenly, by so much from pixel to pixel."""
+    x, y = torch.arange(float(size)).view(1, size), torch.arange(float(size)).view(size, 1)
+    return (0.1 + along * x + down * y).expand(1, 3, size, size)
+
+
+HOLES = {
+    "half": HALF, "lower half": HALF.mT, "inside": block(), "at the border": block(left=0),
+    "in a corner": block(64, 0, 0), "of blocks": masks.irregular(1, 64, torch.Generator().manual_seed(2), (0.3, 0.4)),
+}
+
+
+def seam_by_hand(picture, hidden, band):
+    """The definition, pair by pair, of one picture (3, H, W) and its hole (H, W)."""
+    grey, height, width = picture.mean(0), *hidden.shape
+    near = [[len(hidden[max(0, y - band) : y + band + 1, max(0, x - band) : x + band + 1].unique()) == 2
+             for x in range(width)] for y in range(height)]
+    across, expected = [], []
+    for down, right in ((0, 1), (1, 0)):
+        crossing, around = [], []
+        for y in range(height - down):
+            for x in range(width - right):
+                change = abs(grey[y, x] - grey[y + down, x + right]).item()
+                if hidden[y, x] != hidden[y + down, x + right]:
+                    crossing.append(change)
+                elif near[y][x] and near[y + down][x + right]:
+                    around.append(change)
+        across += crossing
+        expected += [sum(around) / len(around)] * len(crossing) if crossing else []
+    return max(sum(across) / len(across), 1 / 255) / max(sum(expected) / len(expected), 1 / 255)
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_the_seam_is_what_one_counts_pair_by_pair(name):
+    picture, mask = pictures(seed=3) + 0.2 * HOLES[name], HOLES[name]
+    assert seam(picture, mask).item() == pytest.approx(seam_by_hand(picture[0], mask[0, 0], 4), rel=1e-4)
+
+
+@pytest.mark.parametrize("slopes", [(0.01, 0.0), (0.0, -0.01), (0.004, 0.01)], ids=str)
+@pytest.mark.parametrize("mask", HOLES.values(), ids=HOLES)
+def test_an_even_ramp_has_no_seam_whichever_way_it_runs(mask, slopes):
+    assert seam(ramp(*slopes), mask).item() == pytest.approx(1, rel=1e-3)
+
+
+def test_a_step_between_hole_and_surroundings_is_a_seam():
+    """On a ramp of 0.01 a pixel that loses 0.1 where the hole, on its left, ends."""
+    assert seam(ramp(0.01, 0) + 0.1 * HALF, HALF).item() == pytest.approx(9, rel=1e-3)
+    assert seam(ramp(0.01, 0) - 0.1 * HALF, HALF).item() == pytest.approx(11, rel=1e-3)
+    noisy = 0.4 + 0.05 * pictures()
+    small, large = (seam(noisy + offset * block(), block()).item() for offset in (0.05, 0.2))
+    assert 1.5 < small < large / 3
+
+
+@pytest.mark.parametrize("mask", HOLES.values(), ids=HOLES)
+def test_a_whole_noisy_picture_has_no_seam(mask):
+    found = seam(pictures(40), mask.expand(40, -1, -1, -1))
+    assert found.mean().item() == pytest.approx(1, abs=0.06) and (found - 1).abs().max() < 0.3
+
+
+def test_in_flat_surroundings_an_offset_is_a_seam_and_rounding_is_none():
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    assert seam(flat, block()).item() == 1
+    assert seam(flat + 0.1 * block(), block()).item() == pytest.approx(25.5, rel=1e-4)
+    rounded = flat + pictures() / 255
+    assert seam(rounded, block()).item() == 1
+    assert 1 < seam(rounded + 0.01 * block(), block()).item() < 4  # two or three grey levels
+
+
+def test_the_seam_is_the_same_of_a_picture_on_its_side():
+    picture = (pictures() * ramp(0.01, 0.002) + 0.1 * block()).clamp(0, 1)
+    for mask in HOLES.values():
+        for turned in (lambda values: values.mT, lambda values: values.flip(-1), lambda values: values.flip(-2)):
+            assert seam(turned(picture), turned(mask)).item() == pytest.approx(seam(picture, mask).item(), rel=1e-5)
+
+
+def test_the_seam_is_of_the_brightness():
+    colours = torch.tensor([0.1, -0.04, -0.06]).view(1, 3, 1, 1)  # the mean stays
+    picture = 0.3 + 0.3 * pictures()
+    assert seam(picture + colours * block(), block()).item() == pytest.approx(seam(picture, block()).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("size, band", [(64, 4), (128, 4), (256, 8), (384, 12)])
+def test_the_surroundings_of_a_seam_grow_with_the_picture(size, band):
+    """Beside a boundary down the middle the pixel column number `band` counts, and those beyond it do not."""
+    picture, edge = ramp(0.01, 0.002, size).clone(), size // 2
+    far, near = picture.clone(), picture.clone()
+    far[..., edge + band :] = 0.5
+    near[..., edge + band - 1] += 0.1
+    for mask in (masks.standard("mask01", size), 1 - masks.standard("mask01", size)):  # they are known, or hidden
+        assert seam(far, mask).item() == seam(picture, mask).item() == pytest.approx(1, rel=1e-3)
+        assert seam(near, mask).item() < 0.7
+
+
+def test_where_there_is_no_boundary_there_is_no_seam_to_measure():
+    masks_of_three = torch.cat([torch.zeros_like(HALF), HALF, torch.ones_like(HALF)])
+    found = seam(pictures(3), masks_of_three)
+    assert found.isnan().tolist() == [True, False, True]
+    assert found[1].item() == pytest.approx(seam(pictures(3)[1:2], HALF).item())
+
+
+def test_the_seam_is_among_the_measures_and_is_that_of_the_completed_picture():
+    image = 0.3 + 0.3 * pictures()
+    completed = image + 0.2 * block()
+    names = list(pixel_measures(completed, image, block()))
+    assert names == ["psnr", "psnr_hole", "ssim", "ssim_hole", "sharpness", "seam"]
+    assert torch.equal(pixel_measures(completed, image, block())["seam"], seam(completed, block()))
 
 
 # ------------------------------------------------------------------------------------------ as people see it

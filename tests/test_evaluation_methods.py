@@ -6,11 +6,11 @@ import pytest
 import torch
 from conftest import canonical_face
 
-from faceinpaint import masks
+from faceinpaint import masks, priors
 from faceinpaint.errors import InputError
 from faceinpaint.evaluation import BASELINES, baselines
-from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, prior_alone
-from faceinpaint.priors import symmetry_prior
+from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, prior_alone, warped_mirror
+from faceinpaint.priors import smooth_fill, symmetry_prior
 
 FACE = canonical_face(64)
 
@@ -88,6 +88,47 @@ def test_the_prior_alone_is_what_the_generator_starts_from():
     expected = symmetry_prior(image, mask, FACE).image
     hole = mask.bool().expand_as(image)
     assert torch.equal(prior_alone(image, mask, FACE)[hole], expected[hole])
+
+
+def block(left, right, top=20, bottom=44):
+    """A mask whose hole is one rectangle."""
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., top:bottom, left:right] = 1
+    return mask
+
+
+def test_the_warped_mirror_is_the_prior_without_its_correction_for_light(monkeypatch):
+    """Also under the face mask, whose edge has a hair's breadth of hidden pixels with visible partners."""
+    image = 0.3 + 0.1 * picture() + torch.arange(64) / 1000
+    for mask in (masks.named("face-mask", 64, FACE), masks.standard("mask01", 64), block(10, 24)):
+        with monkeypatch.context() as patch:
+            patch.setattr(priors, "light", lambda difference, known: torch.zeros_like(difference))
+            expected = prior_alone(image, mask, FACE)
+        assert torch.allclose(warped_mirror(image, mask, FACE), expected, atol=1e-6)
+
+
+def test_the_warped_mirror_finds_the_middle_of_a_face_that_stands_aside():
+    """A smooth picture that is symmetric about a line six pixels right of its middle, as its landmarks are."""
+    x, y = torch.arange(64.0).view(1, 64), torch.arange(64.0).view(64, 1)
+    away = (x - 31.5 - 6).abs()
+    image = torch.stack([0.9 - away / 60 + 0 * y, 0.2 + away / 80 + y / 300, (away / 9).cos() / 4 + 0.5 + 0 * y])[None]
+    landmarks, mask = FACE + torch.tensor([6.0, 0.0]), block(20, 34)
+    assert (warped_mirror(image, mask, landmarks) - image).abs().max() < 0.02
+    assert (mirror(image, mask, landmarks) - image).abs().max() > 0.1
+
+
+def test_the_warped_mirror_takes_the_other_sides_light_along():
+    """The left side is a little darker: the prior makes up for it, the warped mirror does not."""
+    image = torch.where(torch.arange(64) < 32, 0.40, 0.44).expand(1, 3, 64, 64)
+    mask, inside = block(12, 24), (..., slice(26, 38), slice(15, 21))
+    assert torch.allclose(warped_mirror(image, mask, FACE)[inside], torch.tensor(0.44), atol=1e-3)
+    assert torch.allclose(prior_alone(image, mask, FACE)[inside], torch.tensor(0.40), atol=1e-2)
+
+
+def test_the_warped_mirror_fills_smoothly_what_is_hidden_on_both_sides():
+    image, mask = picture(), block(20, 44)  # as far left of the middle as right of it
+    expected = smooth_fill(image * (1 - mask), 1 - mask)
+    assert torch.allclose(warped_mirror(image, mask, FACE), expected, atol=1e-6)
 
 
 def test_baselines_come_in_the_order_of_their_names():

@@ -141,6 +141,23 @@ def test_a_measure_that_nobody_has_is_left_out():
     assert "Perceptual distance: lpips" in Report(records(), JUDGE, "lpips", ["ours"]).tables()
 
 
+def test_what_the_detector_says_is_printed_where_it_was_asked():
+    titles = [table.title for table in report.MORE_TABLES if table.measure in ("detected", "eye_shift")]
+    asked = Report(records(), JUDGE, "", ["ours"]).tables()
+    rows = [row | {"detected": math.nan, "eye_shift": math.nan} for row in records()]
+    silent = Report(rows, JUDGE, "", ["ours"]).tables()
+    assert len(titles) == 2 and all(title in asked and title not in silent for title in titles)
+    assert "## Seam" in asked and "## Seam" in silent
+
+
+def test_that_all_are_detected_is_no_certainty():
+    rows = [row | {"detected": 1.0, "eye_shift": 0.05} for row in records()]
+    found = cells(Report(rows, JUDGE, "", ["ours"]).tables(), "Completed faces in which MTCNN finds a face (%)")
+    assert found["face-mask"]["ours"] == "100.0 (29.2 to 100.0)"  # of three people
+    shifts = cells(Report(rows, JUDGE, "", ["ours"]).tables(), report.MORE_TABLES[-1].title)
+    assert shifts["face-mask"]["ours"].startswith("5.0 ")
+
+
 def test_the_infinite_psnr_of_pictures_that_are_alike_is_left_out():
     rows = records()
     rows[0]["psnr"] = math.inf

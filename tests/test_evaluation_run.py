@@ -14,8 +14,9 @@ from test_training_processes import LAUNCH, launched
 
 from faceinpaint import evaluation, weights
 from faceinpaint.errors import InputError
-from faceinpaint.evaluation import Examination, read_metrics, run, write_metrics
+from faceinpaint.evaluation import Examination, examination, read_metrics, run, write_metrics
 from faceinpaint.faces.photos import METADATA, FaceFolder
+from faceinpaint.files import write_csv
 from faceinpaint.generator import Generator
 from faceinpaint.recognisers import load_recogniser
 
@@ -24,6 +25,7 @@ CONTRACT = [
     "cosine_reference", "verified_reference", "rank1",
 ]
 METHODS = ["generator", *evaluation.DEFAULT_BASELINES]
+DETECTION = ["detected", "eye_shift"]
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +95,8 @@ def test_every_photograph_mask_and_method_has_a_row(evaluated):
     assert all(0 < float(row["psnr_hole"]) < float(row["psnr"]) < 60 for row in rows)
     for row in rows:
         assert all((row[key] == "") == (row["identity"] == "cat") for key in CONTRACT[-3:])
-        assert all(row[key] != "" for key in evaluation.MEASURES if key not in CONTRACT[-3:])
+        assert all(row[key] != "" for key in evaluation.MEASURES if key not in CONTRACT[-3:] + DETECTION)
+        assert all(row[key] == "" for key in DETECTION)  # nobody asked for it
 
 
 def test_the_embeddings_are_those_that_the_rows_come_from(evaluated):
@@ -114,6 +117,7 @@ def test_notes_count_what_a_reader_has_to_know(evaluated):
     assert "those predicted in the open face stand for them: 1." in tables
     assert "fewer pixels than 64 in its photograph: 1." in tables  # cat-0 has 40
     assert "independent:" not in tables
+    assert "MTCNN" not in tables  # nobody asked it
 
 
 def test_a_file_of_metrics_holds_any_name_and_any_number(tmp_path):
@@ -128,6 +132,102 @@ def test_a_file_of_metrics_holds_any_name_and_any_number(tmp_path):
     assert all(row[key] == rows[0][key] for row in read for key in ("image", "identity", "weights"))
     write_metrics(tmp_path / "again.csv", read)
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "metrics.csv").read_bytes()
+
+
+def test_a_file_of_an_earlier_version_lacks_measures_and_is_read(evaluated, tmp_path):
+    with open(evaluated / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    earlier = [key for key in rows[0] if key not in ("seam", *DETECTION)]
+    write_csv(tmp_path / "earlier.csv", earlier, rows)
+    read = read_metrics(tmp_path / "earlier.csv")
+    assert tuple(read[0]) == evaluation.COLUMNS and all(row["seam"] != row["seam"] for row in read)
+    write_metrics(tmp_path / "again.csv", read)
+    now = read_metrics(tmp_path / "again.csv")
+    assert [row["psnr"] for row in now] == [float(row["psnr"]) for row in rows]
+
+
+# ------------------------------------------------------------------------------------------ the detector
+
+
+def test_with_the_detector_it_is_said_where_a_face_is_found_and_its_eyes(people, evaluated, tmp_path):
+    tables = evaluate(people, tmp_path / "out", compared=["mean-colour"], detector=True)
+    rows = read_metrics(tmp_path / "out" / "metrics.csv")
+    known = [row for row in rows if row["detected"] == row["detected"]]
+    assert {row["detected"] for row in known} <= {0.0, 1.0} and len(known) >= 8
+    for row in rows:
+        assert (row["eye_shift"] == row["eye_shift"]) == (row["detected"] == 1)
+        assert not row["eye_shift"] > 0.5
+    found = [row["detected"] for row in known if row["weights"] == "mean-colour"]
+    assert "## Completed faces in which MTCNN finds a face (%)" in tables
+    assert f"| {100 * sum(found) / len(found):.1f}" in tables[tables.index("## Completed faces"):]
+    unseen = 6 - len(found)
+    assert f"- MTCNN finds no face in {unseen} of the 6 originals, " in tables
+    before = {row["image"]: row for row in read_metrics(evaluated / "metrics.csv") if row["weights"] == "generator"}
+    for row in rows:  # nothing else changes
+        if row["weights"] == "generator":
+            assert all(row[key] == pytest.approx(before[row["image"]][key], nan_ok=True)
+                       for key in evaluation.MEASURES if key not in DETECTION)
+
+
+def test_originals_without_a_face_are_counted_in_the_notes(people, tmp_path, monkeypatch):
+    """A detector that finds everybody in the middle, but nobody in two of the six, whatever is done to them."""
+    eyes = torch.tensor([[20.0, 30.0], [40.0, 30.0]]).repeat(6, 1, 1)
+    eyes[[1, 4]] = float("nan")
+
+    def find(images):
+        return eyes[find.first : find.first + len(images)]
+
+    def measure_noting(self, block, names, gallery):
+        find.first = block.index[0].item()
+        return measure(self, block, names, gallery)
+
+    measure = Examination.measure
+    monkeypatch.setattr(Examination, "measure", measure_noting)
+    monkeypatch.setattr(examination, "find_eyes", find)
+    tables = evaluate(people, tmp_path / "out", compared=["mirror"], detector=True)
+    assert "- MTCNN finds no face in 2 of the 6 originals, " in tables
+    rows = read_metrics(tmp_path / "out" / "metrics.csv")
+    assert {row["image"] for row in rows if row["detected"] != row["detected"]} == {"ann-1", "bob-2"}
+
+
+# ------------------------------------------------------------------------------------------ some photographs only
+
+
+@pytest.fixture
+def turned(people, tmp_path):
+    """The people with a yaw each; the last of them nobody measured."""
+    folder = shutil.copytree(people, tmp_path / "turned")
+    rows = [json.loads(line) for line in (people / METADATA).read_text().splitlines()]
+    yaws = [-40.0, 5, 31, 12.5, -50, None]
+    rows = [row | {"yaw": yaw, "pitch": abs(yaw or 0) / 10} for row, yaw in zip(rows, yaws)]
+    (folder / METADATA).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def images_of(out):
+    """The photographs that have rows, in their order."""
+    return list(dict.fromkeys(row["image"] for row in read_metrics(out / "metrics.csv")))
+
+
+def test_only_photographs_within_the_limits_are_evaluated(turned, evaluated, tmp_path):
+    out = tmp_path / "out"
+    tables = evaluate(turned, out, compared=["mirror"], where=["yaw=30:60"])
+    assert images_of(out) == ["ann-0", "bob-0", "bob-2"]
+    assert "- 3 photographs of 2 people, 64 px.\n- Only photographs with |yaw| from 30 to 60, as " in tables
+    before = {row["image"]: row for row in read_metrics(evaluated / "metrics.csv") if row["weights"] == "mirror"}
+    for row in read_metrics(out / "metrics.csv"):
+        if row["weights"] == "mirror":
+            assert row["psnr"] == pytest.approx(before[row["image"]]["psnr"], rel=1e-5)
+    tables = evaluate(turned, out, compared=[], where=["yaw=30:60"], labelled=True)
+    assert images_of(out) == ["ann-0", "bob-0"] and "2 photographs of 2 people" in tables
+    tables = evaluate(turned, out, compared=[], where=["yaw=5:60", "pitch=0:3.5"])
+    assert "with |pitch| from 0 to 3.5 and |yaw| from 5 to 60," in tables
+    assert images_of(out) == ["ann-1", "bob-0", "bob-1"]
+
+
+def test_without_limits_all_are_evaluated_and_none_are_noted(evaluated):
+    assert "Only photographs" not in (evaluated / "tables.md").read_text()
+    assert len(images_of(evaluated)) == 6
 
 
 # ------------------------------------------------------------------------------------------ always the same
@@ -175,7 +275,7 @@ def test_an_old_evaluation_is_replaced_by_the_next(people, evaluated, tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"compared": ["mirror"]}, {"compared": evaluation.DEFAULT_BASELINES[::-1]}, {"size": 72}, {"family": "irregular"},
-    {"labelled": True}, {"recogniser": "embedded-loss"}, {"weights": ["other.safetensors"]},
+    {"labelled": True}, {"recogniser": "embedded-loss"}, {"weights": ["other.safetensors"]}, {"detector": True},
 ], ids=str)
 def test_parts_of_another_evaluation_are_refused_and_kept(people, stopped, tmp_path, measured, monkeypatch, change):
     out = shutil.copytree(stopped[2], tmp_path / "out")
@@ -184,6 +284,21 @@ def test_parts_of_another_evaluation_are_refused_and_kept(people, stopped, tmp_p
     with pytest.raises(InputError, match="parts of another evaluation: finish it .*choose another --out") as error:
         evaluate(people, out, **change)
     assert ". " not in str(error.value) and contents(out) == contents(stopped[2]) and measured == []
+
+
+def test_parts_of_other_photographs_are_refused_and_the_same_limits_are_known_again(turned, tmp_path):
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Examination, "measure", stop_at(2))
+        with pytest.raises(PowerCut):
+            evaluate(turned, out, compared=[], where=["yaw=0:60", "pitch=0:9"])
+    settings = json.loads((out / "parts" / "settings.json").read_text())
+    assert settings["where"] == [["pitch", 0, 9], ["yaw", 0, 60]] and settings["detector"] is False
+    for where in ([], ["yaw=0:60"], ["yaw=0:60.5", "pitch=0:9"]):
+        with pytest.raises(InputError, match="parts of another evaluation"):
+            evaluate(turned, out, compared=[], where=where)
+    evaluate(turned, out, compared=[], where=["pitch=0:9", "yaw=0:60.0", "yaw=0.0:60"])  # in other words
+    assert images_of(out) == ["ann-0", "ann-1", "bob-0", "bob-1", "bob-2"]
 
 
 def test_parts_of_other_faces_are_refused(people, stopped, tmp_path):
@@ -296,6 +411,24 @@ def some_of(people, tmp_path):
 
 def test_one_person_alone_is_refused(some_of, tmp_path):
     assert "one person only in the split 'test'" in refused(some_of("bob"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"where": ["yaw=30"]}, "'yaw=30' sets no limits: write KEY=LOW:HIGH"),
+    ({"where": ["yaw=0:90", "yow=30:60"]}, "named 'yow': did you mean 'yaw'? (all: pitch, yaw)"),
+    ({"where": ["identity=0:90"]}, "named 'identity'"),
+    ({"where": ["yaw=80:90"]}, "in the split 'test' with |yaw| from 80 to 90: set wider limits with --where"),
+    ({"where": ["yaw=0:9"]}, "one person only in the split 'test' with |yaw| from 0 to 9, so"),
+    ({"where": ["yaw=45:60", "pitch=0:5"], "labelled": True},
+     "with |pitch| from 0 to 5 and |yaw| from 45 to 60 has landmarks: leave out --labelled"),
+], ids=str)
+def test_limits_that_are_none_or_leave_nobody_are_refused(turned, tmp_path, options, said):
+    assert said in refused(turned, tmp_path / "out", **options)
+
+
+def test_limits_are_refused_where_nothing_is_known_of_the_photographs(people, tmp_path):
+    said = refused(people, tmp_path / "out", where=["yaw=0:90"])
+    assert f"{METADATA} has no numbers to set limits to: leave out --where" in said
 
 
 def test_people_whose_landmarks_are_not_known_do_not_count_where_they_are_asked_for(some_of, tmp_path):

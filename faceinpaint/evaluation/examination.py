@@ -10,6 +10,7 @@ from torch import Tensor
 
 from faceinpaint import masks
 from faceinpaint.errors import InputError
+from faceinpaint.evaluation.detector import detector_measures, find_eyes
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import Distance, pixel_measures
 from faceinpaint.evaluation.methods import Method
@@ -20,7 +21,7 @@ from faceinpaint.recognisers import Recogniser
 FAMILIES = ("standard", "irregular", "face-mask", "all")
 MEASURES = (
     "psnr", "psnr_hole", "ssim", "cosine_self", "verified_self", "cosine_reference", "verified_reference", "rank1",
-    "hole_ratio", "ssim_hole", "sharpness", "nme", "perceptual",
+    "hole_ratio", "ssim_hole", "sharpness", "seam", "nme", "perceptual", "detected", "eye_shift",
 )
 COLUMNS = ("image", "identity", "mask", "weights", *MEASURES)
 BATCH = 4  # pictures; with more of them the maps no longer fit into a CPU's cache
@@ -70,14 +71,17 @@ class Examination:
     """Who completes, who finds landmarks, and who judges.
 
     methods: name -> `Method`. All of them are given the landmarks that the predictor finds in the visible part. The
-    judge looks where the landmarks of the open face are, in the original and in every completion of it.
+    judge looks where the landmarks of the open face are, in the original and in every completion of it. detector: let
+    MTCNN look for a face in every completion; otherwise `detected` and `eye_shift` are NaN, as `perceptual` is where
+    no distance is given.
     """
 
     def __init__(
         self, methods: Mapping[str, Method], predictor: LandmarkPredictor, judge: Recogniser,
-        perceptual: Distance | None = None, device: torch.device | str = "cpu",
+        perceptual: Distance | None = None, device: torch.device | str = "cpu", detector: bool = False,
     ) -> None:
         self.methods, self.perceptual, self.device = dict(methods), perceptual, torch.device(device)
+        self.detector = detector
         self.predictor, self.judge = predictor.to(self.device).eval(), judge.to(self.device)
         if perceptual is None:
             self.perceptual = lambda completed, image: torch.full((len(image),), float("nan"))
@@ -103,8 +107,10 @@ class Examination:
         Returns, for each (mask, method), the MEASURES by name, (B,) each, and the judge's embeddings (B, D).
         """
         measured, embeddings = {}, {}
+        # Once a photograph: a detector takes as long as a completion.
+        eyes = find_eyes(block.faces.image) if self.detector else torch.full((len(block.index), 2, 2), float("nan"))
         for name in names:
-            for method, found, embedding in self._under(name, block, gallery):
+            for method, found, embedding in self._under(name, block, gallery, eyes):
                 measured[name, method] = found
                 embeddings[name, method] = embedding
         return measured, embeddings
@@ -123,20 +129,22 @@ class Examination:
         return torch.cat([mask_for(name, landmarks, size, number) for landmarks, number in each])
 
     def _under(
-        self, name: str, block: Located, gallery: Gallery
+        self, name: str, block: Located, gallery: Gallery, eyes: Tensor
     ) -> Iterator[tuple[str, dict[str, Tensor], Tensor]]:
-        """One mask: for each method, what is measured and the embeddings."""
+        """One mask: for each method, what is measured and the embeddings. eyes: (B, 2, 2), those of the originals."""
         parts = list(block.batches())
         hidden = [(part, self.mask(name, part)) for part in parts]
         predicted = [self._predict(part.faces.image, mask) for part, mask in hidden]
         for method, complete in self.methods.items():
             found, embedded = [], []
-            for (part, mask), landmarks in zip(hidden, predicted):
+            for (part, mask), landmarks, their_eyes in zip(hidden, predicted, eyes.split(BATCH)):
                 image = part.faces.image
                 completed = complete(image, mask, landmarks).cpu().float()
                 embedding = self.embed(completed, part.seen)
                 landmarks_after = self._predict(completed, torch.zeros_like(mask))
-                found.append(pixel_measures(completed, image, mask) | gallery.measures(embedding, part.index) | {
+                identity = gallery.measures(embedding, part.index)
+                detection = detector_measures(completed, their_eyes)
+                found.append(pixel_measures(completed, image, mask) | identity | detection | {
                     "hole_ratio": masks.hole_ratio(mask),
                     "nme": normalised_mean_error(landmarks_after, part.truth),
                     "perceptual": self.perceptual(completed, image),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
@@ -16,12 +17,17 @@ from faceinpaint.losses import PerceptualLoss
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W) twice -> (B,)
 
+BAND = 1 / 32  # of the picture's shorter side: how far a seam's surroundings reach, 8 pixels of 256 ...
+LEAST_BAND = 4  # ... but never fewer, of which the mean would be chance
+GREY_LEVEL = 1 / 255  # what is less than that nobody sees
+
 
 def pixel_measures(completed: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """PSNR (dB) and SSIM of the whole image and of its hole, sharpness; (B,) each, from (B, 3, H, W) in [0, 1].
+    """PSNR (dB) and SSIM of the whole image and of its hole, sharpness, seam; (B,) each, from (B, 3, H, W) in [0, 1].
 
     mask: (B, 1, H, W), 1 = unknown, with a hole in every picture. SSIM in the hole is the mean of SSIM's map there.
-    Sharpness is the mean gradient magnitude inside the hole over the truth's: below 1 is blurred.
+    Sharpness is the mean gradient magnitude inside the hole over the truth's: below 1 is blurred. For the `seam` see
+    there: above 1 the hole's boundary shows.
     """
     hole = ((completed - image).square() * mask).sum(dim=(1, 2, 3)) / (3 * mask.sum(dim=(1, 2, 3)))
     ssim, ssim_map = structural_similarity_index_measure(
@@ -34,7 +40,36 @@ def pixel_measures(completed: Tensor, image: Tensor, mask: Tensor) -> dict[str, 
         "ssim": ssim.reshape(-1),
         "ssim_hole": (ssim_map * inside).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3)),
         "sharpness": _gradient(completed, mask) / _gradient(image, mask),
+        "seam": seam(completed, mask),
     }
+
+
+def seam(completed: Tensor, mask: Tensor) -> Tensor:
+    """How much more a picture (B, 3, H, W) changes across its hole's boundary than around it; 1 = nothing to be seen.
+
+    mask: (B, 1, H, W), 1 = unknown. Changes are absolute differences in brightness of horizontal and of vertical
+    neighbours. Mean over those of which one is hidden and the other known, divided by the mean over those that lie on
+    one side and in a band along the boundary, on either side of it as wide as BAND says. Horizontal and vertical ones
+    count there in the same shares as across the boundary, or an even ramp would show a seam wherever the boundary
+    runs across it. Both means are at least one grey level: in flat surroundings an offset is a seam, and rounding is
+    none. Where the hole touches the picture's border it has no boundary. (B,), NaN for a picture without any.
+    """
+    band = max(LEAST_BAND, round(BAND * min(mask.shape[-2:])))
+    window = dict(kernel_size=2 * band + 1, stride=1, padding=band)
+    hidden = (mask > 0.5).float()
+    near = F.max_pool2d(hidden, **window) > -F.max_pool2d(-hidden, **window)  # both sides are in the window
+    across, around, pairs = 0, 0, 0
+    views = hidden, near, completed.mean(1, keepdim=True)
+    for side, close, grey in (views, [view.mT for view in views]):  # horizontal neighbours, then vertical ones
+        change = grey.diff(dim=-1).abs()
+        crossing = side[..., 1:] != side[..., :-1]
+        beside = close[..., 1:] & close[..., :-1] & ~crossing
+        count = crossing.sum(dim=(1, 2, 3))
+        mean = (change * beside).sum(dim=(1, 2, 3)) / beside.sum(dim=(1, 2, 3))
+        across = across + (change * crossing).sum(dim=(1, 2, 3))
+        around = around + count * mean
+        pairs = pairs + count
+    return (across / pairs).clamp_min(GREY_LEVEL) / (around / pairs).clamp_min(GREY_LEVEL)
 
 
 def decibels(mean_squared_error: Tensor) -> Tensor:

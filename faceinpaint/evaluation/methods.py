@@ -12,7 +12,8 @@ from torch import Tensor
 
 from faceinpaint.errors import unknown
 from faceinpaint.generator import composite
-from faceinpaint.priors import symmetry_prior
+from faceinpaint.priors import MIRROR_ORDER, smooth_fill, symmetry_prior
+from faceinpaint.warps import ThinPlateSpline, warp_to
 
 # Aligned images (B, 3, S, S), masks (B, 1, S, S) and predicted landmarks (B, 68, 2) in, completed images out.
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -30,6 +31,19 @@ def mirror(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
 def mean_colour(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
     """The hole filled with the mean of the known pixels."""
     return composite(_mean_of_known(image, mask).expand_as(image), image, mask)
+
+
+def warped_mirror(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+    """The hole filled from the face's other side, warped by the landmarks; smoothly where that is hidden too.
+
+    It mirrors where the symmetry prior does, but takes the pixels as they are, without the prior's correction for
+    light: beside `prior_alone` it shows what that is worth, and beside `mirror` what the landmarks are.
+    """
+    known, size = 1 - mask, image.shape[-1]
+    places = (landmarks + 0.5) / size
+    partner = warp_to(image * known, ThinPlateSpline.fit(places, places[:, MIRROR_ORDER]), size)
+    mirrored = symmetry_prior(image, mask, landmarks).mirrored
+    return composite(smooth_fill(image * known + mirrored * partner, known + mirrored), image, mask)
 
 
 def prior_alone(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
@@ -76,7 +90,7 @@ def _mean_of_known(image: Tensor, mask: Tensor) -> Tensor:
 
 BASELINES: dict[str, Method] = {
     "mirror": mirror, "telea": telea, "navier-stokes": navier_stokes, "biharmonic": biharmonic,
-    "mean-colour": mean_colour, "prior-alone": prior_alone,
+    "mean-colour": mean_colour, "warped-mirror": warped_mirror, "prior-alone": prior_alone,
 }
 
 

@@ -49,13 +49,16 @@ MORE_TABLES = (
     Table("ssim", "SSIM, whole image", 1, 3),
     Table("ssim_hole", "SSIM, hole only", 1, 3),
     Table("sharpness", "Gradient in the hole over the truth's", 1, 2),
+    Table("seam", "Seam: change across the hole's boundary over that around it", 1, 2),
     Table("perceptual", "Perceptual distance", 1, 3),
     Table("nme", "Error of the landmarks found in the completed face (% of inter-ocular)", 100, 1),
     Table("cosine_self", "Cosine with the original", 1, 3),
     Table("cosine_reference", "Cosine with another photograph", 1, 3),
     Table("rank1", "Rank 1: the nearest other photograph is the person's (%)", 100, 1),
+    Table("detected", "Completed faces in which MTCNN finds a face (%)", 100, 1),
+    Table("eye_shift", "Shift of the eyes that MTCNN finds, from the original's (% of inter-ocular)", 100, 1),
 )
-SHARES = ("verified_self", "verified_reference", "rank1")
+SHARES = ("verified_self", "verified_reference", "rank1", "detected")
 COMPARED = {  # what two generators are compared by, in words: unit, scale
     "psnr": ("dB PSNR", 1.0), "cosine_self": ("hundredths of the cosine with the original", 100.0),
     "verified_reference": ("points of recognition against another photograph", 100.0),

@@ -34,6 +34,7 @@ from faceinpaint.evaluation.identity import Gallery, require_independent
 from faceinpaint.evaluation.measures import perceptual_distance
 from faceinpaint.evaluation.methods import Method, baselines
 from faceinpaint.evaluation.report import Report, write_report
+from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.files import write_csv, write_whole
@@ -48,34 +49,38 @@ DEFAULT_BASELINES = ("mirror", "telea")  # the quick ones
 def evaluate(
     folder: str | Path, out: str | Path, weights: Sequence[str] = ("generator",), family: str = "all",
     split: str = "test", recogniser: str = JUDGE, device: str = "auto", size: int = 256, labelled: bool = False,
-    compared: Sequence[str] = DEFAULT_BASELINES, flattering: bool = False,
+    compared: Sequence[str] = DEFAULT_BASELINES, flattering: bool = False, detector: bool = False,
+    where: Sequence[str] = (), landmarks: str = "landmarks",
 ) -> str:
     """Complete every face of a split under every mask of a family by every method, and report.
 
     weights: generators by name or file. compared: baselines by name. recogniser: the judge of identity, by name or
-    file. labelled: only photographs whose landmarks are known. flattering: allow a judge that a generator was trained
-    with. Writes metrics.csv, embeddings.safetensors, tables.md and pictures into `out`; a call that was stopped is
-    taken up again by the same call. Several processes (`torchrun`, `accelerate launch`) share the work and give the
-    same result. Returns the tables. Raises InputError for unknown names, whatever does not load, a split with fewer
-    than two people, a judge that is not independent, and an `out` that holds parts of another evaluation.
+    file. labelled: only photographs whose landmarks are known. flattering: allow a judge that a generator was
+    trained with. detector: let MTCNN look for a face in every completion, which takes as long again. where: only
+    photographs whose row of metadata has a number KEY with LOW <= |number| <= HIGH, for each KEY=LOW:HIGH.
+    landmarks: the predictor, by name or file. Writes metrics.csv, embeddings.safetensors, tables.md and pictures
+    into `out`; a call that was stopped is taken up again by the same call. Several processes (`torchrun`,
+    `accelerate launch`) share the work and give the same result. Returns the tables. Raises InputError for unknown
+    names, whatever does not load, a split with fewer than two people, a judge that is not independent, and an `out`
+    that holds parts of another evaluation.
     """
     folder, out = Path(folder), Path(out)
-    names = mask_names(family)
+    names, asked = mask_names(family), sorted({limits(text) for text in where})
     state = PartialState(cpu=find_device(device).type == "cpu")
-    predictor, judge = weight_files.load("landmarks", LandmarkPredictor), load_recogniser(recogniser)
+    predictor, judge = weight_files.load(landmarks, LandmarkPredictor), load_recogniser(recogniser)
     methods = _methods(weights, compared, predictor, judge, size, device, flattering)
     kind, perceptual = perceptual_distance()
-    examination = Examination(methods, predictor, judge, perceptual, find_device(device))
+    examination = Examination(methods, predictor, judge, perceptual, find_device(device), detector)
 
     data = FaceFolder(folder, split, size)
-    rows = [index for index, row in enumerate(data.rows) if row.landmarks is not None or not labelled]
-    _require_people(data, rows, folder, split)
+    rows = _chosen(data, folder, split, labelled, asked)
     parts = out / "parts"
     if state.is_main_process:
         _claim(parts, out, {
             "faces": weight_files.sha256(folder / METADATA), "split": split, "labelled": labelled, "masks": names,
             "size": size, "judge": [judge.name, judge.fingerprint, judge.threshold], "methods": list(methods),
-            "perceptual": kind, "weights": {
+            "perceptual": kind, "detector": detector, "where": [list(one) for one in asked],
+            "landmarks": weight_files.sha256(weight_files.file_of(landmarks)), "weights": {
                 name: weight_files.sha256(weight_files.file_of(given)) for name, given in weight_names(weights).items()
             },
         })
@@ -96,7 +101,9 @@ def evaluate(
         return ""
 
     records = _merge(parts, blocks, out, gallery)
-    notes = _notes(data, rows, gallery, judge, flattering, sum(enlarged))
+    notes = _notes(data, rows, asked, gallery, judge, flattering, sum(enlarged))
+    if detector:
+        notes.append(_note_on_detector(records, len(rows)))
     report = Report(records, judge, kind, list(weight_names(weights)), notes)
     chosen = {index: _read(examination, data, rows, range(index, index + 1)) for index in report.shown()}
     tables = write_report(report, out, examination, chosen, gallery)
@@ -134,15 +141,25 @@ def _methods(
     return methods | without_learning
 
 
-def _require_people(data: FaceFolder, rows: list[int], folder: Path, split: str) -> None:
-    people = {data.rows[index].identity for index in rows}
+def _chosen(data: FaceFolder, folder: Path, split: str, labelled: bool, where: Sequence[Limits]) -> list[int]:
+    """The rows of the photographs to evaluate; InputError where they do not show two people."""
+    rows = [index for index, inside in enumerate(within(folder, split, where)) if inside]
+    there = f"in the split '{split}'" + (f" with {_all_of(where)}" if where else "")
     if not rows:
-        raise InputError(f"no photograph of {folder} in the split '{split}' has landmarks: leave out --labelled")
-    if len(people) < 2:
+        raise InputError(f"there is no photograph of {folder} {there}: set wider limits with --where")
+    rows = [index for index in rows if data.rows[index].landmarks is not None or not labelled]
+    if not rows:
+        raise InputError(f"no photograph of {folder} {there} has landmarks: leave out --labelled")
+    if len({data.rows[index].identity for index in rows}) < 2:
         raise InputError(
-            f"{folder} shows one person only in the split '{split}', so nobody can be mistaken for another: "
+            f"{folder} shows one person only {there}, so nobody can be mistaken for another: "
             "give faces of two people or more"
         )
+    return rows
+
+
+def _all_of(where: Sequence[Limits]) -> str:
+    return " and ".join(map(str, where))
 
 
 def _claim(parts: Path, out: Path, settings: dict) -> None:
@@ -210,10 +227,13 @@ def write_metrics(file: Path, rows: Sequence[Mapping]) -> None:
 
 
 def read_metrics(file: str | Path) -> list[dict]:
-    """The rows of a metrics.csv: names as they are, measures as numbers, NaN where there was nothing to measure."""
+    """The rows of a metrics.csv: names as they are, measures as numbers, NaN where there was nothing to measure.
+
+    A measure that the file does not have, since an earlier version wrote it, is NaN too.
+    """
     with open(file, newline="", encoding="utf-8", errors="surrogateescape") as lines:
         return [
-            {key: (float(value or "nan") if key in MEASURES else value) for key, value in row.items()}
+            {key: (float(row.get(key) or "nan") if key in MEASURES else row[key]) for key in COLUMNS}
             for row in csv.DictReader(lines)
         ]
 
@@ -226,7 +246,8 @@ def _cell(value: str | float) -> str:
 
 
 def _notes(
-    data: FaceFolder, rows: list[int], gallery: Gallery, judge: Recogniser, flattering: bool, enlarged: int
+    data: FaceFolder, rows: list[int], where: Sequence[Limits], gallery: Gallery, judge: Recogniser, flattering: bool,
+    enlarged: int,
 ) -> list[str]:
     """What a reader of the tables has to know of the photographs and the judge, in sentences."""
     identity = gallery.identity
@@ -236,6 +257,8 @@ def _notes(
         f"{len(rows)} photographs of {people} people, {data.size} px.",
         f"Judge: {judge.name}. Two faces are the same person up to a distance of {judge.threshold:.3f}.",
     ]
+    if where:
+        notes.insert(1, f"Only photographs with {_all_of(where)}, as their metadata say.")
     if flattering:
         notes.append("The judge was not required to be independent: it may be the network of the identity loss.")
     if alone:
@@ -245,3 +268,12 @@ def _notes(
     if enlarged:
         notes.append(f"Enlarged, since the face has fewer pixels than {data.size} in its photograph: {enlarged}.")
     return notes
+
+
+def _note_on_detector(records: Sequence[Mapping], photographs: int) -> str:
+    """In how many originals the detector finds no face, so that nothing can be said of their completions."""
+    unseen = sum(record["detected"] != record["detected"] for record in records) * photographs // len(records)
+    return (
+        f"MTCNN finds no face in {unseen} of the {photographs} originals, whose completions it is not asked about; "
+        "the shift of the eyes is over the completions in which it finds one."
+    )
