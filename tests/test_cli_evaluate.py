@@ -66,7 +66,8 @@ def test_options_arrive_where_they_belong(evaluate, arguments, people, tmp_path)
     assert arguments == {
         "folder": people, "out": tmp_path / "out", "weights": ["generator"], "family": "face-mask", "split": "test",
         "recogniser": "embedded-judge", "device": "auto", "size": 64, "labelled": False,
-        "compared": list(DEFAULT_BASELINES), "flattering": False, "detector": False, "where": [], "landmarks": "landmarks",
+        "compared": list(DEFAULT_BASELINES), "flattering": False, "detector": False, "where": [],
+        "landmarks": "landmarks",
     }
     assert evaluate(
         "--masks", "all", "--split", "val", "--recogniser", "facenet", "--device", "cpu", "--labelled",
