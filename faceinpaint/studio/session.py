@@ -59,6 +59,11 @@ class Result:
         """The face with its hole in mid grey, (1, 3, S, S)."""
         return torch.where(self.mask > 0.5, 0.5, self.original)
 
+    @property
+    def hole_ratio(self) -> float:
+        """The hidden share of the face."""
+        return masks.hole_ratio(self.mask).item()
+
 
 class Session:
     """The state of one visitor: photo, face, mask, landmarks and results."""
