@@ -190,5 +190,8 @@ def picture(page: Page, selector: str) -> np.ndarray:
 def shot(page: Page, name: str) -> None:
     """Keep what the page looks like, to be looked at."""
     SHOTS.mkdir(parents=True, exist_ok=True)
-    page.mouse.move(2, 2)
-    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+    size = page.viewport_size
+    if size["width"] < 500:  # a phone's page scrolls within itself
+        page.set_viewport_size({"width": size["width"], "height": 1750})
+    page.screenshot(path=SHOTS / f"{name}.png")
+    page.set_viewport_size(size)

@@ -23,7 +23,7 @@ from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Status, Strip
 from faceinpaint.studio.session import Result, Session, png
 
-ALONE = "–"  # in the place of second weights
+ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
 RATIO = (10, 55)  # per cent that an irregular mask may hide
 
@@ -53,7 +53,7 @@ class Studio(VBox):
         self.mask_opener = Opener(aim="mask", label="Import", title="Import a mask, PNG, white = unknown")
         self.faces = Strip(label="Built-in faces", items=_face_items())
         self.masks = Strip(label="Masks", items=_mask_items())
-        self.ratio = IntSlider(30, *RATIO, step=5, description="Irregular", continuous_update=False)
+        self.ratio = IntSlider(30, *RATIO, step=5, description="Irregular, %", continuous_update=False)
         self.ratio.readout_format = "d"
         choices = self.session.choices()
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
