@@ -1,4 +1,4 @@
-"""What the tests of the studio do in a real browser: start servers, draw, upload, read pictures back, take screenshots."""
+"""What the tests of the studio do in a real browser: start servers, draw, upload, read pictures back."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ def start_lab(folder: Path) -> tuple[subprocess.Popen, str]:
     nbformat.write(new_notebook(cells=[cell], metadata={"kernelspec": kernel}), folder / "notebooks" / "studio.ipynb")
     port = free_port()
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
-        "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder / 'notebooks'}",
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={folder / 'notebooks'}",
     ]
     environment = os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
     process = subprocess.Popen(command, stderr=open(folder / "lab.log", "w"), env=environment)

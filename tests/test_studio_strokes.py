@@ -34,7 +34,9 @@ def test_strokes_add_up():
     assert set(both.unique().tolist()) == {0, 1}
 
 
-@pytest.mark.parametrize("stroke", [None, [], [3], [0, [1, 1]], [3, []], [3, [1, 2, 3]], ["a", [1, 1]], [3, [1, 1e9]], 7])
+@pytest.mark.parametrize("stroke", [
+    None, [], [3], [0, [1, 1]], [3, []], [3, [1, 2, 3]], ["a", [1, 1]], [3, [1, 1e9]], 7,
+])
 def test_what_is_no_stroke_is_refused(stroke):
     with pytest.raises(InputError, match="a stroke is"):
         strokes.paint(torch.zeros(1, 1, 64, 64), stroke)

@@ -16,11 +16,9 @@ const render = ({ model, el }) => {
   const ask = (what) => () => model.send({ do: what });
   const undo = tool("undo", "Undo", "Undo (z)", ask("undo"));
   const redo = tool("redo", "Redo", "Redo (shift z)", ask("redo"));
-  tool("invert", "Invert", "Hide what is visible and the other way round", ask("invert"));
-  tool("clear", "Clear", "Hide nothing", ask("clear"));
 
   const board = make("div", "fi-board fi-drawing", {}, el);
-  const photo = make("img", "fi-photo", { alt: "the aligned face", draggable: "false" }, board);
+  const photo = make("img", "fi-portrait", { alt: "the aligned face", draggable: "false" }, board);
   const canvas = make("canvas", "fi-hole", { width: size, height: size, tabindex: "0", role: "img" }, board);
   canvas.setAttribute("aria-label", "Mask: draw on the face; b brush, e eraser, z undo, g generate");
   const points = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -33,6 +31,8 @@ const render = ({ model, el }) => {
   const everybody = make("img", "", { alt: "the whole photo", draggable: "false" });
 
   const foot = make("div", "fi-bar fi-foot", {}, el);
+  button(foot, "fi-invert", "Invert", "Hide what is visible and the other way round", ask("invert"));
+  button(foot, "fi-clear", "Clear", "Hide nothing", ask("clear"));
   const marks = button(foot, "fi-marks", "Landmarks", "Show the landmarks; drag one to move it", ask("landmarks"));
   const release = button(foot, "fi-release", "Predict again", "Forget the landmarks moved by hand", ask("release"));
   const others = button(foot, "fi-others", "Other face", "Choose another face of the photo", ask("people"));

@@ -9,9 +9,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from faceinpaint import masks
+from faceinpaint.colours import HOLE, PARTS
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_image, to_tensor
-from faceinpaint.figures import HOLE, PARTS
 from faceinpaint.studio.session import Result, Session, png
 
 FINE = 512  # pixels of a face that the photo shows large enough

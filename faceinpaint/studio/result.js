@@ -14,8 +14,8 @@ const render = ({ model, el }) => {
 
   // Left of the edge: the original or the masked picture. All of it at 100, nothing at 0.
   let left = "original", whole = false;
-  const group = (name, label, values, then) => {
-    const box = make("div", `fi-choice ${name}`, { role: "group", "aria-label": label }, head);
+  const group = (parent, name, label, values, then) => {
+    const box = make("div", `fi-choice ${name}`, { role: "group", "aria-label": label }, parent);
     const all = values.map(([value, text, title]) => button(box, `fi-${value}`, text, title, () => choose(value)));
     const choose = (value) => {
       all.forEach((one) => one.setAttribute("aria-pressed", one.classList.contains(`fi-${value}`)));
@@ -25,13 +25,9 @@ const render = ({ model, el }) => {
     all[0].setAttribute("aria-pressed", "true");
     all.slice(1).forEach((one) => one.setAttribute("aria-pressed", "false"));
   };
-  group("fi-left", "Left of the slider", [
+  group(head, "fi-left", "Left of the slider", [
     ["original", "Original", "Compare with the original"], ["masked", "Masked", "Compare with what was visible"],
   ], (value) => { left = value; });
-  group("fi-extent", "What is shown", [
-    ["crop", "Face", "Show the face"], ["photo", "Photo", "Show the whole photo"],
-  ], (value) => { whole = value === "photo"; });
-
   const urls = {};
   const names = ["original", "masked", "completed", "photo_before", "photo_masked", "photo_after"];
   const load = (name) => {
@@ -47,9 +43,8 @@ const render = ({ model, el }) => {
   const show = () => {
     const there = Boolean(urls.completed);
     el.classList.toggle("fi-blank", !there);
-    for (const one of head.querySelectorAll("button")) one.disabled = !there;
+    for (const one of el.querySelectorAll("button")) one.disabled = !there;
     slider.disabled = !there;
-    save.disabled = !there;
     hint.hidden = there;
     title.textContent = model.get("heading");
     sentence.textContent = model.get("sentence");
@@ -77,7 +72,10 @@ const render = ({ model, el }) => {
 
   const foot = make("div", "fi-bar fi-foot", {}, el);
   const sentence = make("p", "fi-verdict", { role: "status", "aria-live": "polite" }, foot);
-  const save = button(foot, "fi-save", "Save", "Save the completed photo as PNG", () => model.send({ do: "save" }));
+  group(foot, "fi-extent", "What is shown", [
+    ["crop", "Face", "Show the face"], ["photo", "Photo", "Show the whole photo"],
+  ], (value) => { whole = value === "photo"; });
+  button(foot, "fi-save", "Save", "Save the completed photo as PNG", () => model.send({ do: "save" }));
   model.on("msg:custom", (message, buffers) => download(message, buffers));
   names.forEach(load);
   model.on("change", () => {

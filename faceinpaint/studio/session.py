@@ -113,19 +113,15 @@ class Session:
 
     def open_built_in(self, name: str) -> str:
         """Take a portrait of `portraits.built_in()` as the photo."""
-        photo, landmarks = portraits.portrait(name)
-        if landmarks is None:
-            crops = [align.crop_from_points(face.points) for face in align.detect(photo)]
-        else:
-            crops = [align.crop_from_landmarks(landmarks)]
-        self._take(photo, crops)
+        photo, points = portraits.portrait(name)
+        self._take(photo, [align.crop_from_points(points)])
         return name
 
     def open_new_person(self, seed: int | None = None) -> str:
         """Take a photograph of somebody who has just been made up; `seed` says who, or chance does."""
         seed = int(torch.seed() % 1_000_000) + 10_000 if seed is None else seed
-        photo, landmarks = portraits.new_person(seed)
-        self._take(photo, [align.crop_from_landmarks(landmarks)])
+        photo, points = portraits.new_person(seed)
+        self._take(photo, [align.crop_from_points(points)])
         return f"a new person, number {seed}, who does not exist"
 
     def choose_face(self, number: int) -> None:
@@ -210,7 +206,7 @@ class Session:
         A mask of the whole photo's size is cut to the face; any other is fitted to the aligned face.
         """
         if len(content) > MAX_BYTES:
-            raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give a mask of at most {MAX_BYTES // 10**6} MB")
+            raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
         size = self.size, self.size
         mask, resized = read_mask(content, size)
         if resized and self.photo is not None:
@@ -223,7 +219,7 @@ class Session:
         return f"the mask was imported{fitted}"
 
     def export_mask(self, of_photo: bool = False) -> bytes:
-        """The mask as a PNG, white = unknown: of the aligned face, or of the whole photo, as `complete --mask` takes it."""
+        """The mask as a PNG, white = unknown: of the face, or of the whole photo, as `complete --mask` takes it."""
         mask = self._photo_mask() if of_photo else self.mask
         return png(Image.fromarray((mask[0, 0] * 255).byte().numpy()))
 
@@ -333,6 +329,13 @@ class Session:
         return found
 
     # ------------------------------------------------------------------------------ the networks
+
+    def prepare(self) -> None:
+        """Read the networks now, and not when they are first needed."""
+        for name in self.choices():
+            self._painter(name)
+        if self.photo is not None:
+            self.whole
 
     def _completer(self, name: str = "generator"):
         """The networks around a generator; a method without learning has those of the shipped one."""

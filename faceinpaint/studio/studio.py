@@ -13,10 +13,10 @@ from collections.abc import Callable
 from functools import partial
 
 import ipywidgets
-import torch
-from ipywidgets import Box, Button, Dropdown, IntSlider, VBox
+from ipywidgets import Box, Button, Dropdown, FloatSlider, VBox
+from safetensors import safe_open
 
-from faceinpaint import masks
+from faceinpaint import masks, weights
 from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.studio import pictures, portraits
@@ -25,7 +25,7 @@ from faceinpaint.studio.session import Result, Session, png
 
 ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
-RATIO = (10, 55)  # per cent that an irregular mask may hide
+RATIO = (0.1, 0.55)  # the least and the most that an irregular mask may hide
 
 
 class Studio(VBox):
@@ -37,9 +37,8 @@ class Studio(VBox):
         self._landmarks_shown = False
         self._busy = False
         self._build()
-        super().__init__([self._photo_box, self._mask_box, self._paint_box, self.editor, self._results, self.status,
-                          self._history_box])
-        self.add_class("fi-studio")
+        super().__init__([self._page])
+        self.add_class("fi-frame")  # by whose width the page is arranged
         first = [name for name in portraits.built_in() if name != portraits.ASTRONAUT] or [portraits.ASTRONAUT]
         self._face_chosen({"do": "choose", "id": first[0]})
         self._load_soon()
@@ -53,8 +52,8 @@ class Studio(VBox):
         self.mask_opener = Opener(aim="mask", label="Import", title="Import a mask, PNG, white = unknown")
         self.faces = Strip(label="Built-in faces", items=_face_items())
         self.masks = Strip(label="Masks", items=_mask_items())
-        self.ratio = IntSlider(30, *RATIO, step=5, description="Irregular, %", continuous_update=False)
-        self.ratio.readout_format = "d"
+        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular")
+        self.ratio.readout_format, self.ratio.continuous_update = ".0%", False
         choices = self.session.choices()
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
         self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
@@ -70,7 +69,10 @@ class Studio(VBox):
         self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button)
         self._results = Box(self.results)
         self._history_box = _section("history", "History", self.history)
+        self._page = Box([self._photo_box, self._mask_box, self._paint_box, self.editor, self._results, self.status,
+                          self._history_box])
         names = {
+            "fi-studio": self._page,
             "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
             "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-first": self.results[0],
             "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
@@ -110,7 +112,7 @@ class Studio(VBox):
     def _load_soon(self) -> None:
         """Read the networks while the page is being drawn, and not at the first click that needs them."""
         try:
-            asyncio.get_running_loop().call_later(0.1, lambda: self._safely(lambda: self.session.whole))
+            asyncio.get_running_loop().call_later(0.1, lambda: self._safely(self.session.prepare))
         except RuntimeError:  # no kernel, nobody who waits
             pass
 
@@ -176,7 +178,7 @@ class Studio(VBox):
         self._show_mask()
 
     def _mask_chosen(self, content: dict) -> None:
-        self.session.lay(content["id"], self.ratio.value / 100)
+        self.session.lay(content["id"], self.ratio.value)
         self.masks.chosen = content["id"]
         self._show_mask()
 
@@ -245,9 +247,9 @@ class Studio(VBox):
     def _arrange(self) -> None:
         """Room for the second result while second weights are chosen."""
         if self.beside.value == ALONE:
-            self.remove_class("fi-two")
+            self._page.remove_class("fi-two")
         else:
-            self.add_class("fi-two")
+            self._page.add_class("fi-two")
 
     def _recalled(self, content: dict) -> None:
         result = self.session.recall(int(content["id"]))
@@ -272,21 +274,14 @@ def _section(name: str, title: str, *widgets: ipywidgets.Widget) -> VBox:
 def _face_items() -> list[dict]:
     items = []
     for name in portraits.built_in():
-        photo, landmarks = portraits.portrait(name)
-        five = align.detect(photo)[0].points if landmarks is None else align.five_points(landmarks)[0]
-        face = pictures.face_of(photo, align.crop_from_points(five), 2 * pictures.THUMB)
+        photo, points = portraits.portrait(name)
+        face = pictures.face_of(photo, align.crop_from_points(points), 2 * pictures.THUMB)
         items.append({"id": name, "title": name, "picture": pictures.thumb(face)})
     return items
 
 
 def _mask_items() -> list[dict]:
-    landmarks = _plain_face()
+    # The mean face stands in the predictor's file: reading it alone spares the page a second of imports.
+    with safe_open(weights.path_of("landmarks"), framework="pt") as file:
+        landmarks = file.get_tensor("mean_face").float()[None] * pictures.THUMB - 0.5
     return [{"id": name, "title": name, "picture": pictures.mask_thumb(name, landmarks)} for name in masks.NAMES]
-
-
-def _plain_face() -> torch.Tensor:
-    """Landmarks (1, 68, 2) of the mean face, in pixels of a small picture."""
-    from faceinpaint import weights
-    from faceinpaint.landmarks import LandmarkPredictor
-
-    return weights.load("landmarks", LandmarkPredictor).mean_face[None] * pictures.THUMB - 0.5
