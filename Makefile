@@ -6,10 +6,11 @@ PRESET ?= smoke
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: help setup course test lab clean
+.PHONY: help setup course studio test lab clean
 
 help:
 	@echo 'make course   run every notebook, write pages to runs/course (PRESET=smoke, cpu or gpu)'
+	@echo 'make studio   open the Mask Studio in the browser'
 	@echo 'make test     run the tests'
 	@echo 'make lab      open the notebooks in JupyterLab'
 	@echo 'make setup    only install, into $(VENV) (PYTHON=python3.12 picks another Python)'
@@ -28,6 +29,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 course: $(INSTALLED)
 	$(VENV)/bin/faceinpaint course --preset $(PRESET) --out runs/course
+
+studio: $(INSTALLED)
+	$(VENV)/bin/faceinpaint studio
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q

@@ -312,6 +312,20 @@ def course(
 
 
 @app.command()
+def studio(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where the page is served")] = 8866,
+    host: Annotated[
+        str, typer.Option(help="the address to listen at; others than 127.0.0.1 may be reached by other machines")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open the page in the browser")] = True,
+) -> None:
+    """Open the Mask Studio: draw on a photo, see it completed; in the browser, until Ctrl-C."""
+    from faceinpaint.studio.serve import serve
+
+    serve(host, port, browser)
+
+
+@app.command()
 def fetch(name: Annotated[str, typer.Argument(help="vgg19, facenet or alexnet")]) -> None:
     """Get the published weights of a network that is too large to come with the package."""
     from faceinpaint.fetch import fetch_weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
 import warnings
 from pathlib import Path
@@ -36,8 +37,8 @@ class MaskFile(NamedTuple):
 # ------------------------------------------------------------------------------------ one file
 
 
-def read_photo(source: str | Path) -> Image.Image:
-    """An image file as an upright 8-bit RGB photo.
+def read_photo(source: str | Path | bytes) -> Image.Image:
+    """An image file, or the content of one, as an upright 8-bit RGB photo.
 
     Turned as its EXIF says; the first frame of an animation; 16 bits scaled to 8; transparency over
     white. Raises InputError for a file that is missing, not an image, damaged, larger than MAX_PIXELS
@@ -46,14 +47,14 @@ def read_photo(source: str | Path) -> Image.Image:
     photo = _read(source, "RGB", background="white")
     if min(photo.size) < MIN_SIDE:
         raise InputError(
-            f"{source} has {photo.width} x {photo.height} pixels, too few to show a face: "
+            f"{_named(source)} has {photo.width} x {photo.height} pixels, too few to show a face: "
             f"give a photo of at least {MIN_SIDE} x {MIN_SIDE} pixels."
         )
     return photo
 
 
-def read_mask(source: str | Path, size: tuple[int, int]) -> MaskFile:
-    """An image file as a mask for a photo of `size` (height, width): white (128 and above) = unknown.
+def read_mask(source: str | Path | bytes, size: tuple[int, int]) -> MaskFile:
+    """An image file, or its content, as a mask for a photo of `size` (height, width): white (128 and above) = unknown.
 
     Transparent pixels are known, as if the mask were drawn on black. A file of another size is resized
     to the nearest pixel, and says so. Raises InputError as `read_photo` does, but for small sides.
@@ -67,15 +68,22 @@ def read_mask(source: str | Path, size: tuple[int, int]) -> MaskFile:
     return MaskFile(mask[None, None], resized)
 
 
-def _read(source: str | Path, mode: str, background: str) -> Image.Image:
+def _named(source: str | Path | bytes) -> str:
+    """What an error calls a file, or the content of one."""
+    return "the file" if isinstance(source, bytes) else str(source)
+
+
+def _read(given: str | Path | bytes, mode: str, background: str) -> Image.Image:
     """The first frame, upright, in a Pillow mode, transparency over a colour; every fault an InputError."""
+    source = _named(given)
     limit = f"the limit of {MAX_PIXELS // 1_000_000} megapixels: scale it down first."
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # An open file instead of a path: Pillow maps uncompressed TIFFs at a path into memory, and then
             # scrambles those with an EXIF rotation.
-            with open(source, "rb") as file, Image.open(file) as image:
+            opened = io.BytesIO(given) if isinstance(given, bytes) else open(given, "rb")
+            with opened as file, Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise InputError(f"{source} has {image.width} x {image.height} pixels, above {limit}")
                 image.load()
@@ -99,7 +107,7 @@ def _read(source: str | Path, mode: str, background: str) -> Image.Image:
         ) from error
 
 
-def _eight_bit(image: Image.Image, source: str | Path) -> Image.Image:
+def _eight_bit(image: Image.Image, source: str) -> Image.Image:
     """16-bit greyscale scaled to 8 bits, where Pillow's own conversion clips; other modes as they are."""
     if image.mode == "F" or image.mode == "I" and not _has_16_bits(image):
         raise InputError(f"{source} stores more than 16 bits for a pixel: save it with 8 or 16.")

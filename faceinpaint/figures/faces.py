@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 from torch import Tensor
 
+from faceinpaint.colours import PARTS
 from faceinpaint.errors import InputError
 from faceinpaint.figures.pictures import DPI, FONT, WIDTH, show, to_pixels
 
@@ -22,15 +23,6 @@ if TYPE_CHECKING:  # the path from photo to photo needs no plotting, nor plottin
     from faceinpaint.completion import CompletedFace
     from faceinpaint.faces.align import Crop, Detection
     from faceinpaint.faces.synthetic import RenderedFaces
-
-# Part of the face: its colour and its lines of iBUG-68 landmarks; a line that ends where it began is closed.
-PARTS = {
-    "jaw": ("#56b4e9", [range(0, 17)]),
-    "brows": ("#e69f00", [range(17, 22), range(22, 27)]),
-    "nose": ("#f0e442", [range(27, 31), range(31, 36)]),
-    "eyes": ("#009e73", [[*range(36, 42), 36], [*range(42, 48), 42]]),
-    "lips": ("#d55e00", [[*range(48, 60), 48], [*range(60, 68), 60]]),
-}
 
 # Part of a rendered picture, by its name in synthetic.LABELS; where a part has landmarks too, in their colour.
 SEGMENTS = {

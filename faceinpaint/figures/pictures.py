@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from faceinpaint.colours import HOLE
 from faceinpaint.errors import InputError
 
 WIDTH = 6.6  # inches: with its margins, about 750 pixels of a page of 800
 TALLEST = WIDTH / 2  # of one picture
 DPI = 110
 FONT = 10  # points
-HOLE = "#0072b2"  # what lies under a mask is tinted with it
 
 Picture = Tensor | Image.Image
 

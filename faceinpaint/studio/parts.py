@@ -1,0 +1,85 @@
+"""The parts of the studio that a browser draws, one anywidget each; what they mean is `studio.Studio`'s business.
+
+A part sends messages `{"do": ..., ...}` about what the visitor has done and shows what its traits hold.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode
+
+from faceinpaint.studio import strokes
+
+FOLDER = Path(__file__).parent
+
+
+def _module(name: str) -> str:
+    """A part's JavaScript, behind what all parts share."""
+    return "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in ("parts.js", f"{name}.js"))
+
+
+class Opener(anywidget.AnyWidget):
+    """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too) or "mask"."""
+
+    _esm = _module("opener")
+    aim = Unicode("photo").tag(sync=True)
+    label = Unicode().tag(sync=True)
+    title = Unicode().tag(sync=True)
+
+
+class Strip(anywidget.AnyWidget):
+    """Small pictures to choose from; items: `{"id": ..., "title": ..., "picture": bytes}` each."""
+
+    _esm = _module("strip")
+    label = Unicode().tag(sync=True)
+    items = List(Dict()).tag(sync=True)
+    chosen = Unicode().tag(sync=True)
+    empty = Unicode().tag(sync=True)  # said while there are none
+
+
+class Status(anywidget.AnyWidget):
+    """A sentence, "info" or "error", and a progress bar; share: 0 to 1, or -1 while nothing is going on."""
+
+    _esm = _module("status")
+    words = Unicode().tag(sync=True)
+    kind = Unicode("info").tag(sync=True)
+    share = Float(-1.0).tag(sync=True)
+
+
+class Editor(anywidget.AnyWidget):
+    """The face, and the mask drawn on it; pictures are the contents of image files."""
+
+    _esm = _module("editor")
+    _css = FOLDER / "studio.css"
+    size = Int(256).tag(sync=True)  # pixels, of the positions that are sent
+    reach = Float(strokes.REACH).tag(sync=True)
+    picture = Bytes().tag(sync=True)
+    mask = Bytes().tag(sync=True)  # opaque where it hides
+    version = Int(0).tag(sync=True)  # of the mask
+    ratio = Float(0.0).tag(sync=True)
+    can_undo = Bool(False).tag(sync=True)
+    can_redo = Bool(False).tag(sync=True)
+    points = List().tag(sync=True)  # [x, y, colour] of each landmark that is shown
+    pulled = Bool(False).tag(sync=True)
+    photo = Bytes().tag(sync=True)  # the whole one, to choose a face from
+    boxes = List().tag(sync=True)  # [left, top, width, height] in per cent of the photo, while one is to be chosen
+    several = Bool(False).tag(sync=True)
+
+
+class ResultView(anywidget.AnyWidget):
+    """One result, or an empty frame with a hint."""
+
+    _esm = _module("result")
+    number = Int(0).tag(sync=True)
+    heading = Unicode("Result").tag(sync=True)
+    hint = Unicode().tag(sync=True)
+    sentence = Unicode().tag(sync=True)
+    same = Unicode().tag(sync=True)  # person: "yes" or "no"
+    original = Bytes().tag(sync=True)
+    masked = Bytes().tag(sync=True)
+    completed = Bytes().tag(sync=True)
+    photo_before = Bytes().tag(sync=True)
+    photo_masked = Bytes().tag(sync=True)
+    photo_after = Bytes().tag(sync=True)

@@ -1,0 +1,380 @@
+"""What a visit to the Mask Studio does, without a browser: open, mask, complete, compare, save.
+
+    session = Session()
+    session.open(Path("photo.jpg").read_bytes())
+    session.lay("mask01")
+    result = session.generate()[0]
+    result.photo.save("completed.png")
+
+Every fault is an InputError of one sentence and leaves the session as it was. Nothing is written to a disk.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from faceinpaint import masks, weights
+from faceinpaint.errors import InputError, unknown
+from faceinpaint.faces import align
+from faceinpaint.faces.photos import read_mask, read_photo, to_image, to_tensor
+from faceinpaint.studio import portraits, strokes
+
+SIZE = 256  # pixels of the face that the networks see
+MAX_BYTES = 32_000_000  # of an upload
+MAX_SIDE = 2048  # pixels; a larger photo is scaled down to it
+REMEMBERED = 10  # results
+STEPS_BACK = 100  # that can be undone
+BASELINES = ("mirror", "biharmonic")
+
+Report = Callable[[float, str], None]  # is told the share that is done, and in words what comes next
+
+
+@dataclass(frozen=True)
+class Result:
+    """One completion as the studio shows and remembers it."""
+
+    number: int  # counted from 1
+    weights: str
+    before: Image.Image  # the whole photo
+    photo: Image.Image  # the same, completed
+    original: Tensor  # (1, 3, S, S) the aligned face
+    mask: Tensor  # (1, 1, S, S), 1 = unknown
+    completed: Tensor  # (1, 3, S, S), outside the mask as `original`
+    landmarks: Tensor  # (1, 68, 2) that the generator was given
+    crop: align.Crop
+    distance: float
+    verdict: str  # with the threshold, in words
+    seconds: float
+
+    @property
+    def masked(self) -> Tensor:
+        """The face with its hole in mid grey, (1, 3, S, S)."""
+        return torch.where(self.mask > 0.5, 0.5, self.original)
+
+    @property
+    def hole_ratio(self) -> float:
+        """The hidden share of the face."""
+        return masks.hole_ratio(self.mask).item()
+
+
+class Session:
+    """The state of one visitor: photo, face, mask, landmarks and results."""
+
+    def __init__(self, size: int = SIZE, device: str = "auto") -> None:
+        self.size, self.device = size, device
+        self.photo: Image.Image | None = None
+        self.crops: list[align.Crop] = []  # of the faces in the photo, the largest first
+        self.face = 0
+        self.original: Tensor | None = None
+        self.mask = torch.zeros(1, 1, size, size)
+        self.results: deque[Result] = deque(maxlen=REMEMBERED)
+        self._count = 0
+        self._before: list[Tensor] = []  # masks to go back to
+        self._after: list[Tensor] = []
+        self._name = ""  # of the mask, while it is one that has a name
+        self._whole: Tensor | None = None  # landmarks with nothing hidden
+        self._predicted: Tensor | None = None  # landmarks by what the mask leaves visible
+        self._pulled: Tensor | None = None  # landmarks by hand
+        self._completers: dict = {}
+
+    # --------------------------------------------------------------------------------- the photo
+
+    def open(self, content: bytes) -> str:
+        """Take an image file's content as the photo; returns a sentence about it.
+
+        A photo with a side above MAX_SIDE is scaled down, which the sentence says. Raises InputError for what is no
+        image, too large, or shows no face.
+        """
+        if len(content) > MAX_BYTES:
+            raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
+        photo = read_photo(content)
+        wide, high = photo.size
+        scaled = max(photo.size) > MAX_SIDE
+        if scaled:
+            photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
+        found = align.detect(photo)
+        if not found:
+            raise InputError(
+                "no face was found: give a photo in which a face is upright and larger than 40 pixels"
+            )
+        self._take(photo, [align.crop_from_points(face.points) for face in found])
+        said = "one face found" if len(found) == 1 else f"{len(found)} faces found: click the one you mean"
+        if scaled:
+            said += f"; the photo was scaled down from {wide} × {high} to {photo.width} × {photo.height} pixels"
+        return said
+
+    def open_built_in(self, name: str) -> str:
+        """Take a portrait of `portraits.built_in()` as the photo."""
+        photo, points = portraits.portrait(name)
+        self._take(photo, [align.crop_from_points(points)])
+        return name
+
+    def open_new_person(self, seed: int | None = None) -> str:
+        """Take a photograph of somebody who has just been made up; `seed` says who, or chance does."""
+        seed = int(torch.seed() % 1_000_000) + 10_000 if seed is None else seed
+        photo, points = portraits.new_person(seed)
+        self._take(photo, [align.crop_from_points(points)])
+        return f"a new person, number {seed}, who does not exist"
+
+    def choose_face(self, number: int) -> None:
+        """Take the `number`-th face of the photo, the largest is 0; InputError where there is none."""
+        if not 0 <= number < len(self.crops):
+            raise InputError(f"there is no face {number}: the photo shows {len(self.crops)}, the largest is face 0")
+        self.face = number
+        self.original = align.cut(to_tensor(self.photo), self.crops[number], self.size)
+        self._whole = self._predicted = self._pulled = None
+        if self._name and _follows_the_face(self._name):  # the other masks stay where they are
+            self.mask = masks.named(self._name, self.size, self.whole)
+
+    def _take(self, photo: Image.Image, crops: list[align.Crop]) -> None:
+        self.photo, self.crops = photo, crops
+        self.choose_face(0)
+
+    # ---------------------------------------------------------------------------------- the mask
+
+    def lay(self, name: str, hole_ratio: float | None = None, seed: int | None = None) -> None:
+        """Hide what the mask of a name hides (`masks.NAMES`), instead of what was hidden before.
+
+        hole_ratio: about how much an irregular mask hides, a share. seed: of the random ones, chance without it.
+        """
+        masks.check_name(name)
+        generator = torch.Generator().manual_seed(torch.seed() % 2**31 if seed is None else seed)
+        if name == "irregular" and hole_ratio is not None:
+            bounds = max(0.0, hole_ratio - 0.01), min(1.0, hole_ratio + 0.01)
+            mask = masks.irregular(1, self.size, generator, bounds)
+        else:
+            mask = masks.named(name, self.size, self.whole if _follows_the_face(name) else None, generator)
+        self.set_mask(mask, name)
+
+    def set_mask(self, mask: Tensor, name: str = "") -> None:
+        """Make this the mask, (1, 1, S, S) of 0 and 1; what it was can be had back by `undo`."""
+        if mask.shape != self.mask.shape:
+            raise InputError(f"the mask is {tuple(mask.shape)}: give one of shape {tuple(self.mask.shape)}")
+        self._before = [*self._before, self.mask][-STEPS_BACK:]
+        self._after = []
+        self._show(mask, name)
+
+    def draw(self, stroke: list, erasing: bool = False) -> None:
+        """Draw a stroke `[radius, [x, y, ...]]` in pixels of the aligned face, or take away what it covers."""
+        self.set_mask((strokes.erase if erasing else strokes.paint)(self.mask, stroke))
+
+    def invert(self) -> None:
+        """Hide what was visible, and the other way round."""
+        self.set_mask(1 - self.mask)
+
+    def clear(self) -> None:
+        """Hide nothing."""
+        self.set_mask(torch.zeros_like(self.mask))
+
+    def undo(self) -> bool:
+        """The mask as it was one step ago; False where there is none."""
+        if not self._before:
+            return False
+        self._after.append(self.mask)
+        self._show(self._before.pop())
+        return True
+
+    def redo(self) -> bool:
+        """Take the last `undo` back; False where there is none."""
+        if not self._after:
+            return False
+        self._before.append(self.mask)
+        self._show(self._after.pop())
+        return True
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a mask to go back to."""
+        return bool(self._before)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether an `undo` can be taken back."""
+        return bool(self._after)
+
+    def import_mask(self, content: bytes) -> str:
+        """Take the mask of an image file's content, white = unknown; returns a sentence about it.
+
+        A mask of the whole photo's size is cut to the face; any other is fitted to the aligned face.
+        """
+        if len(content) > MAX_BYTES:
+            raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
+        size = self.size, self.size
+        mask, resized = read_mask(content, size)
+        if resized and self.photo is not None:
+            whole, other = read_mask(content, (self.photo.height, self.photo.width))
+            if not other:
+                self.set_mask(align.cut_mask(whole, self.crops[self.face], self.size))
+                return "the mask of the whole photo was cut to the face"
+        self.set_mask(mask)
+        fitted = f"; it had another size and was fitted to {self.size} × {self.size}" if resized else ""
+        return f"the mask was imported{fitted}"
+
+    def export_mask(self, of_photo: bool = False) -> bytes:
+        """The mask as a PNG, white = unknown: of the face, or of the whole photo, as `complete --mask` takes it."""
+        mask = self._photo_mask() if of_photo else self.mask
+        return png(Image.fromarray((mask[0, 0] * 255).byte().numpy()))
+
+    def _show(self, mask: Tensor, name: str = "") -> None:
+        self.mask, self._name, self._predicted = mask, name, None
+
+    def _photo_mask(self) -> Tensor:
+        self._need_photo()
+        return align.mask_to_photo(self.mask, self.crops[self.face], (self.photo.height, self.photo.width))
+
+    # ----------------------------------------------------------------------------- the landmarks
+
+    @property
+    def whole(self) -> Tensor:
+        """Landmarks (1, 68, 2) of the face with nothing hidden."""
+        self._need_photo()
+        if self._whole is None:
+            self._whole = self._completer().locate(self.original).cpu()
+        return self._whole
+
+    @property
+    def landmarks(self) -> Tensor:
+        """Landmarks (1, 68, 2) that the generator is given: predicted from what is visible, or moved by hand."""
+        self._need_photo()
+        if self._pulled is not None:
+            return self._pulled
+        if self._predicted is None:
+            hole = align.cut_mask(self._photo_mask(), self.crops[self.face], self.size)
+            self._predicted = self._completer().predict(self.original, hole).cpu()
+        return self._predicted
+
+    @property
+    def pulled(self) -> bool:
+        """Whether landmarks were moved by hand."""
+        return self._pulled is not None
+
+    def pull(self, index: int, x: float, y: float) -> None:
+        """Move a landmark to (x, y), pixels of the aligned face, and its neighbours with it; see `strokes.pulled`."""
+        self._pulled = strokes.pulled(self.landmarks, index, x, y, self.size)
+
+    def release(self) -> None:
+        """Forget what was moved by hand: the landmarks are the predicted ones again."""
+        self._pulled = None
+
+    # ------------------------------------------------------------------------------- the results
+
+    @staticmethod
+    def choices() -> list[str]:
+        """What can complete: every generator that comes with the package, and methods that have learnt nothing."""
+        shipped = [name for name in weights.manifest() if weights.about(name, "architecture") == "Generator"]
+        return sorted(shipped, key=lambda name: (name != "generator", name)) + list(BASELINES)
+
+    def generate(self, *names: str, report: Report = lambda share, words: None) -> list[Result]:
+        """Complete the face by one or several of `choices()` (`generator` without a name) and remember the results.
+
+        report: is told how far it is. Raises InputError without a photo, and for a mask that hides nothing of the face
+        or all of it.
+        """
+        names = names or ("generator",)
+        for name in names:
+            if name not in self.choices():
+                raise unknown("weights", name, self.choices())
+        self._need_photo()
+        if not self.mask.any():
+            raise InputError("the mask is empty: draw on the face or choose a mask, then generate")
+        crop, hole = self.crops[self.face], self._photo_mask()
+        seen = align.cut_mask(hole, crop, self.size)  # where grids differ, a pixel more than was drawn
+        if seen.all():
+            raise InputError("the mask hides the whole face: leave a part of it visible to go by")
+        if not hole.any():
+            raise InputError("the mask lies outside the photo: draw it on the photo itself")
+        made = []
+        for number, name in enumerate(names):
+            made.append(self._complete(name, hole, seen, crop, _part(report, number, len(names))))
+        report(1.0, "done")
+        self.results.extend(made)
+        return made
+
+    def _complete(self, name: str, hole: Tensor, seen: Tensor, crop: align.Crop, report: Report) -> Result:
+        begin = time.perf_counter()
+        report(0.05, "reading the weights")
+        completer = self._completer(name)
+        report(0.2, "predicting landmarks")
+        landmarks = self.landmarks
+        report(0.35, f"painting ({name})")
+        painted = self._painter(name)(self.original, seen, landmarks).cpu()
+        report(0.7, "pasting back")
+        pasted = align.paste(to_tensor(self.photo), painted, hole, crop)
+        photo = to_image(align.blend_rim(pasted, hole, crop))
+        report(0.85, "asking the recogniser")
+        distance = completer.distance(self.original, painted, self.whole).item()
+        self._count += 1
+        return Result(
+            self._count, name, self.photo, photo, self.original, self.mask,
+            torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, distance,
+            completer.recogniser.verdict(distance), time.perf_counter() - begin,
+        )
+
+    def recall(self, number: int) -> Result:
+        """A remembered result by its number; its photo, face and mask are those of the session again."""
+        found = next((result for result in self.results if result.number == number), None)
+        if found is None:
+            raise InputError(f"result {number} is no longer remembered: the last {REMEMBERED} are")
+        if found.before is not self.photo or found.crop != self.crops[self.face]:
+            self._take(found.before, [found.crop])
+        self.set_mask(found.mask)
+        return found
+
+    # ------------------------------------------------------------------------------ the networks
+
+    def prepare(self) -> None:
+        """Read the networks now, and not when they are first needed."""
+        for name in self.choices():
+            self._painter(name)
+        if self.photo is not None:
+            self.whole
+
+    def _completer(self, name: str = "generator"):
+        """The networks around a generator; a method without learning has those of the shipped one."""
+        from faceinpaint.completion import Completer  # late: a page is to be seen before the networks are there
+        from faceinpaint.generator import Generator
+
+        name = "generator" if name in BASELINES else name
+        if name not in self._completers:
+            if not self._completers:
+                self._completers["generator"] = Completer.from_pretrained("generator", self.size, self.device)
+            if name != "generator":
+                one = self._completers["generator"]
+                network = weights.load(name, Generator)
+                self._completers[name] = Completer(network, one.predictor, one.recogniser, self.size, self.device)
+        return self._completers[name]
+
+    def _painter(self, name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        if name not in BASELINES:
+            return self._completer(name).paint
+        from faceinpaint.evaluation import methods
+
+        return methods.BASELINES[name]
+
+    def _need_photo(self) -> None:
+        if self.photo is None:
+            raise InputError("there is no photo yet: open one or choose a built-in face")
+
+
+def png(picture: Image.Image) -> bytes:
+    """A picture as the content of a PNG file."""
+    content = io.BytesIO()
+    picture.save(content, "png", compress_level=1)  # 1: three times as fast, a tenth larger
+    return content.getvalue()
+
+
+def _follows_the_face(name: str) -> bool:
+    return name == "face-mask" or name in masks.STANDARD[6:]
+
+
+def _part(report: Report, number: int, count: int) -> Report:
+    """The report of the `number`-th of `count` equal parts of the work."""
+    return lambda share, words: report((number + share) / count, words)

@@ -1,0 +1,287 @@
+"""The Mask Studio: what a browser shows of a `Session`, and what it does to it.
+
+    from faceinpaint.studio import Studio
+    Studio()
+
+Everything happens in `session`; a part's message calls one method of it, and an error becomes one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import ipywidgets
+from ipywidgets import Box, Button, Dropdown, FloatSlider, VBox
+from safetensors import safe_open
+
+from faceinpaint import masks, weights
+from faceinpaint.errors import InputError, reason_of
+from faceinpaint.faces import align
+from faceinpaint.studio import pictures, portraits
+from faceinpaint.studio.parts import Editor, Opener, ResultView, Status, Strip
+from faceinpaint.studio.session import Result, Session, png
+
+ALONE = "none"  # in the place of second weights
+HINT = "Choose or draw a mask, then press Generate"
+RATIO = (0.1, 0.55)  # the least and the most that an irregular mask may hide
+
+
+class Studio(VBox):
+    """The whole studio as one widget, with its own `session`."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        self.session = session or Session()
+        self._shown: list[Result | None] = [None, None]
+        self._landmarks_shown = False
+        self._busy = False
+        self._build()
+        super().__init__([self._page])
+        self.add_class("fi-frame")  # by whose width the page is arranged
+        first = [name for name in portraits.built_in() if name != portraits.ASTRONAUT] or [portraits.ASTRONAUT]
+        self._face_chosen({"do": "choose", "id": first[0]})
+        self._load_soon()
+
+    # -------------------------------------------------------------------------------- the widgets
+
+    def _build(self) -> None:
+        self.editor = Editor(size=self.session.size)
+        self.status = Status()
+        self.opener = Opener(label="Open", title="Open a photo: choose a file, or drop or paste one anywhere here")
+        self.mask_opener = Opener(aim="mask", label="Import", title="Import a mask, PNG, white = unknown")
+        self.faces = Strip(label="Built-in faces", items=_face_items())
+        self.masks = Strip(label="Masks", items=_mask_items())
+        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular")
+        self.ratio.readout_format, self.ratio.continuous_update = ".0%", False
+        choices = self.session.choices()
+        self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
+        self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
+        self.generate_button = Button(description="Generate", tooltip="Complete the face (g)")
+        self.results = ResultView(hint=HINT), ResultView(hint=HINT, heading="Beside")
+        self.history = Strip(label="The last ten results", empty="Results will be kept here, the last ten of them.")
+        self._name_parts()
+        self._listen()
+
+    def _name_parts(self) -> None:
+        self._photo_box = _section("photo", "Photo", self.opener, self.faces)
+        self._mask_box = _section("mask", "Mask", self.masks, self.ratio, self.mask_opener)
+        self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button)
+        self._results = Box(self.results)
+        self._history_box = _section("history", "History", self.history)
+        self._page = Box([self._photo_box, self._mask_box, self._paint_box, self.editor, self._results, self.status,
+                          self._history_box])
+        names = {
+            "fi-studio": self._page,
+            "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
+            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-first": self.results[0],
+            "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
+            "fi-masks": self.masks,
+        }
+        for name, widget in names.items():
+            widget.add_class(name)
+
+    def _listen(self) -> None:
+        for part, handler in (
+            (self.editor, self._edited), (self.opener, self._opened), (self.mask_opener, self._mask_opened),
+            (self.faces, self._face_chosen), (self.masks, self._mask_chosen), (self.history, self._recalled),
+            (self.results[0], partial(self._saved, 0)), (self.results[1], partial(self._saved, 1)),
+        ):
+            part.on_msg(lambda _, content, buffers, handler=handler: self._safely(handler, content, buffers))
+        self.generate_button.on_click(lambda _: self._safely(self._generate))
+        self.ratio.observe(lambda _: self._safely(self._mask_chosen, {"id": "irregular"}), "value")
+        self.beside.observe(lambda _: self._safely(self._arrange), "value")
+
+    def _safely(self, handler: Callable, content: dict | None = None, buffers: list | None = None) -> None:
+        """Call a handler; what goes wrong is said, because in a page of its own nobody would see it."""
+        try:
+            arguments = [] if content is None else [content, buffers] if buffers else [content]
+            handler(*arguments)
+        except InputError as error:
+            self.say(str(error), "error")
+        except Exception as error:
+            what = f"{type(error).__name__}: {reason_of(error)}"
+            self.say(f"that went wrong inside the studio ({what}); go on, or reload the page", "error")
+
+    def say(self, words: str, kind: str = "info") -> None:
+        """Put one sentence, "info" or "error", into the studio."""
+        sentence = words[:1].upper() + words[1:]
+        with self.status.hold_sync():
+            self.status.words, self.status.kind = sentence.rstrip(".") + ".", kind
+
+    def _load_soon(self) -> None:
+        """Read the networks while the page is being drawn, and not at the first click that needs them."""
+        try:
+            asyncio.get_running_loop().call_later(0.1, lambda: self._safely(self.session.prepare))
+        except RuntimeError:  # no kernel, nobody who waits
+            pass
+
+    # -------------------------------------------------------------------------------- the photo
+
+    def _opened(self, content: dict, buffers: list | None = None) -> None:
+        if content["do"] == "say":
+            raise InputError(content["words"])
+        if content["do"] == "new":
+            self.say("rendering somebody who does not exist")
+            said = self.session.open_new_person()
+        else:
+            said = self.session.open(bytes(buffers[0]))
+            said += f"; {content['note']}" if content.get("note") else ""
+        self.faces.chosen = ""
+        self._show_face(choosing=len(self.session.crops) > 1)
+        self.say(said)
+
+    def _face_chosen(self, content: dict) -> None:
+        said = self.session.open_built_in(content["id"])
+        self.faces.chosen = content["id"]
+        self._show_face()
+        self.say(said)
+
+    def _show_face(self, choosing: bool = False) -> None:
+        several = len(self.session.crops) > 1
+        with self.editor.hold_sync():
+            self.editor.picture = pictures.face_png(self.session)
+            self.editor.photo = pictures.overview(self.session.photo) if several else b""
+            self.editor.boxes = pictures.boxes(self.session) if choosing else []
+            self.editor.several = several
+        self._show_mask()
+
+    # --------------------------------------------------------------------------------- the mask
+
+    def _edited(self, content: dict) -> None:
+        do, session = content["do"], self.session
+        if do in ("paint", "erase"):
+            session.draw(content["stroke"], erasing=do == "erase")
+        elif do in ("undo", "redo", "invert", "clear"):
+            getattr(session, do)()
+        elif do == "face":
+            session.choose_face(content["number"])
+            self._show_face()
+            self.say(f"face {content['number'] + 1} of {len(session.crops)}")
+            return
+        elif do == "people":
+            self._show_face(choosing=True)
+            self.say("click the face you mean")
+            return
+        elif do == "generate":
+            self._generate()
+            return
+        elif do == "pull":
+            session.pull(content["index"], content["x"], content["y"])
+            self.say("landmark moved; generate again to see the face follow")
+        elif do == "release":
+            session.release()
+        elif do == "landmarks":
+            self._landmarks_shown = not self._landmarks_shown
+        if do in ("paint", "erase", "undo", "redo", "invert", "clear"):
+            self.masks.chosen = ""
+        self._show_mask()
+
+    def _mask_chosen(self, content: dict) -> None:
+        self.session.lay(content["id"], self.ratio.value)
+        self.masks.chosen = content["id"]
+        self._show_mask()
+
+    def _mask_opened(self, content: dict, buffers: list | None = None) -> None:
+        if content["do"] == "say":
+            raise InputError(content["words"])
+        if content["do"] == "save":
+            whole = content.get("whole", False)
+            name = "mask-of-photo.png" if whole else "mask.png"
+            self.mask_opener.send({"name": name}, [self.session.export_mask(of_photo=whole)])
+            return
+        said = self.session.import_mask(bytes(buffers[0]))
+        self.masks.chosen = ""
+        self._show_mask()
+        self.say(said)
+
+    def _show_mask(self) -> None:
+        session = self.session
+        with self.editor.hold_sync():
+            self.editor.mask = pictures.mask_png(session.mask)
+            self.editor.ratio = masks.hole_ratio(session.mask).item()
+            self.editor.can_undo, self.editor.can_redo = session.can_undo, session.can_redo
+            self.editor.version += 1
+        if self._landmarks_shown or self.editor.points:
+            points = session.landmarks[0].tolist() if self._landmarks_shown else []
+            with self.editor.hold_sync():
+                self.editor.points = [[*point, colour] for point, colour in zip(points, pictures.colours())]
+                self.editor.pulled = session.pulled and self._landmarks_shown
+
+    # ------------------------------------------------------------------------------ the results
+
+    def _generate(self) -> None:
+        names = [self.weights.value] + [name for name in (self.beside.value,) if name != ALONE]
+        self.generate_button.disabled = True
+        try:
+            made = self.session.generate(*names, report=self._report)
+        finally:
+            self.generate_button.disabled, self.status.share = False, -1.0
+        for place, result in enumerate(made):
+            self._show_result(place, result)
+        self._arrange()
+        items = [
+            {"id": str(one.number), "title": f"Result {one.number}: {one.weights}, {one.verdict}",
+             "picture": pictures.thumb(one.completed)} for one in reversed(self.session.results)
+        ]
+        with self.history.hold_sync():
+            self.history.items, self.history.chosen = items, str(made[0].number)
+        self._show_mask()
+        self.say(f"completed in {sum(one.seconds for one in made):.1f} s: {made[0].verdict}")
+
+    def _report(self, share: float, words: str) -> None:
+        self.status.share = share
+        self.say(words)
+
+    def _show_result(self, place: int, result: Result) -> None:
+        self._shown[place] = result
+        view = self.results[place]
+        same, _, figures = result.verdict.partition(" (")
+        with view.hold_sync():
+            for name, content in pictures.result_pictures(result).items():
+                setattr(view, name, content)
+            view.number, view.heading = result.number, result.weights
+            view.sentence = f"{same[:1].upper()}{same[1:]} ({figures}"
+            view.same = "yes" if same.endswith("yes") else "no"
+
+    def _arrange(self) -> None:
+        """Room for the second result while second weights are chosen."""
+        if self.beside.value == ALONE:
+            self._page.remove_class("fi-two")
+        else:
+            self._page.add_class("fi-two")
+
+    def _recalled(self, content: dict) -> None:
+        result = self.session.recall(int(content["id"]))
+        self.faces.chosen = self.masks.chosen = ""
+        self.history.chosen = content["id"]
+        self._show_result(0, result)
+        self._show_face()
+        self.say(f"result {result.number} by {result.weights}: {result.verdict}")
+
+    def _saved(self, place: int, content: dict) -> None:
+        result = self._shown[place]
+        if result is not None:
+            self.results[place].send({"name": f"completed-{result.number}.png"}, [png(result.photo)])
+
+
+def _section(name: str, title: str, *widgets: ipywidgets.Widget) -> VBox:
+    """A part of the page with its heading."""
+    heading = ipywidgets.HTML(f"<h3>{title}</h3>").add_class("fi-heading")
+    return VBox([heading, *widgets]).add_class("fi-section").add_class(f"fi-at-{name}")
+
+
+def _face_items() -> list[dict]:
+    items = []
+    for name in portraits.built_in():
+        photo, points = portraits.portrait(name)
+        face = pictures.face_of(photo, align.crop_from_points(points), 2 * pictures.THUMB)
+        items.append({"id": name, "title": name, "picture": pictures.thumb(face)})
+    return items
+
+
+def _mask_items() -> list[dict]:
+    # The mean face stands in the predictor's file: reading it alone spares the page a second of imports.
+    with safe_open(weights.path_of("landmarks"), framework="pt") as file:
+        landmarks = file.get_tensor("mean_face").float()[None] * pictures.THUMB - 0.5
+    return [{"id": name, "title": name, "picture": pictures.mask_thumb(name, landmarks)} for name in masks.NAMES]

@@ -1,0 +1,198 @@
+"""What the tests of the studio do in a real browser: start servers, draw, upload, read pictures back."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+from playwright.sync_api import Browser, Page, Playwright
+from torch import Tensor
+
+SHOTS = Path(__file__).resolve().parent.parent / "runs" / "studio"
+PATIENCE = 240_000  # milliseconds; a machine that trains beside needs them
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+QUIET = 0.7  # load for each core, above which nothing is said about speed
+
+
+def is_quiet() -> bool:
+    """Whether this machine has little else to do, so that times mean something."""
+    return os.getloadavg()[0] < QUIET * (os.cpu_count() or 1) + 1  # 1: this test itself
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Debian's Chromium, without a window."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for found in map(shutil.which, names) if found), None)
+    if path is None:
+        pytest.fail("the studio is tested in a browser and there is no Chromium: run `apt-get install chromium`")
+    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *CAMERA])
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+def start_voila(log: Path) -> tuple[subprocess.Popen, str]:
+    """`faceinpaint studio` and the address that it prints."""
+    command = [sys.executable, "-m", "faceinpaint", "studio", "--no-browser", "--port", str(free_port())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
+    said = process.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)
+    if found is None:
+        process.kill()
+        pytest.fail(f"faceinpaint studio said {said!r}; {log.read_text()[-500:]}")
+    return process, found[0]
+
+
+def start_lab(folder: Path) -> tuple[subprocess.Popen, str]:
+    """JupyterLab with a notebook that shows the studio, and the notebook's address."""
+    config = folder / "config" / "labconfig"
+    config.mkdir(parents=True)
+    disabled = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    (config / "page_config.json").write_text(json.dumps(disabled))
+    cell = new_code_cell("from faceinpaint.studio import Studio\nstudio = Studio()\nstudio")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (folder / "notebooks").mkdir()
+    nbformat.write(new_notebook(cells=[cell], metadata={"kernelspec": kernel}), folder / "notebooks" / "studio.ipynb")
+    port = free_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={folder / 'notebooks'}",
+    ]
+    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
+    process = subprocess.Popen(command, stderr=open(folder / "lab.log", "w"), env=environment)
+    return process, f"http://127.0.0.1:{port}/lab/workspaces/studio-test/tree/studio.ipynb"
+
+
+def stop(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def open_page(page: Page, address: str) -> None:
+    """Go there and wait until one can draw."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector(".fi-hole[data-version]")
+
+
+def version(page: Page) -> str:
+    return page.get_attribute(".fi-hole", "data-version")
+
+
+def changed(page: Page, action: Callable[[], object]) -> None:
+    """Do something and wait for the mask that the kernel makes of it."""
+    before = version(page)
+    action()
+    page.wait_for_function(f"document.querySelector('.fi-hole').dataset.version !== '{before}'")
+
+
+def anew(page: Page, face: str = "rendered person 7") -> None:
+    """A built-in face without a mask."""
+    changed(page, lambda: page.click(f".fi-faces [data-id='{face}']"))
+    changed(page, lambda: page.click(".fi-clear"))
+
+
+def on_screen(page: Page, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Pixels of the face as places on the screen."""
+    page.locator(".fi-hole").scroll_into_view_if_needed()
+    box = page.locator(".fi-hole").bounding_box()
+    return [(box["x"] + (x + 0.5) * box["width"] / 256, box["y"] + (y + 0.5) * box["height"] / 256) for x, y in points]
+
+
+def draw(page: Page, points: list[tuple[float, float]]) -> None:
+    """A stroke by the mouse through pixels of the face."""
+    first, *others = on_screen(page, points)
+    page.mouse.move(*first)
+    page.mouse.down()
+    for place in others:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+
+
+def touch(page: Page, points: list[tuple[float, float]]) -> None:
+    """A stroke by a finger."""
+    finger = page.context.new_cdp_session(page)
+    places = [{"x": x, "y": y} for x, y in on_screen(page, points)]
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": places[:1]})
+    for place in places[1:]:
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [place]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    finger.detach()
+
+
+def saved(page: Page, selector: str) -> bytes:
+    """The file that a button saves."""
+    with page.expect_download() as download:
+        page.click(selector)
+    return Path(download.value.path()).read_bytes()
+
+
+def kernel_mask(page: Page) -> Tensor:
+    """The mask as the kernel has it, (1, 1, 256, 256)."""
+    picture = Image.open(io.BytesIO(saved(page, ".fi-save-mask")))
+    return (torch.from_numpy(np.array(picture)) > 127).float()[None, None]
+
+
+def upload(page: Page, content: bytes, button: str = ".fi-open", name: str = "../../photo.png") -> None:
+    """Choose a file for a button that opens one."""
+    with page.expect_file_chooser() as chooser:
+        page.click(button)
+    chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+
+def says(page: Page, sentence: str) -> str:
+    """Wait until the studio says a sentence that matches."""
+    page.wait_for_function(f"/{sentence}/i.test(document.querySelector('.fi-words').textContent)")
+    return page.inner_text(".fi-words")
+
+
+def generate(page: Page, place: str = ".fi-first") -> None:
+    """Press the button and wait for the result."""
+    before = page.locator(f"{place} .fi-board").get_attribute("data-number")
+    page.click(".fi-generate")
+    page.wait_for_function(
+        f"(document.querySelector('{place} .fi-board').dataset.number ?? null) !== {json.dumps(before)}"
+    )
+    says(page, "^completed in")
+
+
+def picture(page: Page, selector: str) -> np.ndarray:
+    """What an image of the page shows, (H, W, 3)."""
+    read = """async (image) => {
+        const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+        return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+    }"""
+    content = base64.b64decode(page.locator(selector).evaluate(read))
+    return np.array(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep what the page looks like, to be looked at."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    size = page.viewport_size
+    if size["width"] < 500:  # a phone's page scrolls within itself
+        page.set_viewport_size({"width": size["width"], "height": 1750})
+    page.screenshot(path=SHOTS / f"{name}.png")
+    page.set_viewport_size(size)

@@ -1,0 +1,465 @@
+"""The Mask Studio in a real browser, as a page of its own and in JupyterLab."""
+
+from __future__ import annotations
+
+import io
+import json
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from studio_page import (
+    anew, changed, draw, generate, is_quiet, kernel_mask, launch, on_screen, open_page, picture, saved, says, shot,
+    start_lab, start_voila, stop, touch, upload,
+)
+
+from faceinpaint import masks
+from faceinpaint.exercises.chapter_07 import stroke_mask
+
+ZIGZAG = [(40, 60), (200, 90), (60, 150), (180, 200)]
+RADIUS = 12  # pixels, what the brush begins with
+
+
+def as_png(photo):
+    content = io.BytesIO()
+    photo.save(content, "png")
+    return content.getvalue()
+
+
+def differ(a, b):
+    return (a != b).float().mean().item()
+
+
+def drawn(points):
+    return stroke_mask(torch.tensor(points, dtype=torch.float32), RADIUS, 256)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    process, address = start_voila(tmp_path_factory.mktemp("voila") / "log")
+    yield address
+    stop(process)
+
+
+@pytest.fixture(scope="module")
+def first(browser, address):
+    """The page of one visitor, and the seconds until it could be drawn on."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.faults, page.elsewhere = [], []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    # What is not let out fails at once; what went out would be listed here.
+    page.on("requestfinished", lambda request: "127.0.0.1" in request.url or page.elsewhere.append(request.url))
+    begin = time.perf_counter()
+    open_page(page, address)
+    page.ready = time.perf_counter() - begin
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def page(first):
+    """The same visitor, who begins anew."""
+    anew(first)
+    return first
+
+
+# ------------------------------------------------------------------------------------- the page itself
+
+
+def test_the_page_is_ready_soon_and_shows_no_code(page):
+    assert not is_quiet() or page.ready < 10
+    shot(page, "start")
+    text = page.inner_text("body")
+    assert "import" not in text and "Studio()" not in text
+    assert page.locator(".jp-InputArea-editor, .jp-CodeCell textarea").count() == 0
+    print(f"page ready after {page.ready:.1f} s")
+
+
+def test_nothing_comes_from_elsewhere(page):
+    assert [one for one in page.elsewhere if not one.startswith(("data:", "blob:"))] == []
+
+
+def test_without_the_token_nobody_gets_in(browser, address):
+    stranger = browser.new_context()
+    visit = stranger.new_page()
+    visit.goto(address.partition("?")[0])
+    assert visit.locator(".fi-studio").count() == 0 and "login" in visit.url
+    stranger.close()
+
+
+def test_every_control_has_a_name(page):
+    nameless = page.evaluate("""() => [...document.querySelectorAll('.fi-studio :is(button, input, select, canvas)')]
+        .filter((one) => one.offsetParent && !one.getAttribute('aria-label') && !one.innerText.trim()
+                && !(one.labels?.length) && !one.closest('.widget-inline-hbox'))
+        .map((one) => one.outerHTML.slice(0, 80))""")
+    assert nameless == []
+
+
+# ----------------------------------------------------------------------------------------- the drawing
+
+
+def test_a_stroke_by_mouse_is_that_mask_in_the_kernel(page):
+    changed(page, lambda: draw(page, ZIGZAG))
+    shot(page, "stroke")
+    mask = kernel_mask(page)
+    assert 0.05 < mask.mean() and differ(mask, drawn(ZIGZAG)) < 0.02
+    changed(page, lambda: page.keyboard.press("z"))
+    assert not kernel_mask(page).any()
+    changed(page, lambda: page.keyboard.press("Shift+Z"))
+    assert torch.equal(kernel_mask(page), mask)
+
+
+def test_a_stroke_by_touch_is_that_mask_and_the_page_stays(page):
+    before = on_screen(page, ZIGZAG)
+    changed(page, lambda: touch(page, ZIGZAG))
+    assert on_screen(page, ZIGZAG) == before
+    assert differ(kernel_mask(page), drawn(ZIGZAG)) < 0.02
+
+
+def test_a_mask_is_in_the_kernel_at_once(page):
+    watch = """() => {
+        const canvas = document.querySelector('.fi-hole');
+        const options = { once: true, capture: true };
+        canvas.addEventListener('pointerup', () => { window.lifted = performance.now(); }, options);
+        window.took = null;
+        new MutationObserver((_, observer) => {
+            window.took = performance.now() - window.lifted;
+            observer.disconnect();
+        }).observe(canvas, { attributes: true, attributeFilter: ['data-version'] });
+    }"""
+    times = []
+    for row in range(40, 220, 30):
+        page.evaluate(watch)
+        draw(page, [(40, row), (200, row + 10)])
+        page.wait_for_function("window.took !== null")
+        times.append(page.evaluate("window.took"))
+    print(f"from mouse-up to the kernel's mask: {statistics.median(times):.0f} ms, at most {max(times):.0f}")
+    assert statistics.median(times) < (100 if is_quiet() else 3000)
+
+
+def test_eraser_invert_and_keys(page):
+    changed(page, lambda: draw(page, ZIGZAG))
+    page.keyboard.press("e")
+    assert page.get_attribute(".fi-eraser", "aria-pressed") == "true"
+    changed(page, lambda: draw(page, ZIGZAG))
+    assert kernel_mask(page).mean() < 0.002
+    page.keyboard.press("b")
+    assert page.get_attribute(".fi-brush", "aria-pressed") == "true"
+    changed(page, lambda: page.click(".fi-invert"))
+    assert kernel_mask(page).mean() > 0.99
+
+
+def test_the_outline_of_the_brush_follows_the_pointer(page):
+    page.locator(".fi-width").fill("30")
+    (place,) = on_screen(page, [(128, 100)])
+    page.mouse.move(*place)
+    box = page.locator(".fi-outline").bounding_box()
+    wide = page.locator(".fi-hole").bounding_box()["width"]
+    assert box["x"] + box["width"] / 2 == pytest.approx(place[0], abs=1)
+    assert box["width"] == pytest.approx(60 * wide / 256, abs=1)
+    page.locator(".fi-width").fill(str(RADIUS))
+
+
+def test_each_mask_by_its_picture(page):
+    for name in masks.NAMES:
+        changed(page, lambda: page.click(f".fi-masks [data-id='{name}']"))
+        mask = kernel_mask(page)
+        assert page.get_attribute(f".fi-masks [data-id='{name}']", "aria-pressed") == "true"
+        if name in masks.STANDARD[:6]:
+            assert torch.equal(mask, masks.standard(name, 256))
+        else:
+            assert 0.02 < mask.mean() < 0.5, name
+    changed(page, lambda: page.click(".fi-masks [data-id='irregular']"))
+    before = kernel_mask(page)
+    changed(page, lambda: page.click(".fi-masks [data-id='irregular']"))
+    assert before.mean() == pytest.approx(0.3, abs=0.02) and differ(before, kernel_mask(page)) > 0.1
+
+
+def test_a_mask_goes_out_and_comes_back_unchanged(page):
+    changed(page, lambda: draw(page, ZIGZAG))
+    mask, file = kernel_mask(page), saved(page, ".fi-save-mask")
+    changed(page, lambda: page.click(".fi-clear"))
+    changed(page, lambda: upload(page, file, ".fi-opener:has(.fi-save-mask) .fi-open"))
+    assert torch.equal(kernel_mask(page), mask)
+    assert Image.open(io.BytesIO(saved(page, ".fi-save-photo-mask"))).size == (256, 256)
+
+
+# ------------------------------------------------------------------------------------------- the photo
+
+
+def test_a_photo_is_uploaded_and_the_mask_survives(page, astronaut):
+    changed(page, lambda: draw(page, ZIGZAG))
+    mask = kernel_mask(page)
+    before = picture(page, ".fi-portrait")
+    changed(page, lambda: upload(page, as_png(astronaut)))
+    says(page, "one face found")
+    assert not np.array_equal(picture(page, ".fi-portrait"), before) and torch.equal(kernel_mask(page), mask)
+
+
+def test_photos_are_dropped_and_pasted(page, astronaut):
+    content = list(as_png(astronaut.crop((100, 0, 380, 280))))
+    give = """(bytes, how) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], 'photo.png', { type: 'image/png' }));
+        const target = document.querySelector('.fi-studio');
+        target.querySelector('canvas').focus();
+        const event = how === 'drop' ? new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })
+            : new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
+        (how === 'drop' ? target : document).dispatchEvent(event);
+    }"""
+    for how in ("drop", "paste"):
+        anew(page)
+        changed(page, lambda: page.evaluate(f"(bytes) => ({give})(bytes, '{how}')", content))
+        says(page, "one face found")
+
+
+def test_of_several_faces_one_is_clicked(page, astronaut):
+    portrait = astronaut.crop((100, 0, 380, 280))
+    couple = Image.new("RGB", (640, 320), "grey")
+    couple.paste(portrait, (10, 20))
+    couple.paste(portrait.resize((200, 200)), (390, 60))
+    changed(page, lambda: upload(page, as_png(couple)))
+    says(page, "2 faces found")
+    assert page.locator(".fi-face").count() == 2
+    shot(page, "faces")
+    changed(page, lambda: page.click("[aria-label='Face 2 of 2']"))
+    says(page, "face 2 of 2")
+    changed(page, lambda: page.click(".fi-masks [data-id='mask01']"))
+    generate(page)
+    result = np.array(Image.open(io.BytesIO(saved(page, ".fi-first .fi-save"))))
+    different = (result != np.array(couple)).any(-1)
+    assert result.shape == (320, 640, 3) and different.any() and not different[:, :350].any()
+    page.click(".fi-first .fi-extent .fi-photo")
+    shot(page, "photo")
+    page.click(".fi-first .fi-extent .fi-crop")
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (b"no picture", "not an image"), (as_png(Image.new("RGB", (400, 300), "grey")), "no face was found"),
+    (bytes(7_000_000), "larger than 6 MB and no image"),
+])
+def test_a_bad_upload_is_one_sentence(page, content, sentence):
+    upload(page, content, name="/etc/passwd")
+    assert "Traceback" not in says(page, sentence)
+    assert page.get_attribute(".fi-words", "data-kind") == "error"
+    shot(page, "error")
+    changed(page, lambda: draw(page, ZIGZAG))  # and it goes on
+
+
+def test_a_large_upload_is_scaled_down_with_a_word(page, astronaut):
+    noise = np.random.default_rng(0).integers(0, 120, (3000, 3000, 3), dtype=np.uint8)
+    large = Image.fromarray(np.asarray(astronaut.resize((3000, 3000))) // 2 + noise)
+    content = io.BytesIO()
+    large.save(content, "jpeg", quality=97)
+    assert len(content.getvalue()) > 6e6
+    changed(page, lambda: upload(page, content.getvalue()))
+    says(page, "scaled down from 3000")
+
+
+def test_the_camera_is_asked_and_its_picture_taken(page):
+    page.click(".fi-webcam")
+    page.wait_for_function("document.querySelector('.fi-video').videoWidth > 0")
+    page.click(".fi-shoot")
+    says(page, "no face was found")  # Chromium's test picture shows none
+    assert page.locator(".fi-camera").is_hidden()
+
+
+def test_a_new_person_is_rendered(page):
+    before = picture(page, ".fi-portrait")
+    changed(page, lambda: page.click(".fi-new-person"))
+    says(page, "a new person")
+    assert not np.array_equal(picture(page, ".fi-portrait"), before)
+
+
+# ------------------------------------------------------------------------------------------ the result
+
+
+def test_only_the_hole_changes_and_the_distance_is_said(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='face-mask']"))
+    hole = kernel_mask(page)[0, 0].numpy() > 0
+    begin = time.perf_counter()
+    generate(page)
+    took = time.perf_counter() - begin
+    print(f"generated after {took:.2f} s")
+    assert not is_quiet() or took < 2
+    before, after = picture(page, ".fi-first .fi-before"), picture(page, ".fi-first .fi-after")
+    different = (before != after).any(-1)
+    assert not different[~hole].any() and different[hole].mean() > 0.9
+    verdict = page.inner_text(".fi-first .fi-verdict")
+    assert verdict.startswith("Same person: ") and "distance 0." in verdict and "threshold 0." in verdict
+    shot(page, "result")
+
+
+def test_the_slider_wipes(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
+    generate(page)
+    slider, before = page.locator(".fi-first .fi-slider"), page.locator(".fi-first .fi-before")
+    for value in ("0", "100", "30"):
+        slider.fill(value)
+        right = before.evaluate("(image) => image.style.clipPath.split(' ')[1]")
+        assert right == f"{100 - int(value)}%"
+    box = page.locator(".fi-first .fi-board").bounding_box()
+    page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 50)
+    assert slider.input_value() == "75"
+    original = picture(page, ".fi-first .fi-before")
+    page.click(".fi-first .fi-masked")
+    masked = picture(page, ".fi-first .fi-before")
+    assert not np.array_equal(original, masked) and abs(int(masked[128, 200, 0]) - 128) <= 1
+    shot(page, "wipe")
+    page.click(".fi-first .fi-original")
+
+
+def test_a_pulled_landmark_changes_the_result(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='face-mask']"))
+    generate(page)
+    before = picture(page, ".fi-first .fi-after")
+    changed(page, lambda: page.click(".fi-marks"))
+    assert page.locator(".fi-points circle").count() == 68
+    box = page.locator("circle[data-index='57']").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 25, steps=5)
+    changed(page, page.mouse.up)
+    says(page, "landmark moved")
+    shot(page, "landmarks")
+    generate(page)
+    assert (picture(page, ".fi-first .fi-after") != before).any(-1).mean() > 0.001
+    changed(page, lambda: page.click(".fi-release"))
+    changed(page, lambda: page.click(".fi-marks"))
+    assert page.locator(".fi-points circle").count() == 0
+
+
+def test_two_weights_side_by_side_and_the_last_ten(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='mask01']"))
+    page.select_option(".fi-beside select", "mirror")
+    generate(page, ".fi-second")
+    shot(page, "two")
+    assert page.inner_text(".fi-second .fi-title") == "mirror"
+    one, other = (picture(page, f"{place} .fi-after") for place in (".fi-first", ".fi-second"))
+    assert not np.array_equal(one, other)
+    page.select_option(".fi-beside select", "none")
+    page.wait_for_selector(".fi-second", state="hidden")
+    history = page.locator(".fi-at-history .fi-thumb")
+    assert 2 <= history.count() <= 10
+    changed(page, lambda: page.click(".fi-clear"))
+    changed(page, lambda: history.nth(0).click())
+    assert torch.equal(kernel_mask(page), masks.standard("mask01", 256))
+    says(page, "result [0-9]+ by mirror")
+
+
+def test_what_cannot_be_done_is_said(page):
+    page.click(".fi-generate")
+    says(page, "the mask is empty")
+    assert page.locator(".fi-generate").is_enabled()
+
+
+def test_a_second_tab_is_somebody_else_and_fits_a_phone(page, browser, address):
+    changed(page, lambda: draw(page, ZIGZAG))
+    mask = kernel_mask(page)
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    tab = phone.new_page()
+    open_page(tab, address + "&theme=dark")
+    assert not kernel_mask(tab).any()
+    changed(tab, lambda: touch(tab, [(60, 100), (200, 100)]))
+    assert differ(kernel_mask(tab), drawn([(60, 100), (200, 100)])) < 0.02
+    assert torch.equal(kernel_mask(page), mask)
+    generate(tab)
+    outside = """() => [...document.querySelectorAll('.fi-studio *')]
+        .filter((one) => one.getBoundingClientRect().right > 390.5).map((one) => one.outerHTML.slice(0, 80))"""
+    assert tab.evaluate(outside) == []
+    shot(tab, "phone")
+    back = tab.locator(".fi-studio").evaluate("(one) => getComputedStyle(one).backgroundColor")
+    assert max(map(int, back.removeprefix("rgb(").rstrip(")").split(", "))) < 64
+    phone.close()
+
+
+def test_nothing_has_gone_wrong_unseen(page):
+    assert page.faults == []
+
+
+# ------------------------------------------------------------------------------------------ JupyterLab
+
+RUN = """async () => {
+    const until = async (test) => { while (!test()) await new Promise((then) => setTimeout(then, 100)); };
+    await until(() => window.jupyterapp?.shell?.currentWidget?.sessionContext);
+    const app = window.jupyterapp, panel = app.shell.currentWidget;
+    await panel.sessionContext.ready;
+    await until(() => panel.sessionContext.session?.kernel?.connectionStatus === 'connected');
+    await app.commands.execute('notebook:run-all-cells');
+}"""
+ASK = """async (code) => {
+    const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
+    let said = '';
+    future.onIOPub = (message) => { said += message.content.text ?? message.content.evalue ?? ''; };
+    await future.done;
+    return said;
+}"""
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """The notebook in JupyterLab, its cell run."""
+    process, address = start_lab(tmp_path_factory.mktemp("lab"))
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.set_default_timeout(240_000)
+    for _ in range(120):  # until it listens
+        try:
+            page.goto(address, wait_until="commit")
+            break
+        except Exception:
+            time.sleep(1)
+    page.evaluate(RUN)
+    page.wait_for_selector(".fi-hole[data-version]")
+    yield page
+    context.close()
+    stop(process)
+
+
+def kernel_has(lab):
+    """The mask of the notebook's own variable."""
+    rows = json.loads(lab.evaluate(ASK, "print(studio.session.mask[0, 0].int().tolist())"))
+    return torch.tensor(rows, dtype=torch.float32)[None, None]
+
+
+def test_in_the_notebook_a_stroke_by_mouse_and_touch_is_that_mask(lab):
+    changed(lab, lambda: draw(lab, ZIGZAG))
+    mask = kernel_has(lab)
+    assert differ(mask, drawn(ZIGZAG)) < 0.02 and torch.equal(kernel_mask(lab), mask)
+    changed(lab, lambda: lab.click(".fi-undo"))
+    assert not kernel_has(lab).any()
+    changed(lab, lambda: touch(lab, ZIGZAG))
+    assert differ(kernel_has(lab), drawn(ZIGZAG)) < 0.02
+
+
+def test_in_the_notebook_keys_are_the_studios(lab):
+    cells = lab.locator(".jp-Cell").count()
+    changed(lab, lambda: draw(lab, ZIGZAG))
+    lab.keyboard.press("b")  # JupyterLab's "new cell below"
+    changed(lab, lambda: lab.keyboard.press("z"))
+    assert lab.locator(".jp-Cell").count() == cells
+
+
+def test_in_the_notebook_a_face_is_completed_in_both_themes(lab):
+    changed(lab, lambda: lab.click(".fi-masks [data-id='face-mask']"))
+    generate(lab)
+    shot(lab, "lab")
+    assert "1" == lab.evaluate(ASK, "print(len(studio.session.results), end='')")
+    lab.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    lab.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    lab.wait_for_timeout(1000)
+    shot(lab, "lab-dark")

@@ -1,0 +1,306 @@
+"""The studio without a browser: photos, masks, landmarks, results, and one sentence for every fault."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from faceinpaint import Completer, masks, weights
+from faceinpaint.errors import InputError
+from faceinpaint.faces.photos import to_tensor
+from faceinpaint.studio import portraits, session as studio_session
+from faceinpaint.studio.session import Session
+
+
+def content(photo, kind="png"):
+    file = io.BytesIO()
+    photo.save(file, kind)
+    return file.getvalue()
+
+
+@pytest.fixture
+def session():
+    session = Session(size=64)
+    session.open_built_in("rendered person 7")
+    return session
+
+
+@pytest.fixture(scope="module")
+def couple(astronaut):
+    """A photo with two faces, the left one larger."""
+    portrait = astronaut.crop((100, 0, 380, 280))
+    photo = Image.new("RGB", (600, 320), "grey")
+    photo.paste(portrait, (10, 20))
+    photo.paste(portrait.resize((200, 200)), (360, 60))
+    return photo
+
+
+# ------------------------------------------------------------------------------------------ the photo
+
+
+def test_an_upload_is_found_to_show_a_face(session, astronaut):
+    assert session.open(content(astronaut)) == "one face found"
+    assert session.original.shape == (1, 3, 64, 64) and session.photo.size == (512, 512)
+
+
+def test_the_face_meant_is_chosen(session, couple):
+    assert "2 faces found: click" in session.open(content(couple))
+    first = session.original
+    session.choose_face(1)
+    assert session.crops[1].centre[0] > 300 and not torch.equal(first, session.original)
+    with pytest.raises(InputError, match="the photo shows 2"):
+        session.choose_face(2)
+
+
+@pytest.mark.parametrize("bad, sentence", [
+    (b"", "not an image"), (b"GIF89a", "not an image|cut short"), (b"<svg></svg>", "not an image"),
+    (content(Image.new("RGB", (300, 300), "grey")), "no face was found"),
+    (content(Image.new("RGB", (20, 20))), "too few to show a face"),
+    (content(Image.new("RGB", (200, 200)))[:150], "cut short|not an image"),
+    (bytes(33_000_000), "33 MB: give one of at most 32 MB"),
+])
+def test_a_bad_upload_is_one_sentence_and_changes_nothing(session, bad, sentence):
+    before = session.photo
+    with pytest.raises(InputError, match=sentence) as error:
+        session.open(bad)
+    assert "\n" not in str(error.value) and session.photo is before
+
+
+def test_fifty_megapixels_are_scaled_and_more_are_refused(session, astronaut):
+    huge = Image.new("L", (8200, 8200))
+    with pytest.raises(InputError, match="64 megapixels"):
+        session.open(content(huge))
+    said = session.open(content(astronaut.resize((7100, 7100)), "jpeg"))  # 50.4 megapixels
+    assert said == "one face found; the photo was scaled down from 7100 × 7100 to 2048 × 2048 pixels"
+
+
+def test_a_new_person_is_somebody_else_each_time_and_the_same_by_number():
+    session = Session(size=64)
+    assert "number 12345" in session.open_new_person(12345)
+    first = session.photo
+    session.open_new_person(12345)
+    assert session.photo.tobytes() == first.tobytes()
+    session.open_new_person()
+    assert session.photo.tobytes() != first.tobytes()
+
+
+def test_portraits_are_there():
+    assert len(portraits.built_in()) == 6
+    with pytest.raises(InputError, match="no built-in face 'astronut': did you mean 'astronaut'"):
+        Session().open_built_in("astronut")
+
+
+def test_the_faces_to_begin_with_need_the_package_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(portraits, "RENDERED", tmp_path)
+    portraits.built_in.cache_clear()
+    assert list(portraits.built_in()) == ["astronaut"]
+    portraits.built_in.cache_clear()
+
+
+# ------------------------------------------------------------------------------------------- the mask
+
+
+@pytest.mark.parametrize("name", masks.STANDARD[:6])
+def test_standard_masks_are_those_of_the_package(session, name):
+    session.lay(name)
+    assert torch.equal(session.mask, masks.standard(name, 64))
+
+
+@pytest.mark.parametrize("name", [*masks.STANDARD[6:], "face-mask"])
+def test_masks_cut_to_the_face_follow_it(session, name):
+    session.lay(name)
+    before = session.mask
+    assert torch.equal(before, masks.named(name, 64, session.whole))
+    session.open_built_in("rendered person 14")
+    assert torch.equal(session.mask, masks.named(name, 64, session.whole)) and not torch.equal(session.mask, before)
+
+
+def test_a_drawn_mask_survives_another_photo(session, astronaut):
+    session.lay("face-mask")
+    session.draw([5, [10, 10, 40, 50]])  # from now on it is drawn
+    mask = session.mask
+    session.open(content(astronaut))
+    assert torch.equal(session.mask, mask)
+    session.generate("mirror")
+    assert torch.equal(session.mask, mask)
+
+
+def test_irregular_masks_have_the_ratio_and_differ(session):
+    session.lay("irregular", 0.4)
+    first = session.mask
+    session.lay("irregular", 0.4)
+    assert abs(first.mean() - 0.4) < 0.011 and not torch.equal(first, session.mask)
+    session.lay("irregular", 0.4, seed=3)
+    third = session.mask
+    session.lay("irregular", 0.4, seed=3)
+    assert torch.equal(third, session.mask)
+
+
+def test_every_step_can_be_undone_and_redone(session):
+    steps = [
+        lambda: session.lay("mask03"), lambda: session.draw([4, [30, 30, 60, 60]]),
+        lambda: session.draw([6, [10, 10]], erasing=True), session.invert, session.clear, lambda: session.lay("block"),
+    ]
+    states = [session.mask]
+    for step in steps:
+        step()
+        states.append(session.mask)
+    for state in states[-2::-1]:
+        assert session.undo() and torch.equal(session.mask, state)
+    assert not session.undo() and not session.can_undo
+    for state in states[1:]:
+        assert session.redo() and torch.equal(session.mask, state)
+    assert not session.redo() and not session.can_redo
+    session.undo()
+    session.clear()
+    assert not session.can_redo  # another way was taken
+
+
+def test_undo_ends_somewhere(session):
+    for _ in range(studio_session.STEPS_BACK + 20):
+        session.invert()
+    steps = 0
+    while session.undo():
+        steps += 1
+    assert steps == studio_session.STEPS_BACK
+
+
+def test_an_exported_mask_comes_back_unchanged(session):
+    session.draw([5, [10, 10, 40, 50]])
+    mask, file = session.mask, session.export_mask()
+    session.clear()
+    assert session.import_mask(file) == "the mask was imported"
+    assert torch.equal(session.mask, mask)
+
+
+def test_masks_of_other_sizes_are_fitted_with_a_word(session):
+    said = session.import_mask(content(Image.new("L", (32, 32), 255)))
+    assert "fitted to 64 × 64" in said and session.mask.all()
+    with pytest.raises(InputError, match="not an image"):
+        session.import_mask(b"no mask")
+
+
+def test_the_mask_of_the_whole_photo_does_the_same_from_the_command_line(session):
+    session.draw([6, [20, 40, 44, 40]])
+    (result,) = session.generate()
+    file = Image.open(io.BytesIO(session.export_mask(of_photo=True)))
+    assert file.size == session.photo.size
+    there = torch.from_numpy(np.array(file) > 0)
+    changed = (to_tensor(result.photo) != to_tensor(result.before)).any(1)[0]
+    assert (changed & ~there).sum() == 0 and changed[there].float().mean() > 0.8
+    said = session.import_mask(content(file))
+    assert "cut to the face" in said and (session.mask - result.mask).min() >= 0  # nothing hidden is lost
+
+
+def test_a_wrong_mask_names_the_nearest(session):
+    with pytest.raises(InputError, match="did you mean 'mask01'"):
+        session.lay("mask1")
+    with pytest.raises(InputError, match=r"give one of shape \(1, 1, 64, 64\)"):
+        session.set_mask(torch.zeros(1, 1, 32, 32))
+
+
+# --------------------------------------------------------------------------------------- the landmarks
+
+
+def test_landmarks_are_predicted_from_what_is_visible(session):
+    seen = session.landmarks
+    session.lay("mask01")
+    hidden = session.landmarks
+    assert seen.shape == (1, 68, 2) and not torch.equal(seen, hidden)
+    session.undo()
+    assert torch.allclose(session.landmarks, seen)
+
+
+def test_a_pulled_landmark_changes_the_result_until_it_is_released(session):
+    session.lay("face-mask")
+    (before,) = session.generate()
+    x, y = session.landmarks[0, 57].tolist()
+    session.pull(57, x, y - 6)
+    assert session.pulled
+    session.draw([2, [1, 1]])  # stays what it is, also when the mask changes
+    session.undo()
+    (after,) = session.generate()
+    assert after.landmarks[0, 57].tolist() == pytest.approx([x, y - 6])
+    assert not torch.equal(before.completed, after.completed)
+    session.release()
+    (again,) = session.generate()
+    assert torch.equal(again.completed, before.completed)
+
+
+# ----------------------------------------------------------------------------------------- the results
+
+
+def test_only_the_hole_changes(session):
+    session.draw([8, [20, 40, 44, 40]])
+    (result,) = session.generate()
+    known = result.mask.expand(-1, 3, -1, -1) < 0.5
+    assert torch.equal(result.completed[known], result.original[known])
+    assert not torch.equal(result.completed, result.original)
+    assert "threshold" in result.verdict and f"{result.distance:.3f}" in result.verdict
+
+
+def test_it_is_what_the_completer_does(astronaut):
+    session = Session(size=64)
+    session.open(content(astronaut))
+    session.lay("mask03")
+    (result,) = session.generate()
+    expected = Completer.from_pretrained(size=64)(astronaut, "mask03")
+    assert result.photo.tobytes() == expected.photo.tobytes()
+    assert result.distance == pytest.approx(expected.faces[0].distance, abs=1e-5)
+
+
+def test_all_weights_can_complete_side_by_side(session):
+    names = session.choices()
+    shipped = [name for name in weights.manifest() if weights.about(name, "architecture") == "Generator"]
+    assert names[0] == "generator" and set(names) == {*shipped, "mirror", "biharmonic"}
+    session.lay("mask10")
+    told = []
+    made = session.generate(*names, report=lambda share, words: told.append((share, words)))
+    assert [one.weights for one in made] == names
+    assert [share for share, _ in told] == sorted(share for share, _ in told) and told[-1][0] == 1
+    assert all(torch.equal(one.mask, made[0].mask) for one in made)
+    assert not torch.equal(made[0].completed, made[1].completed)
+
+
+def test_the_last_ten_results_are_remembered(session):
+    session.lay("mask01")
+    for _ in range(12):
+        session.generate("mirror")
+    assert [one.number for one in session.results] == list(range(3, 13))
+    session.open_built_in("rendered person 14")
+    session.clear()
+    found = session.recall(5)
+    assert session.photo is found.before and torch.equal(session.mask, found.mask)
+    assert torch.equal(session.original, found.original)
+    with pytest.raises(InputError, match="result 2 is no longer remembered"):
+        session.recall(2)
+
+
+def test_what_cannot_be_completed_is_said():
+    session = Session(size=64)
+    for action in (session.generate, lambda: session.export_mask(of_photo=True), lambda: session.landmarks):
+        with pytest.raises(InputError, match="no photo yet"):
+            action()
+    session.open_built_in("astronaut")
+    with pytest.raises(InputError, match="the mask is empty"):
+        session.generate()
+    session.invert()
+    with pytest.raises(InputError, match="hides the whole face"):
+        session.generate()
+    session.lay("mask01")
+    with pytest.raises(InputError, match="no weights 'generatr': did you mean 'generator'"):
+        session.generate("generatr")
+    assert not session.results
+
+
+def test_nothing_is_written(session, tmp_path, monkeypatch, astronaut):
+    monkeypatch.chdir(tmp_path)
+    session.open(content(astronaut))
+    session.lay("mask05")
+    session.generate("mirror")
+    session.export_mask(of_photo=True)
+    assert list(tmp_path.iterdir()) == []

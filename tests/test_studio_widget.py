@@ -1,0 +1,115 @@
+"""The studio's widget without a browser, and the server of its page."""
+
+from __future__ import annotations
+
+import io
+import socket
+
+import nbformat
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from faceinpaint.cli import app
+from faceinpaint.errors import InputError
+from faceinpaint.studio import Session, Studio, serve
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return Studio(Session(size=64))
+
+
+def send(part, buffers=(), **message):
+    """What the browser would send for a part."""
+    part._handle_custom_msg(message, list(buffers))
+
+
+def test_a_message_is_one_call_of_the_session(studio):
+    version = studio.editor.version
+    send(studio.editor, do="paint", stroke=[5, [10, 10, 50, 50]])
+    assert studio.session.mask.any() and studio.editor.version == version + 1 and studio.editor.can_undo
+    assert studio.editor.ratio == pytest.approx(studio.session.mask.mean().item())
+    send(studio.editor, do="undo")
+    assert not studio.session.mask.any() and studio.editor.can_redo
+
+
+def test_the_mask_is_sent_opaque_where_it_hides(studio):
+    send(studio.masks, do="choose", id="mask01")
+    alpha = Image.open(io.BytesIO(studio.editor.mask)).getchannel("A")
+    assert alpha.size == (64, 64) and alpha.getpixel((5, 5)) == 255 and alpha.getpixel((60, 5)) == 0
+
+
+@pytest.mark.parametrize("part, message, sentence", [
+    ("editor", {"do": "paint", "stroke": "no stroke"}, "A stroke is"),
+    ("editor", {"do": "face", "number": 9}, "There is no face 9"),
+    ("editor", {"do": "pull", "index": 1, "x": 999, "y": 0}, "can't be moved"),
+    ("masks", {"do": "choose", "id": "mask1"}, "did you mean 'mask01'"),
+    ("faces", {"do": "choose", "id": "../../secret.png"}, "There is no built-in face"),
+    ("opener", {"do": "say", "words": "the camera can't be used"}, "The camera can't be used."),
+    ("history", {"do": "choose", "id": "77"}, "Result 77 is no longer remembered"),
+    ("editor", {}, "That went wrong inside the studio (KeyError: 'do'); go on, or reload the page."),
+])
+def test_every_fault_is_one_sentence(studio, part, message, sentence):
+    send(getattr(studio, part), **message)
+    assert studio.status.kind == "error" and sentence in studio.status.words
+    assert "\n" not in studio.status.words and studio.status.words.endswith(".")
+
+
+def test_uploads_come_as_bytes(studio, astronaut):
+    content = io.BytesIO()
+    astronaut.save(content, "png")
+    send(studio.opener, [memoryview(content.getvalue())], do="open", note="scaled down before it was sent")
+    assert studio.status.words == "One face found; scaled down before it was sent." and studio.faces.chosen == ""
+    send(studio.opener, [b"no picture"], do="open", note="")
+    assert studio.status.words.startswith("The file is not an image") and studio.session.photo.size == (512, 512)
+
+
+def test_the_button_completes_and_is_there_again(studio):
+    send(studio.masks, do="choose", id="mask03")
+    studio.beside.value = "mirror"
+    studio.generate_button.click()
+    first, second = studio.results
+    assert (first.heading, second.heading) == ("generator", "mirror") and first.same in ("yes", "no")
+    assert first.sentence.startswith("Same person: ") and "threshold" in first.sentence
+    assert studio.status.kind == "info" and studio.status.share == -1 and not studio.generate_button.disabled
+    assert [item["id"] for item in studio.history.items] == ["2", "1"]
+    studio.beside.value = "none"
+    send(studio.editor, do="clear")
+    studio.generate_button.click()
+    assert studio.status.kind == "error" and not studio.generate_button.disabled
+
+
+def test_another_ratio_draws_another_mask(studio):
+    studio.ratio.value = 0.5
+    assert studio.session.mask.mean().item() == pytest.approx(0.5, abs=0.011)
+
+
+# --------------------------------------------------------------------------------------------- its page
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(InputError, match="choose another --port"):
+            serve.serve(port=other.getsockname()[1])
+
+
+def test_the_page_is_for_this_machine_and_lets_nothing_out():
+    config = serve.settings("127.0.0.1", 8866, "secret")
+    assert config.Voila.ip == "127.0.0.1" and config.Voila.token == "secret" and config.VoilaConfiguration.strip_sources
+    assert config.Voila.tornado_settings["websocket_max_message_size"] > 32_000_000
+    policy = config.Voila.tornado_settings["headers"]["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "http" not in policy
+    assert serve.visible("::1") == "[::1]" and serve.visible("0.0.0.0") == socket.gethostname()
+
+
+def test_the_page_holds_the_studio_and_nothing_else():
+    (cell,) = nbformat.read(serve.PAGE, as_version=4).cells
+    assert cell.source.endswith("Studio()") and not cell.outputs
+
+
+def test_the_command_says_what_it_does():
+    said = CliRunner().invoke(app, ["studio", "--help"]).output
+    assert "Mask Studio" in said and "8866" in said and "--no-browser" in said
