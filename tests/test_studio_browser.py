@@ -348,6 +348,12 @@ def test_two_weights_side_by_side_and_the_last_ten(page):
     page.select_option(".fi-beside select", "mirror")
     generate(page, ".fi-second")
     shot(page, "two")
+    for width in (1280, 1000, 700):  # no bar runs over its neighbour
+        page.set_viewport_size({"width": width, "height": 1200})
+        shot(page, f"two-{width}")
+        bars = "() => [...document.querySelectorAll('.fi-bar')].map((bar) => bar.scrollWidth - bar.clientWidth)"
+        assert max(page.evaluate(bars)) <= 1, width
+    page.set_viewport_size({"width": 1280, "height": 800})
     assert page.inner_text(".fi-second .fi-title") == "mirror"
     one, other = (picture(page, f"{place} .fi-after") for place in (".fi-first", ".fi-second"))
     assert not np.array_equal(one, other)
