@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from conftest import canonical_face
 
 from faceinpaint import training
 from faceinpaint.landmarks import LandmarkPredictor
@@ -44,6 +45,7 @@ def main(folder: str, out: str, batch: str, steps: str) -> None:
         validate_every=100, lr=1e-3,
     )
     predictor = LandmarkPredictor(width=0.35, size=64)
+    predictor.set_mean_face(canonical_face(64), 64)  # all landmarks in one point would be no face at all
     training.train_completion([folder], settings, Path(out), predictor, recogniser)
     noted["parameters"] = [parameter.detach() for parameter in noted["parameters"]]
     torch.save(noted, Path(out) / f"process-{noted.pop('rank')}.pt")

@@ -60,12 +60,15 @@ def test_two_processes_see_what_one_with_the_double_batch_sees(runs):
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_their_gradients_are_those_of_the_double_batch(runs, network):
+    """But for rounding, which may carry a pixel of the prior across one of its thresholds: hence the per cent."""
     one, (first, second), _ = runs
     which = ["generator", "discriminator"].index(network)
-    for mine, others, alone in zip(first["gradients"][which], second["gradients"][which], one["gradients"][which]):
-        assert torch.equal(mine, others)
-        assert (mine - alone).abs().max() <= 1e-5
-    assert max(alone.abs().max() for alone in one["gradients"][which]) > 1e-3  # there is something to compare
+    for step in range(which, 2 * STEPS, 2):
+        mine, others, alone = (process["gradients"][step] for process in (first, second, one))
+        assert all(torch.equal(a, b) for a, b in zip(mine, others, strict=True))
+        off, whole = (torch.cat([value.flatten() for value in values]).norm() for values in (
+            [a - b for a, b in zip(mine, alone, strict=True)], alone))
+        assert whole > 0 and off <= 0.01 * whole
 
 
 def test_one_process_writes_for_both(runs):
