@@ -15,6 +15,15 @@ class InputError(ValueError):
     """Bad input: its text is one sentence that names the input, the fault and the remedy."""
 
 
+def require_known(what: str, name: str, valid: Sequence[str]) -> None:
+    """Raise the error of `unknown` for a name that is none of the valid ones."""
+    if name in valid:
+        return
+    if not valid:
+        raise InputError(f"there is no {what} '{name}': none at all may be given here")
+    raise unknown(what, name, valid)
+
+
 def unknown(what: str, name: str, valid: Sequence[str]) -> InputError:
     """The error of a name that is none of the valid ones: what it should name, the nearest, and all."""
     nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0)[0]

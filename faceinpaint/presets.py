@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args, get_type_hints
 
-from faceinpaint.errors import InputError, unknown
+from faceinpaint.errors import InputError, require_known
 
 
 @dataclass(frozen=True)
@@ -156,23 +156,18 @@ def _override(chosen: Preset, text: str) -> Preset:
     stage, dot, key = path.strip().partition(".")
     if not (equals and dot):
         raise InputError(f"'{text}' is not a setting: write stage.key=value, for example completion.lr=1e-4")
-    _known(stage, [one.name for one in fields(chosen)], "stage")
+    require_known("stage", stage, [one.name for one in fields(chosen)])
     settings = getattr(chosen, stage)
-    _known(key, [one.name for one in fields(settings)], f"{stage} setting")
+    require_known(f"{stage} setting", key, [one.name for one in fields(settings)])
     parsed = _parse(value.strip(), get_type_hints(type(settings))[key], path)
     return replace(chosen, **{stage: replace(settings, **{key: parsed})})
-
-
-def _known(name: str, valid: list[str], what: str) -> None:
-    if name not in valid:
-        raise unknown(what, name, valid)
 
 
 def _parse(value: str, kind: type, path: str) -> bool | int | float | str:
     if kind is str:
         return value
     if words := get_args(kind):
-        _known(value, list(words), f"{path}")
+        require_known(path, value, words)
         return value
     booleans = {"true": True, "false": False}
     try:

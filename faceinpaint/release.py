@@ -35,7 +35,7 @@ import torch
 
 from faceinpaint import evaluation, training, weights
 from faceinpaint.completion import find_device
-from faceinpaint.errors import InputError, unknown
+from faceinpaint.errors import InputError, require_known
 from faceinpaint.files import write_whole
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import preset
@@ -85,7 +85,7 @@ class Recipe:
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InputError(f"the recipe {file} is no TOML file ({error}): mend it") from None
         for key in content:
-            _known("part of a recipe", key, ["let", "stage"])
+            require_known("part of a recipe", key, ["let", "stage"])
         values = _values(content.get("let", {}), given)
         stages = [_stage(row, values) for row in content.get("stage", [])]
         written = [_stage(row, {name: name.upper() for name in values}) for row in content.get("stage", [])]
@@ -100,7 +100,7 @@ class Recipe:
 
 def _values(defaults: dict[str, str], given: dict[str, str]) -> dict[str, str]:
     for name in given:
-        _known("name of the recipe's [let]", name, list(defaults))
+        require_known("name of the recipe's [let]", name, list(defaults))
     values = defaults | given
     for name, value in values.items():
         if value == "":
@@ -112,7 +112,7 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
     """A stage with everything in it checked before the first one runs for hours."""
     names = [one.name for one in fields(Stage)]
     for key in row:
-        _known("setting of a stage", key, names)
+        require_known("setting of a stage", key, names)
     if "name" not in row:
         raise InputError("a stage of the recipe has no name: give it one, it becomes the name of its folder")
     filled = {key: _filled(value, values) for key, value in row.items()}
@@ -127,7 +127,7 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
         wanted = "one face folder" if stage.evaluate else "faces"
         raise InputError(f"the stage {stage.name} needs {wanted}: write faces = [...]")
     if stage.train:
-        _known("kind of training", stage.train, KINDS)
+        require_known("kind of training", stage.train, KINDS)
         settings(stage)
     return stage
 
@@ -142,15 +142,8 @@ def _filled(value: object, values: dict[str, str]) -> object:
         return value
     for _, name, _, _ in Formatter().parse(value):
         if name is not None:
-            _known("name of the recipe's [let]", name, list(values))
+            require_known("name of the recipe's [let]", name, list(values))
     return value.format(**values)
-
-
-def _known(what: str, name: str, valid: list[str] | tuple[str, ...]) -> None:
-    if not valid:
-        raise InputError(f"there is no {what} '{name}': this recipe has none at all")
-    if name not in valid:
-        raise unknown(what, name, list(valid))
 
 
 def settings(stage: Stage) -> training.Training:

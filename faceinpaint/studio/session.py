@@ -93,8 +93,7 @@ class Session:
         A photo with a side above MAX_SIDE is scaled down, which the sentence says. Raises InputError for what is no
         image, too large, or shows no face.
         """
-        if len(content) > MAX_BYTES:
-            raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
+        _require_small(content)
         photo = read_photo(content)
         wide, high = photo.size
         scaled = max(photo.size) > MAX_SIDE
@@ -205,8 +204,7 @@ class Session:
 
         A mask of the whole photo's size is cut to the face; any other is fitted to the aligned face.
         """
-        if len(content) > MAX_BYTES:
-            raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
+        _require_small(content)
         size = self.size, self.size
         mask, resized = read_mask(content, size)
         if resized and self.photo is not None:
@@ -362,6 +360,11 @@ class Session:
     def _need_photo(self) -> None:
         if self.photo is None:
             raise InputError("there is no photo yet: open one or choose a built-in face")
+
+
+def _require_small(content: bytes) -> None:
+    if len(content) > MAX_BYTES:
+        raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
 
 
 def png(picture: Image.Image) -> bytes:
