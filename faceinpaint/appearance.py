@@ -15,6 +15,8 @@ from faceinpaint.masks import face_region
 from faceinpaint.warps import ThinPlateSpline, warp_to
 
 NOISE = 0.05  # how far a pixel may be from what the model can show, in [0, 1]
+COMPONENTS = 48
+STRENGTH = 64 * NOISE**2  # a face has few degrees of freedom, so neighbouring pixels are counted as one in 64
 
 
 class AppearanceModel(nn.Module):
@@ -25,7 +27,7 @@ class AppearanceModel(nn.Module):
     (B, 1, H, W) in [0, 1]. Before `fit` it says nothing anywhere.
     """
 
-    def __init__(self, components: int = 48, size: int = 96) -> None:
+    def __init__(self, components: int = COMPONENTS, size: int = 96) -> None:
         super().__init__()
         self.size = size
         # In fractions of the picture; before fitting any 68 places that a warp can start from.
@@ -53,23 +55,46 @@ class AppearanceModel(nn.Module):
         self.variations.copy_((strongest @ centred / len(faces) ** 0.5).reshape_as(self.variations))
 
     def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-        image, landmarks = image.float(), landmarks.float()
-        known = 1 - mask.float()
-        both = self._to_shape(torch.cat([image * known, known], dim=1), landmarks)
-        weight = (both[:, 3:] > 0.999) * self.region  # (B, 1, S, S)
-        residual = (both[:, :3] - self.mean) * weight
+        seen, weight = self._seen(image.float(), 1 - mask.float(), landmarks.float())
         # The most probable coefficients: least squares on the visible pixels, drawn to the mean by the variations'
-        # own spread. A face has few degrees of freedom, so neighbouring pixels are counted as one in 64.
-        strength = 64 * NOISE**2
+        # own spread.
+        right = ((seen - self.mean) * weight).flatten(1) @ self.variations.flatten(1).T / STRENGTH
+        coefficients = torch.linalg.solve(self._precision(weight), right)
+        return self._painted(self.mean + self._combined(coefficients), landmarks.float(), image.shape[-1])
+
+    def deviation(self, certainty: Tensor, landmarks: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """How another face with the same visible part may differ from the most probable one: difference and region.
+
+        certainty (B, 1, H, W): 1 where pixels are known, 0 where nothing is known of them, less than 1 where they are
+        known by hearsay; landmarks (B, 68, 2); code (B, components). Codes drawn from a standard normal distribution
+        give differences as probable as the model holds them to be: small where the visible part settles the matter.
+        """
+        certainty, landmarks = certainty.float(), landmarks.float()
+        weight = self._to_shape(certainty, landmarks) * self.region
+        # L L^T is the precision, so L^-T code has its inverse as covariance.
+        triangle = torch.linalg.cholesky(self._precision(weight))
+        coefficients = torch.linalg.solve_triangular(triangle.mT, code[..., None].float(), upper=True)[..., 0]
+        return self._painted(self._combined(coefficients), landmarks, certainty.shape[-1])
+
+    def _seen(self, image: Tensor, known: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+        """The visible pixels in the mean shape, and how much each counts, (B, 3, S, S) and (B, 1, S, S)."""
+        both = self._to_shape(torch.cat([image * known, known], dim=1), landmarks)
+        return both[:, :3], (both[:, 3:] > 0.999) * self.region
+
+    def _precision(self, weight: Tensor) -> Tensor:
+        """Inverse covariance (B, K, K) of the coefficients when pixels count as (B, 1, S, S) `weight` says."""
         variations = self.variations.flatten(1)  # K, 3 S S
         weights = weight.expand(-1, 3, -1, -1).flatten(1)  # B, 3 S S
-        system = (variations * weights[:, None]) @ variations.T / strength  # B, K, K
-        system = system + torch.eye(len(variations), device=image.device)
-        right = residual.flatten(1) @ variations.T / strength
-        coefficients = torch.linalg.solve(system, right)
-        face = self.mean + (coefficients @ variations).reshape(-1, *self.mean.shape)
+        system = (variations * weights[:, None]) @ variations.T / STRENGTH
+        return system + torch.eye(len(variations), device=weight.device)
+
+    def _combined(self, coefficients: Tensor) -> Tensor:
+        return (coefficients @ self.variations.flatten(1)).reshape(-1, *self.mean.shape)
+
+    def _painted(self, face: Tensor, landmarks: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+        """A face in the mean shape and the region that the model knows, brought to the landmarks' shape."""
         region = self.region.expand(len(face), -1, -1, -1)
-        return self._from_shape(torch.cat([face, region], dim=1), landmarks, image.shape[-1]).split([3, 1], dim=1)
+        return self._from_shape(torch.cat([face, region], dim=1), landmarks, pixels).split([3, 1], dim=1)
 
     def _to_shape(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """(B, C, H, W) warped so that the landmarks fall on the mean shape: (B, C, size, size)."""

@@ -57,6 +57,7 @@ class Stage(str, Enum):
     recogniser = "recogniser"
     features = "features"
     completion = "completion"
+    reference = "reference"
 
 
 @app.command()
@@ -78,28 +79,40 @@ def complete(
     ] = False,
     face: Annotated[int, typer.Option(min=0, help="which face, the largest is 0")] = 0,
     all_faces: Annotated[bool, typer.Option("--all-faces", help="complete every face of a photo")] = False,
-    seed: Annotated[int, typer.Option(help="of the irregular and block masks")] = 0,
+    seed: Annotated[int, typer.Option(help="of the irregular and block masks, and of further answers")] = 0,
+    reference: Annotated[Optional[Path], typer.Option(
+        help="another photo of the same person, to go by; or a folder of them, named like the photos"
+    )] = None,
+    answers: Annotated[
+        int, typer.Option(min=1, max=99, help="how many completions: DIR/<stem>-2.png is the second one")
+    ] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Complete the faces in photos: DIR/<stem>.png each, and DIR/report.csv."""
     import torch
 
+    from faceinpaint.answers import Style
     from faceinpaint.completion import Completer
     from faceinpaint.faces.photos import list_photos
 
     files = list_photos(photos)
     masks = [_mask_of(file, mask) for file in files]
-    _refuse_overwriting(files, masks, out)
+    references = [_reference_of(file, reference) for file in files]
+    _refuse_overwriting(files, masks + references, out, answers)
     completer = Completer.from_pretrained(weights, size, device)
     _make_folder(out)
 
     rows = []
-    for file, its_mask in zip(files, masks):
+    for file, its_mask, other in zip(files, masks, references):
         begin, row = time.perf_counter(), {"file": file.name}
         try:
-            generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
-            result = completer(file, its_mask, aligned, face, all_faces, generator)
-            row |= _write_completion(result, completer.recogniser, out / f"{file.stem}.png")
+            others = None if other is None else completer.reference(other, aligned)
+            styles = [None, *Style.draw(answers - 1, torch.Generator().manual_seed(seed)).each()]
+            for answer, style in enumerate(styles):
+                generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
+                result = completer(file, its_mask, aligned, face, all_faces, generator, others, style)
+                written = _write_completion(result, completer.recogniser, _answer(file, out, answer))
+                row |= written if answer == 0 else {}
         except InputError as error:
             row["error"] = str(error)
         except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
@@ -126,6 +139,23 @@ def _mask_of(file: Path, mask: str) -> str | Path:
     return Path(mask) / f"{file.stem}.png" if Path(mask).is_dir() else Path(mask)
 
 
+def _reference_of(file: Path, reference: Path | None) -> Path | None:
+    """The reference of one photo: the photo that was given, or the folder's photo of its stem."""
+    from faceinpaint.faces.photos import list_photos
+
+    if reference is None or not reference.is_dir():
+        return reference
+    alike = [other for other in list_photos(reference) if other.stem == file.stem]
+    if not alike:
+        raise InputError(f"{reference} has no reference for {file.name}: name it {file.stem} too, or give one photo")
+    return alike[0]
+
+
+def _answer(file: Path, out: Path, number: int) -> Path:
+    """Where the completion of a photo goes: <stem>.png, those of further answers <stem>-2.png and so on."""
+    return out / (f"{file.stem}-{number + 1}.png" if number else f"{file.stem}.png")
+
+
 def _write_completion(result: Completion, recogniser: Recogniser, target: Path) -> dict[str, str]:
     """Write a completed photo; returns its row of the report, and under `said` what to print."""
     image = io.BytesIO()
@@ -141,12 +171,15 @@ def _write_completion(result: Completion, recogniser: Recogniser, target: Path) 
     }
 
 
-def _refuse_overwriting(files: list[Path], masks: list[str | Path], out: Path) -> None:
-    """Raise InputError where a result would take the place of a photo or a mask that is read."""
-    inputs = files + [mask for mask in masks if isinstance(mask, Path) and mask.exists()]
+def _refuse_overwriting(files: list[Path], others: list[str | Path | None], out: Path, answers: int) -> None:
+    """Raise InputError where a result would take the place of a photo, a mask or a reference that is read."""
+    inputs = files + [other for other in others if isinstance(other, Path) and other.exists()]
     # By device and inode: one file may be called by many paths.
     read = {(stat.st_dev, stat.st_ino) for stat in map(Path.stat, inputs)}
-    for target in [out / f"{file.stem}.png" for file in files] + [out / "report.csv"]:
+    targets = [_answer(file, out, number) for file in files for number in range(answers)]
+    if len(set(targets)) < len(targets):
+        raise InputError("two of the results would have the same name: rename the photos or complete them one by one")
+    for target in targets + [out / "report.csv"]:
         if target.exists() and (target.stat().st_dev, target.stat().st_ino) in read:
             raise InputError(f"the result would overwrite the input {target}: choose another --out")
 
@@ -178,13 +211,16 @@ def train(
         "--set", metavar="STAGE.KEY=VALUE ...", help="change settings of the preset, e.g. completion.lr=1e-4"
     )] = None,
     landmarks: Annotated[
-        str, typer.Option(help="recogniser, completion: the landmark predictor, a name or a file")
+        str, typer.Option(help="recogniser, completion, reference: the landmark predictor, a name or a file")
     ] = "landmarks",
     recogniser: Annotated[
-        str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
+        str, typer.Option(help="completion, reference: the recogniser of the identity loss, a name or a file")
     ] = "embedded-loss",
+    generator: Annotated[
+        str, typer.Option(help="reference: the generator that the guide is for, a name or a file")
+    ] = "generator",
     start: Annotated[
-        Optional[str], typer.Option(help="landmarks, completion: weights to begin with, a name or a file")
+        Optional[str], typer.Option(help="landmarks, completion, reference: weights to begin with, a name or a file")
     ] = None,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
 ) -> None:
@@ -193,6 +229,7 @@ def train(
     On several GPUs or machines: `accelerate launch ... -m faceinpaint train ...`.
     """
     from faceinpaint import presets, training, weights
+    from faceinpaint.generator import Generator
     from faceinpaint.landmarks import LandmarkPredictor
     from faceinpaint.recognisers import load_recogniser
 
@@ -206,6 +243,10 @@ def train(
         elif stage is Stage.recogniser:
             predictor = weights.load(landmarks, LandmarkPredictor)
             path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
+        elif stage is Stage.reference:
+            networks = weights.load(generator, Generator), weights.load(landmarks, LandmarkPredictor)
+            path = training.train_reference(
+                faces, settings, out, *networks, load_recogniser(recogniser), seed, resume, start)
         else:
             predictor = weights.load(landmarks, LandmarkPredictor)
             judge = load_recogniser(recogniser)

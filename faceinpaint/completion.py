@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks, weights
+from faceinpaint.answers import Style, expressed
 from faceinpaint.errors import InputError
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import MAX_PIXELS, MIN_SIDE, read_mask, read_photo, to_image, to_tensor
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import Recogniser, load_recogniser
+from faceinpaint.reference import Reference, ReferenceGuide
 
 SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory
 
@@ -79,6 +81,7 @@ class Completer:
                     module.to(torch.bfloat16)
         self.predictor = predictor.to(self.device).eval()
         self.recogniser = recogniser.to(self.device)
+        self._guide: tuple[ReferenceGuide, Recogniser] | None = None
 
     @classmethod
     def from_pretrained(
@@ -96,16 +99,22 @@ class Completer:
     def __call__(
         self, photo: Image.Image | str | Path, mask: Tensor | Image.Image | str | Path, aligned: bool = False,
         face: int = 0, all_faces: bool = False, generator: torch.Generator | None = None,
+        reference: Image.Image | str | Path | Reference | None = None, style: Style | None = None,
     ) -> Completion:
         """Complete the largest face of a photo, its `face`-th by size, or `all_faces`.
 
         photo: a picture or its file. mask: a name (`mask01`, `irregular`, ...), which is laid on each face,
         or a picture, file or (1, 1, H, W) tensor for the whole photo, 1 or white = unknown; one of another
         size is resized, which `notes` says. aligned: the photo is a square aligned crop already. generator:
-        what random masks draw from. Raises InputError for what can't be read, a face that is not there or
-        wholly hidden, and an unknown mask.
+        what random masks draw from. reference: another photo of the same person, to go by. style: another answer than
+        the most probable one. Raises InputError for what can't be read, a face that is not there or wholly hidden, an
+        unknown mask, and one reference for several faces.
         """
+        if reference is not None and all_faces:
+            raise InputError("a reference shows one person: complete one face at a time with it")
         photo = _read_photo(photo)
+        if reference is not None and not isinstance(reference, Reference):
+            reference = self.reference(reference)
         pixels = to_tensor(photo)
         size, notes = pixels.shape[-2:], []
         photo_mask = None
@@ -125,7 +134,8 @@ class Completer:
                 # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
                 # the one must not show in the other.
                 hole = align.mask_to_photo(masks.named(mask, self.size, whole, generator), crop, size)
-            completed = self._complete_face(original, whole, align.cut_mask(hole, crop, self.size), crop)
+            seen = align.cut_mask(hole, crop, self.size)
+            completed = self._complete_face(original, whole, seen, crop, reference, style)
             if completed is not None:
                 faces.append(completed)
                 result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop)
@@ -136,13 +146,60 @@ class Completer:
         return Completion(to_image(result), faces, notes)
 
     @torch.no_grad()
-    def complete(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def complete(
+        self, images: Tensor, mask: Tensor, reference: Reference | None = None, style: Style | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Aligned faces (B, 3, S, S) under masks (B, 1, S, S) completed, and their landmarks (B, 68, 2).
 
-        The workhorse below `__call__`: no detection, no pasting. The landmarks are predicted from the rest.
+        The workhorse below `__call__`: no detection, no pasting. The landmarks are predicted from the rest; those of
+        another style are moved where they are hidden.
         """
         landmarks = self.predict(images, mask)
-        return self.paint(images, mask, landmarks), landmarks
+        if style is not None:
+            landmarks = expressed(landmarks, mask.to(self.device), style.expression)
+        return self.paint(images, mask, landmarks, reference, style), landmarks
+
+    def answers(
+        self, images: Tensor, mask: Tensor, count: int, generator: torch.Generator | None = None,
+        reference: Reference | None = None,
+    ) -> Tensor:
+        """`count` completions of each of (B, 3, S, S), the most probable one first: (count, B, 3, S, S).
+
+        generator: what the styles of the others are drawn from.
+        """
+        styles = [None] + [Style.draw(len(images), generator) for _ in range(count - 1)]
+        return torch.stack([self.complete(images, mask, reference, style)[0] for style in styles])
+
+    def reference(self, photo: Image.Image | str | Path, aligned: bool = False) -> Reference:
+        """Another photo of the person, to go by: its largest face. Raises InputError where there is none."""
+        photo = _read_photo(photo)
+        try:
+            crop = self._crops(photo, aligned, 0, False)[0]
+        except InputError as error:
+            raise InputError(f"the reference is no good: {error}") from None
+        return self.reference_from(align.cut(to_tensor(photo), crop, self.size))
+
+    @torch.no_grad()
+    def reference_from(self, images: Tensor) -> Reference:
+        """Aligned faces (B, 3, S, S) of the same people as a `Reference` for `complete`."""
+        landmarks = self.locate(images)
+        images = images.to(self.device)
+        return Reference(images, landmarks, self.guided_by.embed(images, landmarks))
+
+    @property
+    def guided_by(self) -> Recogniser:
+        """The recogniser whose embedding of a reference the guide is told: no judge of what comes out."""
+        return self._guided()[1]
+
+    def _guided(self) -> tuple[ReferenceGuide, Recogniser]:
+        """The guide and the recogniser that it was trained with; read when first wanted."""
+        if not self.generator.prior:
+            raise InputError("these weights start from no first guess, which a reference could make better: take others")
+        if self._guide is None:
+            guide = weights.load("reference", ReferenceGuide).to(self.device)
+            recogniser = load_recogniser(weights.about("reference", "identity_recogniser"))
+            self._guide = guide, recogniser.to(self.device)
+        return self._guide
 
     @torch.no_grad()
     def predict(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -150,11 +207,22 @@ class Completer:
         return self.predictor(images.to(self.device), mask.to(self.device))
 
     @torch.no_grad()
-    def paint(self, images: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
-        """Aligned faces (B, 3, S, S) completed under masks (B, 1, S, S), given their landmarks (B, 68, 2)."""
+    def paint(
+        self, images: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference | None = None,
+        style: Style | None = None,
+    ) -> Tensor:
+        """Aligned faces (B, 3, S, S) completed under masks (B, 1, S, S), given their landmarks (B, 68, 2).
+
+        Of a style its appearance counts here; its expression is in the landmarks already.
+        """
         images, mask, landmarks = (values.to(self.device) for values in (images, mask, landmarks))
+        code = None if style is None else style.appearance.to(self.device)
         with self.autocast():
-            return self.generator.complete(images, mask, landmarks)
+            prior = self.generator.first_guess(images, mask, landmarks, code)
+            if reference is not None:
+                guide, _ = self._guided()
+                prior = guide(prior, images, mask, landmarks, reference)
+            return self.generator.complete(images, mask, landmarks, prior)
 
     def locate(self, images: Tensor) -> Tensor:
         """Landmarks (B, 68, 2) of aligned faces (B, 3, S, S) with nothing hidden."""
@@ -191,14 +259,15 @@ class Completer:
         return [align.crop_from_points(one.points) for one in chosen]
 
     def _complete_face(
-        self, original: Tensor, whole: Tensor, mask: Tensor, crop: align.Crop
+        self, original: Tensor, whole: Tensor, mask: Tensor, crop: align.Crop, reference: Reference | None,
+        style: Style | None,
     ) -> CompletedFace | None:
         """One aligned face; `whole`: its landmarks with nothing hidden. None when the mask leaves it so."""
         if not mask.any():
             return None
         if mask.all():
             raise InputError("the mask hides the whole face: leave a part of it visible to go by")
-        completed, landmarks = self.complete(original, mask)
+        completed, landmarks = self.complete(original, mask, reference, style)
         distance = self.distance(original, completed, whole).item()
         return CompletedFace(
             original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(mask).item()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from faceinpaint.appearance import AppearanceModel
 from faceinpaint.landmarks import landmark_map
-from faceinpaint.priors import smooth_fill, symmetry_prior
+from faceinpaint.priors import Prior, smooth_fill, symmetry_prior
 
 
 class Generator(nn.Module):
@@ -40,11 +40,7 @@ class Generator(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """He initialisation: there are no normalisation layers that would mend a signal fading from layer to layer."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=0.2)
-                nn.init.zeros_(module.bias)
+        he_initialise(self)
         with torch.no_grad():
             for block in self.residual:  # a stack of residuals must not grow either
                 block.convolution.weight.mul_(0.1)
@@ -53,15 +49,25 @@ class Generator(nn.Module):
                 # Start by believing the prior: an untrained network then is about as good as the mirror.
                 self.paint.weight.zero_()
 
-    def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
-        known = 1 - mask
-        visible = image * known
+    def first_guess(
+        self, image: Tensor, mask: Tensor, landmarks: Tensor, code: Tensor | None = None
+    ) -> Prior | None:
+        """The symmetry prior that this network starts from; None for the paper's, which has none. See `symmetry_prior`."""
+        if not self.prior:
+            return None
         # Positions need all their digits: half precision would move the prior by half a pixel.
         with torch.autocast(image.device.type, enabled=False):
+            return symmetry_prior(image, mask, landmarks, self.appearance, code)
+
+    def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor, prior: Prior | None = None) -> Tensor:
+        """The painted image; prior: another first guess than the network's own."""
+        known = 1 - mask
+        visible = image * known
+        with torch.autocast(image.device.type, enabled=False):
             inputs = [visible, mask, landmark_map(landmarks, image.shape[-1])]
-            if self.prior:
-                prior = symmetry_prior(image, mask, landmarks, self.appearance)
-                inputs += [prior.image, prior.mirrored]
+        if self.prior:
+            prior = prior or self.first_guess(image, mask, landmarks)
+            inputs += [prior.image, prior.mirrored]
 
         e1 = self.down1(torch.cat(inputs, dim=1))
         e2 = self.down2(e1)
@@ -82,10 +88,18 @@ class Generator(nn.Module):
         gate = torch.sigmoid(painted[:, 3:] + 4)  # 0.98 at first
         return Bounded.apply(prior.image * gate + painted[:, :3])
 
-    def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+    def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor, prior: Prior | None = None) -> Tensor:
         """Paint the hole and keep every known pixel bit for bit (equation 1), without a step at the hole's edge."""
-        painted = without_seam(self(image, mask, landmarks), image, mask)
+        painted = without_seam(self(image, mask, landmarks, prior), image, mask)
         return composite(painted, image, mask)
+
+
+def he_initialise(network: nn.Module) -> None:
+    """He et al. 2015: without normalisation layers nothing else mends a signal that fades from layer to layer."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=0.2)
+            nn.init.zeros_(module.bias)
 
 
 class Bounded(torch.autograd.Function):

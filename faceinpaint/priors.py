@@ -67,11 +67,17 @@ class Prior(NamedTuple):
     mirrored: Tensor  # (B, 1, H, W), 1 where a hidden pixel has a visible partner
 
 
-def symmetry_prior(image: Tensor, mask: Tensor, landmarks: Tensor, model: AppearanceModel | None = None) -> Prior:
+HEARSAY = 0.25  # how much a pixel of the other side counts beside a known one when it comes to what is settled
+
+
+def symmetry_prior(
+    image: Tensor, mask: Tensor, landmarks: Tensor, model: AppearanceModel | None = None, code: Tensor | None = None,
+) -> Prior:
     """Fill the hole from the other side of the face, corrected for light; from `model` where both are hidden.
 
     image (B, 3, H, H) in [0, 1], whose values in the hole are never looked at; mask (B, 1, H, H), 1 = unknown;
-    landmarks (B, 68, 2) pixels. What neither side nor model knows is filled smoothly.
+    landmarks (B, 68, 2) pixels. What neither side nor model knows is filled smoothly. code (B, components): another
+    face than the most probable one, by `model.deviation`.
     """
     image, landmarks = image.float(), landmarks.float()
     known = 1 - mask.float()
@@ -89,6 +95,9 @@ def symmetry_prior(image: Tensor, mask: Tensor, landmarks: Tensor, model: Appear
         face, region = model(filled, 1 - seen, landmarks)
         face = face + light(filled - face, seen * (region > 0.5))
         smooth = torch.where(seen > 0, filled, smooth + region * (face - smooth))
+        if code is not None:
+            other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
+            smooth = smooth + mask.float() * region * other
     return Prior(smooth.clamp(0, 1), mirrored)
 
 

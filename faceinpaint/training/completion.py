@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from faceinpaint.faces.batch import Faces
 from faceinpaint.features import load_features
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
-from faceinpaint.presets import CompletionTraining, Training
+from faceinpaint.presets import CompletionTraining, ReferenceTraining, Training
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
@@ -66,7 +66,7 @@ def train_completion(
     model, judge, optimizer, judge_optimizer = accelerator.prepare(
         generator, discriminator, optimizer, judge_optimizer
     )
-    objective = Objective(settings, recogniser, discriminator, machine)
+    objective = Objective(settings, recogniser, machine, discriminator)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
     if machine.first:
         validation = mixture.validation()
@@ -95,19 +95,8 @@ def train_completion(
                 painted = model(batch.image, batch.mask, landmarks)
                 completed = composite(painted, batch.image, batch.mask)
 
-            # Each loss says at once how it would change the pixels, and is forgotten before the next one is begun:
-            # otherwise all that their networks keep for the backward pass would be in memory together.
-            pixels = completed.detach().requires_grad_()
             discriminator.requires_grad_(False)
-            told = {}
-            for name, term in objective.terms.items():
-                if name == "adversarial" and not against:
-                    continue
-                with machine.autocast():
-                    loss = term(pixels, batch)
-                accelerator.backward(getattr(settings, name) * loss)
-                told[name] = loss.detach()
-            accelerator.backward(completed, gradient=pixels.grad)
+            told = objective.backward(completed, batch, machine, () if against else ("adversarial",))
             discriminator.requires_grad_(True)
             told["gradient"] = accelerator.clip_grad_norm_(model.parameters(), settings.clip)
             row = run.check(step, told, batch)
@@ -164,15 +153,16 @@ class Objective:
     """What the generator is told about its completed faces.
 
     terms: name -> loss of completed pictures (B, 3, H, W) of a batch. The names are those of the settings, and terms
-    whose weight is 0 are left out. discriminator: the one that it plays against.
+    that these do not have, or whose weight is 0, are left out. discriminator: the one that it plays against.
     """
 
     def __init__(
-        self, settings: CompletionTraining, recogniser: Recogniser, discriminator: Discriminator, machine: Machine
+        self, settings: CompletionTraining | ReferenceTraining, recogniser: Recogniser, machine: Machine,
+        discriminator: Discriminator | None = None,
     ) -> None:
         self.recogniser = deepcopy(recogniser).to(machine.device)
         self.recogniser.network = machine.frozen(recogniser.network)
-        self.discriminator, self.gan = discriminator, settings.gan
+        self.settings, self.discriminator = settings, discriminator
         features = machine.frozen(load_features(settings.features))
         self.perceptual = losses.PerceptualLoss(features)
         self.style = losses.StyleLoss(features)
@@ -186,11 +176,32 @@ class Objective:
             "style": lambda completed, batch: self.style(completed, batch.image),
             "symmetry": lambda completed, batch: losses.symmetry_loss(completed, batch.mask, batch.landmarks),
         }
-        self.terms = {name: term for name, term in every.items() if getattr(settings, name)}
+        self.terms = {name: term for name, term in every.items() if getattr(settings, name, 0)}
+
+    def backward(
+        self, completed: Tensor, batch: MaskedFaces, machine: Machine, without: Collection[str] = ()
+    ) -> dict[str, Tensor]:
+        """Add up the gradients of all terms but those `without`, and return the terms' values by name.
+
+        Each says at once how it would change the pixels, and is forgotten before the next one is begun: otherwise all
+        that their networks keep for the backward pass would be in memory together.
+        """
+        pixels = completed.detach().requires_grad_()
+        told = {}
+        for name, term in self.terms.items():
+            if name in without:
+                continue
+            with machine.autocast():
+                loss = term(pixels, batch)
+            machine.accelerator.backward(getattr(self.settings, name) * loss)
+            told[name] = loss.detach()
+        machine.accelerator.backward(completed, gradient=pixels.grad)
+        return told
 
     def adversarial(self, completed: Tensor, batch: MaskedFaces) -> Tensor:
         """Equation 5 as the generator sees it."""
-        return losses.adversarial_loss(self.discriminator(completed, batch.mask), batch.mask, self.gan)
+        return losses.adversarial_loss(
+            self.discriminator(completed, batch.mask), batch.mask, self.settings.gan)
 
     def embed(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Embeddings (B, D) of pictures, by the recogniser of the identity loss."""
