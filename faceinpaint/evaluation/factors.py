@@ -69,7 +69,7 @@ class Factor:
     name: str
     label: str
     levels: tuple[Level, ...]
-    masks: tuple[str, ...] = ("mask01", "mask04", "face-mask")
+    masks: tuple[str, ...] = ("mask01", "face-mask")
     feminine: bool | None = None
     adds: bool = False
 
@@ -258,28 +258,28 @@ _SHIFTS = tuple(
 
 FACTORS: Mapping[str, Factor] = {one.name: one for one in (
     Factor("yaw", "head turned to the right of the picture", _degrees(
-        (0, 15, 30, 45, 60), lambda value: partial(turned, yaw=value)), ("mask01", "mask02", "face-mask")),
+        (0, 15, 30, 45, 60), lambda value: partial(turned, yaw=value)), ("mask01", "mask02")),
     Factor("pitch", "head lowered (above 0) or raised", _degrees(
-        (-24, -12, 0, 12, 24), lambda value: partial(turned, pitch=value))),
+        (-24, -12, 0, 12, 24), lambda value: partial(turned, pitch=value)), ("mask04", "face-mask")),
     Factor("light", "direction of the light, from the front to the right", _degrees(
-        (0, 30, 60, 90), lambda value: partial(lit, azimuth=math.radians(value))), ("mask01", "mask02", "face-mask")),
+        (0, 30, 60, 90), lambda value: partial(lit, azimuth=math.radians(value))), ("mask01", "mask02")),
     Factor("hole", "share of the picture that is hidden", tuple(
         Level(name.removeprefix("irregular-").replace("-", "–") + " %", place, mask=name)
         for place, name in enumerate(mask_names("irregular")))),
     Factor("glasses", "glasses", _in_order(none={}, glasses=dict(pose=partial(with_values, glasses=1))),
-           ("mask01", "mask05", "irregular-30-40"), adds=True),
+           ("mask01", "mask05"), adds=True),
     Factor("beard", "beard", _in_order(
         none=dict(person=partial(with_beard, dense=0)),
         stubble=dict(person=partial(with_beard, dense=0.7, length=0.2)),
         full=dict(person=partial(with_beard, dense=0.9, length=1.6))),
-        ("mask01", "mask04", "face-mask"), feminine=False, adds=True),
+        feminine=False, adds=True),
     Factor("tone", "skin tone, lightest to darkest", tuple(
         Level(str(tone), tone, person=partial(with_tone, tone=tone)) for tone in range(7))),
     Factor("age", "age of skin and hair (years)", tuple(
         Level(str(years), years, person=partial(with_age, years=years)) for years in (20, 38, 57, 75))),
     Factor("background", "background", tuple(
         Level(scene, place, pose=partial(before, scene=scene)) for place, scene in enumerate(SCENES)),
-        ("mask01", "mask05", "irregular-30-40")),
+        ("mask01", "irregular-30-40")),
     Factor("landmarks", "landmarks that the methods are told", (
         Level("true", 0, guide=true_landmarks), Level("predicted", 1),
         *(replace(one, name=f"{one.name} off", place=place) for place, one in enumerate(_SHIFTS[1:], 2)),

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint import masks
 from faceinpaint.errors import InputError, require_known
-from faceinpaint.evaluation.examination import Examination, Located
+from faceinpaint.evaluation.examination import Examination, Further, Located
 from faceinpaint.evaluation.factors import Factor, Level, at_level, factor, references, strangers
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import decibels
@@ -139,9 +139,7 @@ class Sweeper:
         def further(block: Located, completed: Tensor, mask: Tensor) -> dict[str, Tensor]:
             places = [order[person] for person in block.faces.identity.tolist()]
             lacking = torch.full((len(completed),), float("nan"))
-            told = examination.landmarks(block, mask)
             return regions(completed, block.faces.image, mask, block.truth) | {
-                "nme_told": error_of_hidden(told, block.truth, mask),
                 "painted": lacking if added is None else painted(completed, block.faces.image, added[places], mask),
             }
 
@@ -151,18 +149,24 @@ class Sweeper:
         known = [examination.embed(one.faces.image, one.seen) for one in (located, beside)]
         identity = torch.arange(len(people)).repeat(2)
         gallery = _ByPerson(torch.cat(known), identity, self.judge.threshold, people)
-        measured, _ = examination.measure(located, [level.mask] if level.mask else names, gallery)
+        names = [level.mask] if level.mask else names
+        measured, _ = examination.measure(located, names, gallery)
+        told = {name: self._error_of_told(examination, located, name) for name in names}
         open_cosine = (known[0] * known[1]).sum(1)
         about = _about(people)
         return [
             {"factor": varied.name, "level": level.name, "person": str(person), "mask": mask, "method": method}
             | about[person]
             | {key: values[key][place].item() for key in SWEPT if key in values}
-            | {"cosine_open": open_cosine[place].item()}
+            | {"cosine_open": open_cosine[place].item(), "nme_told": told[mask][place].item()}
             for (mask, method), values in measured.items() for place, person in enumerate(people)
         ]
 
-    def _examination(self, level: Level, further=None) -> Examination:
+    def _error_of_told(self, examination: Examination, located: Located, name: str) -> Tensor:
+        mask = examination.mask(name, located)
+        return error_of_hidden(examination.landmarks(located, mask), located.truth, mask)
+
+    def _examination(self, level: Level, further: Further | None = None) -> Examination:
         return Examination(
             self.methods, self.predictor, self.judge, device=self.device, guide=level.guide, further=further
         )

@@ -23,7 +23,9 @@ Curves = Mapping[str, Sequence["Point"]]
 CEILING = "0.45"
 
 
-def sweep_curves(panels: Mapping[str, Curves], across: str, ceiling: Mapping[str, Sequence[Point]] | None = None) -> Figure:
+def sweep_curves(
+    panels: Mapping[str, Curves], across: str, ceiling: Mapping[str, Sequence[Point]] | None = None
+) -> Figure:
     """Measures along a factor, a panel each: means with 95 % intervals by person, a curve for each method.
 
     panels: label of the measure -> method -> its points. across: below the axes. ceiling: label -> points of what the
@@ -38,8 +40,8 @@ def sweep_curves(panels: Mapping[str, Curves], across: str, ceiling: Mapping[str
         for number, (name, points) in enumerate(curves.items()):
             _curve(ax, points, number, len(curves), name)
         if ceiling and label in ceiling:
-            places = _places(ceiling[label])
-            ax.plot(places, [one.found.mean for one in ceiling[label]], color=CEILING, linewidth=1.1, linestyle=(0, (1, 1)),
+            means = [one.found.mean for one in ceiling[label]]
+            ax.plot(_places(ceiling[label]), means, color=CEILING, linewidth=1.2, linestyle=(0, (1, 1)),
                     label="untouched face")
         _levels(ax, max(curves.values(), key=len), narrow=len(panels) > 2)
         ax.set_title(label, fontsize=FONT - 1)
