@@ -165,7 +165,8 @@ class Examination:
                     "perceptual": self.perceptual(completed, image),
                 } | self.further(part, completed, mask))
                 embedded.append(embedding)
-            yield method, {key: torch.cat([one[key] for one in found]) for key in found[0]}, torch.cat(embedded)
+            keys = dict.fromkeys((*MEASURES, *found[0]))
+            yield method, {key: torch.cat([one[key] for one in found]) for key in keys}, torch.cat(embedded)
 
     @torch.no_grad()
     def _predict(self, images: Tensor, mask: Tensor) -> Tensor:
