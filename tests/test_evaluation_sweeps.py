@@ -87,6 +87,7 @@ def test_the_people_are_of_the_test_and_of_the_presentation_asked_for():
     assert all(split_of(person) == "test" for person in people)
     assert synthetic.identities(people).feminine.sum() == 0
     assert factors.strangers(3) == factors.strangers(6)[:3]
+    assert not set(factors.strangers(6)) & set(factors.strangers(6, seed=1))
     with pytest.raises(InputError, match="give 1 or more"):
         factors.strangers(0)
 
@@ -322,6 +323,23 @@ def test_behind_a_point_are_the_median_and_the_worst_person(sweeper, glasses):
     assert torch.equal(worst.completed.masked_select(~hole), worst.original.masked_select(~hole))
     found = evaluation.pixel_measures(worst.completed, worst.original, hole.float())["psnr"].item()
     assert found == pytest.approx(worst.row["psnr"], abs=0.01)
+
+
+def test_along_a_factor_is_one_person_completed_at_every_level(sweeper):
+    varied = factors.factor("yaw").few(2)
+    rows = sweeper.along(varied, "mask02", ["mirror", "truth"])
+    assert list(rows) == ["original", "masked", "mirror", "truth"] and {len(row) for row in rows.values()} == {2}
+    assert torch.equal(rows["truth"][0], rows["original"][0])
+    known = rows["masked"][1][..., : SIZE // 2]
+    assert torch.equal(known, rows["mirror"][1][..., : SIZE // 2])
+    assert (rows["masked"][1][..., SIZE // 2 :] == 0.5).all()
+
+
+def test_panels_have_a_curve_for_each_method_and_the_ceiling_of_the_untouched_face(glasses):
+    drawn, ceilings = sweeps.panels(glasses, ["psnr_hole", "cosine_reference"], "mask01")
+    assert [list(curves) for curves in drawn.values()] == [["mirror", "warped-mirror", "truth"]] * 2
+    ceiling, truth = ceilings["cosine, another photograph"], drawn["cosine, another photograph"]["truth"]
+    assert [one.found.mean for one in ceiling] == pytest.approx([one.found.mean for one in truth], abs=1e-5)
 
 
 def test_a_guide_changes_what_methods_are_told_and_further_measures_come_along(predictor, block):

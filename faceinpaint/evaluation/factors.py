@@ -89,12 +89,15 @@ class Factor:
 # ---------------------------------------------------------------------------------- people and photographs
 
 
-def strangers(number: int, feminine: bool | None = None) -> list[int]:
-    """The numbers of the first test people, or of the first of one presentation; nobody was trained on them."""
+def strangers(number: int, feminine: bool | None = None, seed: int = 0) -> list[int]:
+    """The numbers of so many test people, of both presentations or of one; nobody was trained on them.
+
+    Always the same ones first; others for another seed.
+    """
     if number < 1:
         raise InputError(f"the number of people is {number}: give 1 or more")
     found = []
-    for index in count():
+    for index in count(10_000 * seed):
         person = person_of("test", index)
         if feminine is None or bool(_person(person).feminine) == feminine:
             found.append(person)

@@ -42,6 +42,13 @@ SWEPT = (
     "painted",  # how much of what the level adds to the face is in the hole
     "cosine_open",  # the open face with the other photograph: what a perfect completion would have
 )
+LABELS = {  # above a panel
+    "psnr_hole": "PSNR of the hole (dB)", "psnr_face": "PSNR of the hole, face (dB)",
+    "psnr_around": "PSNR of the hole, around it (dB)", "ssim": "SSIM", "sharpness": "sharpness (1: as the truth)",
+    "nme": "landmark error, completed", "nme_told": "error of hidden landmarks",
+    "cosine_self": "cosine, original", "cosine_reference": "cosine, another photograph",
+    "painted": "share that is painted",
+}
 SHARES = ("verified_self", "verified_reference")
 ABOUT = ("tone", "feminine", "age")  # of a person, as drawn and not as changed by a level
 NAMES = ("factor", "level", "person", "mask", "method")
@@ -74,14 +81,16 @@ class Sweeper:
     """Who completes, who judges, and at which size; `sweep` measures.
 
     methods: name -> `Method`. judge: never the recogniser that one of them has learnt to please. keep: a folder in
-    which measurements are kept and found again; a method that works otherwise than then is measured anew.
+    which measurements are kept and found again; a method that works otherwise than then is measured anew. seed: other
+    people.
     """
 
     def __init__(
         self, methods: Mapping[str, Method], predictor: LandmarkPredictor, judge: Recogniser, size: int = 256,
-        device: torch.device | str = "cpu", keep: str | Path | None = None,
+        device: torch.device | str = "cpu", keep: str | Path | None = None, seed: int = 0,
     ) -> None:
-        self.methods, self.predictor, self.judge, self.size, self.device = dict(methods), predictor, judge, size, device
+        self.methods, self.predictor, self.judge = dict(methods), predictor, judge
+        self.size, self.device, self.seed = size, device, seed
         self.keep = Path(keep) if keep else None
 
     def sweep(self, varied: Factor, people: int, names: Sequence[str] | None = None) -> list[dict]:
@@ -91,7 +100,7 @@ class Sweeper:
         measure. Raises InputError for unknown masks.
         """
         names = tuple(names or varied.masks)
-        chosen = strangers(people, varied.feminine)
+        chosen = strangers(people, varied.feminine, self.seed)
         file = self._file(varied, chosen, names)
         if file is not None and file.is_file():
             return read_sweep(file)
@@ -114,6 +123,19 @@ class Sweeper:
         # The irregular mask and the direction of a shift hang on the number.
         block = examination.locate(at_level([person], level, self.size), torch.tensor([person]))
         return block.faces.image, *examination.complete(block, level.mask or mask, method)
+
+    def along(self, varied: Factor, mask: str, methods: Sequence[str]) -> dict[str, list[Tensor]]:
+        """The first person at every level of a factor: pictures (1, 3, S, S) of what was there, of what is left, and of
+        what each method makes of it, by their names."""
+        (person,) = strangers(1, varied.feminine, self.seed)
+        rows = {"original": [], "masked": []} | {method: [] for method in methods}
+        for level in varied.levels:
+            for method in methods:
+                original, completed, hole = self.complete(level, person, mask, method)
+                rows[method].append(completed)
+            rows["original"].append(original)
+            rows["masked"].append(torch.where(hole > 0.5, 0.5, original))
+        return rows
 
     def behind(
         self, rows: Sequence[Mapping], level: str, method: str, mask: str | None = None, measure: str = "cosine_self"
@@ -275,6 +297,20 @@ def curve(rows: Sequence[Mapping], measure: str, method: str, mask: str | None =
         if found.people:
             points.append(Point(name, levels[name].place, found))
     return points
+
+
+def panels(
+    rows: Sequence[Mapping], measures: Sequence[str], mask: str | None = None
+) -> tuple[dict[str, dict[str, list[Point]]], dict[str, list[Point]]]:
+    """What `figures.sweep_curves` draws: curves of all methods by the LABELS of some measures, and the ceilings.
+
+    The ceiling of the cosine with another photograph is that of the untouched face.
+    """
+    for measure in measures:
+        require_known("panel", measure, list(LABELS))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    drawn = {LABELS[one]: {method: curve(rows, one, method, mask) for method in methods} for one in measures}
+    return drawn, {LABELS["cosine_reference"]: curve(rows, "cosine_open", methods[0], mask)}
 
 
 def change(
