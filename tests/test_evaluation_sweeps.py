@@ -207,17 +207,26 @@ def test_all_of_the_glasses_are_painted_by_the_truth_and_none_by_a_bare_face(gla
 
 
 def test_painted_is_nothing_for_the_bare_face_half_for_a_ghost_and_nothing_for_a_dark_hole():
-    random = torch.Generator().manual_seed(0)
-    bare, added = torch.rand(2, 3, 32, 32, generator=random), torch.zeros(2, 3, 32, 32)
+    added = torch.zeros(2, 3, 32, 32)
     added[:, :, 10:14, 4:12] = -0.3
     mask = torch.zeros(2, 1, 32, 32)
     mask[..., :16] = 1
-    image = bare + added
-    for completed, right in ((image, 1), (bare, 0), (bare + added / 2, 0.5), (bare - 0.2, 0), (image - 0.2, 1)):
-        assert sweeps.painted(completed, image, added, mask) == pytest.approx(torch.full((2,), float(right)), abs=1e-4)
+    for made, right in ((added, 1), (0 * added, 0), (added / 2, 0.5), (0 * added - 0.2, 0), (added - 0.2, 1)):
+        assert sweeps.painted(made, added, mask) == pytest.approx(torch.full((2,), float(right)), abs=1e-4)
     elsewhere = torch.zeros_like(mask)
     elsewhere[..., 20:] = 1
-    assert sweeps.painted(image, image, added, elsewhere).isnan().all()
+    assert sweeps.painted(added, added, elsewhere).isnan().all()
+
+
+def test_a_method_that_paints_the_same_whatever_there_was_paints_nothing_of_it(predictor):
+    def always_grey(image, mask, landmarks):
+        return torch.where(mask > 0.5, 0.3, image)
+
+    methods = {"grey": always_grey, "mirror": evaluation.mirror}
+    rows = sweeps.Sweeper(methods, predictor, Judge(), SIZE).sweep(factors.factor("beard"), 5, ["mask01"])
+    worn = sweeps.select(rows, level="full")
+    assert all(row["painted"] == pytest.approx(0, abs=1e-5) for row in sweeps.select(worn, method="grey"))
+    assert all(0.2 < row["painted"] < 1.3 for row in sweeps.select(worn, method="mirror"))
 
 
 def test_regions_are_told_apart(block):

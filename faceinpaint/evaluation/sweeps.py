@@ -104,14 +104,14 @@ class Sweeper:
         file = self._file(varied, chosen, names)
         if file is not None and file.is_file():
             return read_sweep(file)
-        rows, bare, others = [], None, {}
+        rows, others, laid = [], {}, _LaidOver() if varied.adds else None
         for level in tqdm(varied.levels, varied.name, leave=False):
             faces = at_level(chosen, level, self.size)
-            bare = faces.image if bare is None else bare
             if level.person not in others:  # most levels change the photograph, and not the person
                 others[level.person] = references(chosen, level, self.size)
-            added = faces.image - bare if varied.adds else None
-            rows += self._rows(varied, level, faces, others[level.person], names, added)
+            if laid is not None:
+                laid.next(faces)
+            rows += self._rows(varied, level, faces, others[level.person], names, laid)
         if file is not None:
             write_sweep(file, rows)
         return rows
@@ -152,18 +152,16 @@ class Sweeper:
         return examples
 
     def _rows(
-        self, varied: Factor, level: Level, faces: Faces, others: Faces, names: Sequence[str], added: Tensor | None
+        self, varied: Factor, level: Level, faces: Faces, others: Faces, names: Sequence[str], laid: _LaidOver | None
     ) -> list[dict]:
-        """Everything that is measured at one level. added: (B, 3, S, S), how it differs from the first one."""
+        """Everything that is measured at one level."""
         people = faces.identity.tolist()
-        order = {person: place for place, person in enumerate(people)}
 
         def further(block: Located, completed: Tensor, mask: Tensor) -> dict[str, Tensor]:
-            places = [order[person] for person in block.faces.identity.tolist()]
-            lacking = torch.full((len(completed),), float("nan"))
-            return regions(completed, block.faces.image, mask, block.truth) | {
-                "painted": lacking if added is None else painted(completed, block.faces.image, added[places], mask),
-            }
+            share = torch.full((len(completed),), float("nan"))
+            if laid is not None:
+                share = laid.share(block, completed, mask)
+            return regions(completed, block.faces.image, mask, block.truth) | {"painted": share}
 
         examination = self._examination(level, further)
         # Numbers of people, for what hangs on them must not hang on who else is measured; places for the gallery.
@@ -211,6 +209,31 @@ class Sweeper:
         return [landmarks, embedded, *done]
 
 
+class _LaidOver:
+    """What the levels of a factor lay over the faces of the first one, and what completions make of it.
+
+    Faces are completed in the same order at every level, so that the completions of the bare ones are found again by
+    their number.
+    """
+
+    def __init__(self) -> None:
+        self.bare, self.added, self.made, self.number = None, None, [], 0
+
+    def next(self, faces: Faces) -> None:
+        """Go on to the next level, with the faces at it."""
+        self.bare = faces.image if self.bare is None else self.bare
+        self.added = dict(zip(faces.identity.tolist(), faces.image - self.bare))
+        self.number = 0
+
+    def share(self, block: Located, completed: Tensor, mask: Tensor) -> Tensor:
+        """The painted share of the next completions (B, 3, S, S), (B,)."""
+        if self.number == len(self.made):  # still the first level
+            self.made.append(completed)
+        made = completed - self.made[self.number]
+        self.number += 1
+        return painted(made, torch.stack([self.added[person] for person in block.faces.identity.tolist()]), mask)
+
+
 class _ByPerson(Gallery):
     """A gallery of one photograph and one reference each, asked by the people's numbers."""
 
@@ -238,19 +261,19 @@ def regions(completed: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor) -
     return found
 
 
-def painted(completed: Tensor, image: Tensor, added: Tensor, mask: Tensor) -> Tensor:
-    """How much of something that was added to a face is found in the hole: 0 nothing, 1 as much as there was, (B,).
+def painted(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
+    """How much of something that was added to a face is painted into the hole: 0 nothing, 1 all of it, (B,).
 
-    image: (B, 3, S, S) with it, added: (B, 3, S, S) how that differs from the same picture without. Over the hole, the
-    slope of the completion's own difference from the picture without on the true one: a hole that is too dark as a
-    whole has painted nothing. Both are softened by SOFT, so that a rim a pixel beside its place still counts. NaN where
-    nothing was added in the hole.
+    added: (B, 3, S, S), how the face with it differs from the same face without. made: (B, 3, S, S), how the completion
+    of the one differs from the completion of the other, under the same mask. Over the hole, the slope of `made` on
+    `added`: a hole that becomes darker as a whole has painted no beard. Both are softened by SOFT, so that a rim a pixel
+    beside its place still counts. NaN where nothing was added in the hole.
     """
-    soft = max(3, 2 * round(SOFT * image.shape[-1] / 512) + 1)
-    near = F.avg_pool2d(mask, soft, 1, soft // 2, count_include_pad=False)
+    soft = max(3, 2 * round(SOFT * mask.shape[-1] / 512) + 1)
+    near = F.avg_pool2d(mask, soft, 1, soft // 2, count_include_pad=False).clamp_min(1e-6)
     made, true = (
-        _centred(F.avg_pool2d(one * mask, soft, 1, soft // 2, count_include_pad=False) / near.clamp_min(1e-6), mask)
-        for one in (completed - image + added, added)
+        _centred(F.avg_pool2d(one * mask, soft, 1, soft // 2, count_include_pad=False) / near, mask)
+        for one in (made, added)
     )
     spread = true.square().sum(dim=(1, 2, 3))
     return torch.where(spread > 0, (made * true).sum(dim=(1, 2, 3)) / spread, float("nan"))
@@ -344,6 +367,15 @@ def gap(rows: Sequence[Mapping], measure: str, by: str, method: str, mask: str |
     return contrast(values[0], people[0], values[1], people[1])
 
 
+def printed(rows: Sequence[Mapping], measure: str, scale: float = 1.0, digits: int = 2) -> str:
+    """The mean of a measure with its 95 % interval, as a table has it: `0.62 (0.47 to 0.77)`; empty without values."""
+    found = interval_of(rows, measure)
+    if not found.people:
+        return ""
+    mean, low, high = (f"{scale * value:.{digits}f}" for value in found[:3])
+    return mean if found.people == 1 else f"{mean} ({low} to {high})"
+
+
 def group_table(rows: Sequence[Mapping], by: str, method: str, mask: str, columns: Mapping[str, tuple]) -> str:
     """A Markdown table: a row for each group of people, and for each column a measure with its 95 % interval.
 
@@ -351,7 +383,7 @@ def group_table(rows: Sequence[Mapping], by: str, method: str, mask: str, column
     """
     lines = [f"| {by} | people | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
     for name, group in grouped(select(rows, method=method, mask=mask), by).items():
-        cells = [_printed(interval_of(group, measure), *how) for measure, *how in columns.values()]
+        cells = [printed(group, *how) for how in columns.values()]
         lines.append(f"| {name} | {len({row['person'] for row in group})} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -379,13 +411,6 @@ def _about(people: Sequence[int]) -> dict[int, dict[str, float]]:
     return {
         person: {key: getattr(identity, key)[place].item() for key in ABOUT} for place, person in enumerate(people)
     }
-
-
-def _printed(found: Interval, scale: float, digits: int) -> str:
-    if not found.people:
-        return ""
-    mean, low, high = (f"{scale * value:.{digits}f}" for value in found[:3])
-    return mean if found.people == 1 else f"{mean} ({low} to {high})"
 
 
 def _digest(settings: str, traces: Sequence[Tensor]) -> str:

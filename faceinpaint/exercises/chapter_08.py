@@ -15,58 +15,49 @@ LEFT, RIGHT = 36, 45  # the outer corners of the eyes
 # ------------------------------------------------------------------------------------------------ 08.1
 
 
-def painted_share(completed: Tensor, bare: Tensor, worn: Tensor, mask: Tensor) -> Tensor:
-    """The slope of `completed - bare` on `worn - bare` over the hole's pixels, with an intercept, (B,)."""
+def painted_share(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
+    """The slope of `made` on `added` over the hole's pixels, with an intercept, (B,)."""
     shares = []
-    for one, without, with_it, hole in zip(completed, bare, worn, mask):
+    for one, other, hole in zip(made, added, mask):
         hidden = hole.expand_as(one) > 0.5
-        made, true = (one - without)[hidden], (with_it - without)[hidden]
-        made, true = made - made.mean(), true - true.mean()
-        shares.append((made * true).sum() / true.square().sum())
+        painted, true = one[hidden] - one[hidden].mean(), other[hidden] - other[hidden].mean()
+        shares.append((painted * true).sum() / true.square().sum())
     return torch.stack(shares)
 
 
 def _test_painted_share(answer: Callable) -> None:
     random = torch.Generator().manual_seed(0)
-    bare = torch.rand(2, 3, 12, 16, generator=random)
     added = torch.rand(2, 3, 12, 16, generator=random) * (torch.rand(2, 1, 12, 16, generator=random) < 0.3)
-    completed = bare + 0.6 * added - 0.1 + 0.05 * torch.randn(2, 3, 12, 16, generator=random)
     mask = torch.zeros(2, 1, 12, 16)
     mask[..., :8] = 1
-    completed = torch.where(mask > 0, completed, bare + added)
-    worn = bare + added
-    found = answer(completed.clone(), bare.clone(), worn.clone(), mask.clone())
+    made = 0.6 * added - 0.1 + 0.05 * torch.randn(2, 3, 12, 16, generator=random)
+    made = torch.where(mask > 0, made, added)  # known pixels stay
+    found = answer(made.clone(), added.clone(), mask.clone())
     require_tensor(found, (2,), "the share of two pictures")
-    right = painted_share(completed, bare, worn, mask)
-    made, true = (completed - bare) * mask, added * mask
+    right, inside = painted_share(made, added, mask), made * mask
+    true = added * mask
     others = {
         "that of the whole picture, half of which nobody has painted; look at the hole alone":
-            painted_share(completed, bare, worn, torch.ones_like(mask)),
-        "that of the known pixels, which nobody has painted; 1 is unknown":
-            painted_share(completed, bare, worn, 1 - mask),
+            painted_share(made, added, torch.ones_like(mask)),
+        "that of the known pixels, which nobody has painted; 1 is unknown": painted_share(made, added, 1 - mask),
         "led astray by a hole that is too dark as a whole; take the means over the hole away first":
-            _through_zero(made, true, (1, 2, 3)),
+            (inside * true).sum((1, 2, 3)) / true.square().sum((1, 2, 3)),
         "a ratio of means, which any dark hole can have; lay the one difference along the other":
-            made.sum((1, 2, 3)) / true.sum((1, 2, 3)),
+            inside.sum((1, 2, 3)) / true.sum((1, 2, 3)),
         "one for both pictures together; give each its own": painted_share(
-            *(torch.cat(list(one), 1)[None] for one in (completed, bare, worn, mask))).expand(2),
+            *(torch.cat(list(one), 1)[None] for one in (made, added, mask))).expand(2),
         "a correlation, which is 1 for the faintest beard, too; divide by the true difference's square alone":
-            _correlation(completed - bare, added, mask),
-        "upside down; divide by what was there, not by what was painted":
-            painted_share(worn, bare, completed, mask),
+            _correlation(made, added, mask),
+        "upside down; divide by what was there, not by what was painted": painted_share(added, made, mask),
     }
     for what, other in others.items():
         require(not near(found, other), f"your share is {what}.")
     require(near(found, right), f"a share is {found[0]:.3f}; it is to be {right[0]:.3f}.")
 
 
-def _through_zero(made: Tensor, true: Tensor, dim: tuple[int, ...]) -> Tensor:
-    return (made * true).sum(dim) / true.square().sum(dim)
-
-
-def _correlation(made: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+def _correlation(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
     hidden = [hole.expand_as(one) > 0.5 for hole, one in zip(mask, made)]
-    pairs = [torch.stack([a[inside], b[inside]]) for a, b, inside in zip(made, true, hidden)]
+    pairs = [torch.stack([a[inside], b[inside]]) for a, b, inside in zip(made, added, hidden)]
     return torch.stack([torch.corrcoef(pair)[0, 1] for pair in pairs])
 
 
@@ -164,12 +155,11 @@ def _share(accepted: Tensor, pairs: list[Tensor]) -> Tensor:
 EXERCISES = {
     "08.1": (
         (
-            "Two differences matter: what was painted beyond the bare face, and what was really there. Both in the hole "
-            "only.",
-            "How steeply does the one rise with the other? That is a line through the hole's pixels; subtract the mean "
-            "of each difference first.",
-            "For each picture <code>(made * true).sum() / true.square().sum()</code>, where both are centred pixels "
-            "<code>[hole.expand_as(one) > 0.5]</code>.",
+            "How steeply does the one difference rise with the other? Only the hole's pixels count.",
+            "That is a line through the hole's pixels; it need not go through 0, so subtract the mean of each "
+            "difference first.",
+            "For each picture <code>(made * true).sum() / true.square().sum()</code>, where both are the centred pixels "
+            "of <code>[hole.expand_as(one) > 0.5]</code>.",
         ),
         painted_share, _test_painted_share,
     ),
