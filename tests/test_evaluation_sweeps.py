@@ -289,7 +289,7 @@ def test_unknown_names_are_told_the_nearest(sweeper):
         (lambda: factors.factor("yav"), "yaw"), (lambda: factors.factor("yaw").at("31°"), "30°"),
         (lambda: sweeps.curve(rows, "pnsr", "one"), "psnr"), (lambda: sweeps.curve(rows, "psnr", "on"), "one"),
         (lambda: sweeps.select(rows, level="non"), "none"), (lambda: sweeps.grouped(rows, "tune"), "tone"),
-        (lambda: sweeper.complete(factors.factor("people").levels[0], 2, "mask01", "miror"), "mirror"),
+        (lambda: sweeper.complete(factors.factor("people").levels[0], 2, "mask01", ["miror"]), "mirror"),
     ):
         with pytest.raises(InputError, match=f"did you mean '{nearest}'"):
             call()

@@ -116,25 +116,31 @@ class Sweeper:
             write_sweep(file, rows)
         return rows
 
-    def complete(self, level: Level, person: int, mask: str, method: str) -> tuple[Tensor, Tensor, Tensor]:
-        """One person at a level: the original and its completion (1, 3, S, S), and the mask (1, 1, S, S)."""
-        require_known("method", method, list(self.methods))
+    def complete(
+        self, level: Level, person: int, mask: str, methods: Sequence[str]
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """One person at a level: the original (1, 3, S, S), the mask (1, 1, S, S), and what methods make of the rest."""
+        for method in methods:
+            require_known("method", method, list(self.methods))
         examination = self._examination(level)
         # The irregular mask and the direction of a shift hang on the number.
         block = examination.locate(at_level([person], level, self.size), torch.tensor([person]))
-        return block.faces.image, *examination.complete(block, level.mask or mask, method)
+        mask = level.mask or mask
+        completed = {method: examination.complete(block, mask, method)[0] for method in methods}
+        return block.faces.image, examination.mask(mask, block), completed
 
     def along(self, varied: Factor, mask: str, methods: Sequence[str]) -> dict[str, list[Tensor]]:
-        """The first person at every level of a factor: pictures (1, 3, S, S) of what was there, of what is left, and of
-        what each method makes of it, by their names."""
+        """The first person at every level of a factor: pictures (1, 3, S, S) by their names.
+
+        `original`, `masked`, and for each method what it makes of that.
+        """
         (person,) = strangers(1, varied.feminine, self.seed)
-        rows = {"original": [], "masked": []} | {method: [] for method in methods}
+        rows = {name: [] for name in ("original", "masked", *methods)}
         for level in varied.levels:
-            for method in methods:
-                original, completed, hole = self.complete(level, person, mask, method)
-                rows[method].append(completed)
-            rows["original"].append(original)
-            rows["masked"].append(torch.where(hole > 0.5, 0.5, original))
+            original, hole, completed = self.complete(level, person, mask, methods)
+            pictures = {"original": original, "masked": torch.where(hole > 0.5, 0.5, original)} | completed
+            for name, picture in pictures.items():
+                rows[name].append(picture)
         return rows
 
     def behind(
@@ -147,8 +153,9 @@ class Sweeper:
         ranked = sorted(select(there, mask=mask), key=lambda row: row[measure])
         examples = []
         for word, row in (("median", ranked[len(ranked) // 2]), ("worst", ranked[0])):
-            original, completed, hole = self.complete(at, int(row["person"]), mask, method)
-            examples.append(Example(word, row, original, torch.where(hole > 0.5, 0.5, original), completed))
+            original, hole, completed = self.complete(at, int(row["person"]), mask, [method])
+            masked = torch.where(hole > 0.5, 0.5, original)
+            examples.append(Example(word, row, original, masked, completed[method]))
         return examples
 
     def _rows(
@@ -266,8 +273,8 @@ def painted(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
 
     added: (B, 3, S, S), how the face with it differs from the same face without. made: (B, 3, S, S), how the completion
     of the one differs from the completion of the other, under the same mask. Over the hole, the slope of `made` on
-    `added`: a hole that becomes darker as a whole has painted no beard. Both are softened by SOFT, so that a rim a pixel
-    beside its place still counts. NaN where nothing was added in the hole.
+    `added`: a hole that becomes darker as a whole has painted no beard. Both are softened by SOFT, so that a rim a
+    pixel beside its place still counts. NaN where nothing was added in the hole.
     """
     soft = max(3, 2 * round(SOFT * mask.shape[-1] / 512) + 1)
     near = F.avg_pool2d(mask, soft, 1, soft // 2, count_include_pad=False).clamp_min(1e-6)

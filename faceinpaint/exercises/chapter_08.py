@@ -158,8 +158,8 @@ EXERCISES = {
             "How steeply does the one difference rise with the other? Only the hole's pixels count.",
             "That is a line through the hole's pixels; it need not go through 0, so subtract the mean of each "
             "difference first.",
-            "For each picture <code>(made * true).sum() / true.square().sum()</code>, where both are the centred pixels "
-            "of <code>[hole.expand_as(one) > 0.5]</code>.",
+            "For each picture <code>(made * true).sum() / true.square().sum()</code>, where both are the centred "
+            "pixels of <code>[hole.expand_as(one) > 0.5]</code>.",
         ),
         painted_share, _test_painted_share,
     ),
@@ -167,8 +167,8 @@ EXERCISES = {
         (
             "Three things: how far, in which direction, and who moves at all.",
             "How far is <code>share</code> times the distance of landmarks 36 and 45, which each face has for itself.",
-            "<code>hidden[..., None]</code> is (B, 68, 1): multiplied by the step <code>[:, None]</code>, (B, 1, 2), it "
-            "keeps those that can be seen where they are.",
+            "<code>hidden[..., None]</code> is (B, 68, 1): multiplied by the step <code>[:, None]</code>, (B, 1, 2), "
+            "it keeps those that can be seen where they are.",
         ),
         led_astray, _test_led_astray,
     ),
