@@ -37,6 +37,12 @@ def test_a_ceiling_is_drawn_where_it_belongs():
     assert names == ["generator", "untouched face"]
 
 
+def test_levels_without_an_order_are_not_joined():
+    figure = figures.sweep_curves({"PSNR": {"generator": points(20.0, 18, 15)}}, "background", joined=False)
+    (line,) = [line for line in figure.axes[0].get_lines() if line.get_label() == "generator"]
+    assert line.get_linestyle() == "None" and line.get_marker() == "o" and len(line.get_ydata()) == 3
+
+
 @pytest.mark.parametrize("panels", [{}, {"PSNR": {}}, {"PSNR": {"generator": []}}])
 def test_nothing_to_draw_is_an_error(panels):
     with pytest.raises(InputError, match="no point"):

@@ -63,7 +63,7 @@ class Factor:
     """One thing that varies. label: of the axis. masks: those under which it matters most.
 
     feminine: of which presentation the people are, None for both. adds: each level lays something over the face of
-    the first one, so that one can ask how much of it is painted.
+    the first one, so that one can ask how much of it is painted. ordered: whether there is anything between levels.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Factor:
     masks: tuple[str, ...] = ("mask01", "face-mask")
     feminine: bool | None = None
     adds: bool = False
+    ordered: bool = True
 
     def at(self, *names: str) -> Factor:
         """The same with the levels of some names only; InputError, which names the nearest, for an unknown one."""
@@ -270,7 +271,7 @@ FACTORS: Mapping[str, Factor] = {one.name: one for one in (
         Level(name.removeprefix("irregular-").replace("-", "–") + " %", place, mask=name)
         for place, name in enumerate(mask_names("irregular")))),
     Factor("glasses", "glasses", _in_order(none={}, glasses=dict(pose=partial(with_values, glasses=1))),
-           ("mask01", "mask05"), adds=True),
+           ("mask01", "mask05"), adds=True, ordered=False),
     Factor("beard", "beard", _in_order(
         none=dict(person=partial(with_beard, dense=0)),
         stubble=dict(person=partial(with_beard, dense=0.7, length=0.2)),
@@ -282,11 +283,11 @@ FACTORS: Mapping[str, Factor] = {one.name: one for one in (
         Level(str(years), years, person=partial(with_age, years=years)) for years in (20, 38, 57, 75))),
     Factor("background", "background", tuple(
         Level(scene, place, pose=partial(before, scene=scene)) for place, scene in enumerate(SCENES)),
-        ("mask01", "irregular-30-40")),
+        ("mask01", "irregular-30-40"), ordered=False),
     Factor("landmarks", "landmarks that the methods are told", (
         Level("true", 0, guide=true_landmarks), Level("predicted", 1),
         *(replace(one, name=f"{one.name} off", place=place) for place, one in enumerate(_SHIFTS[1:], 2)),
-        Level("mean face", len(_SHIFTS) + 1, guide=mean_face))),
+        Level("mean face", len(_SHIFTS) + 1, guide=mean_face)), ordered=False),
     Factor("people", "plain conditions", (Level("plain", 0),)),
 )}
 

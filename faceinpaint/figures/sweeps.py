@@ -24,12 +24,14 @@ CEILING = "0.45"
 
 
 def sweep_curves(
-    panels: Mapping[str, Curves], across: str, ceiling: Mapping[str, Sequence[Point]] | None = None
+    panels: Mapping[str, Curves], across: str, ceiling: Mapping[str, Sequence[Point]] | None = None,
+    joined: bool = True,
 ) -> Figure:
     """Measures along a factor, a panel each: means with 95 % intervals by person, a curve for each method.
 
     panels: label of the measure -> method -> its points. across: below the axes. ceiling: label -> points of what the
-    untouched face itself has, dashed in grey. Raises InputError where there is nothing to draw.
+    untouched face itself has, dotted in grey. joined: by lines, which mean nothing between levels without an order.
+    Raises InputError where there is nothing to draw.
     """
     if not panels or not all(points for curves in panels.values() for points in [*curves.values(), curves]):
         raise InputError("there is no point to draw: give every panel a curve, and every curve a level")
@@ -38,7 +40,7 @@ def sweep_curves(
     )
     for ax, (label, curves) in zip(axes[0], panels.items()):
         for number, (name, points) in enumerate(curves.items()):
-            _curve(ax, points, number, len(curves), name)
+            _curve(ax, points, number, len(curves), name, joined)
         if ceiling and label in ceiling:
             means = [one.found.mean for one in ceiling[label]]
             ax.plot(_places(ceiling[label]), means, color=CEILING, linewidth=1.2, linestyle=(0, (1, 1)),
@@ -103,11 +105,12 @@ def behind(examples: Sequence[Example], measure: str, name: str) -> Figure:
     return board(pictures, titles, columns=6)
 
 
-def _curve(ax: Axes, points: Sequence[Point], number: int, of: int, name: str) -> None:
+def _curve(ax: Axes, points: Sequence[Point], number: int, of: int, name: str, joined: bool) -> None:
     colour = COLOURS[number % len(COLOURS)]
     # A little beside each other, or one interval would hide the other.
     places = _places(points) + 0.022 * (number - (of - 1) / 2) * max(1.0, np.ptp(_places(points)))
-    ax.plot(places, [one.found.mean for one in points], DASHES[number % len(DASHES)], color=colour, linewidth=1.6,
+    dashes = DASHES[number % len(DASHES)] if joined else ""
+    ax.plot(places, [one.found.mean for one in points], dashes, color=colour, linewidth=1.6,
             marker=MARKERS[number % len(MARKERS)], markersize=4.5, label=name)
     for place, one in zip(places, points):
         ax.plot([place, place], [one.found.low, one.found.high], color=colour, linewidth=1, alpha=0.75)
