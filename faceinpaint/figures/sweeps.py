@@ -109,8 +109,8 @@ def _curve(ax: Axes, points: Sequence[Point], number: int, of: int, name: str, j
     colour = COLOURS[number % len(COLOURS)]
     # A little beside each other, or one interval would hide the other.
     places = _places(points) + 0.022 * (number - (of - 1) / 2) * max(1.0, np.ptp(_places(points)))
-    dashes = DASHES[number % len(DASHES)] if joined else ""
-    ax.plot(places, [one.found.mean for one in points], dashes, color=colour, linewidth=1.6,
+    dashes = DASHES[number % len(DASHES)] if joined else "none"
+    ax.plot(places, [one.found.mean for one in points], linestyle=dashes, color=colour, linewidth=1.6,
             marker=MARKERS[number % len(MARKERS)], markersize=4.5, label=name)
     for place, one in zip(places, points):
         ax.plot([place, place], [one.found.low, one.found.high], color=colour, linewidth=1, alpha=0.75)
