@@ -38,7 +38,8 @@ YEARS = (20, 75)  # of Identity.age 0 and 1
 P = TypeVar("P", bound=Parameters)
 
 
-def _same(parameters: P) -> P:
+def unchanged(parameters: P) -> P:
+    """What a level does to people or photographs that it leaves alone."""
     return parameters
 
 
@@ -52,8 +53,8 @@ class Level:
 
     name: str
     place: float
-    person: Callable[[Identity], Identity] = _same
-    pose: Callable[[Pose], Pose] = _same
+    person: Callable[[Identity], Identity] = unchanged
+    pose: Callable[[Pose], Pose] = unchanged
     mask: str | None = None
     guide: Guide | None = None
 

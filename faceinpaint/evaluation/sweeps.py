@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from faceinpaint import masks
 from faceinpaint.errors import InputError, require_known
 from faceinpaint.evaluation.examination import Examination, Further, Located
-from faceinpaint.evaluation.factors import Factor, Level, at_level, factor, references, strangers
+from faceinpaint.evaluation.factors import Factor, Level, at_level, factor, references, strangers, unchanged
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import decibels
 from faceinpaint.evaluation.methods import Method
@@ -92,6 +92,7 @@ class Sweeper:
         self.methods, self.predictor, self.judge = dict(methods), predictor, judge
         self.size, self.device, self.seed = size, device, seed
         self.keep = Path(keep) if keep else None
+        self._known: Faces | None = None
 
     def sweep(self, varied: Factor, people: int, names: Sequence[str] | None = None) -> list[dict]:
         """Every level of a factor for so many people under masks of some names (the factor's own unless told).
@@ -104,14 +105,12 @@ class Sweeper:
         file = self._file(varied, chosen, names)
         if file is not None and file.is_file():
             return read_sweep(file)
-        rows, others, laid = [], {}, _LaidOver() if varied.adds else None
+        rows, laid = [], _LaidOver() if varied.adds else None
         for level in tqdm(varied.levels, varied.name, leave=False):
             faces = at_level(chosen, level, self.size)
-            if level.person not in others:  # most levels change the photograph, and not the person
-                others[level.person] = references(chosen, level, self.size)
             if laid is not None:
                 laid.next(faces)
-            rows += self._rows(varied, level, faces, others[level.person], names, laid)
+            rows += self._rows(varied, level, faces, self._references(chosen, level), names, laid)
         if file is not None:
             write_sweep(file, rows)
         return rows
@@ -192,6 +191,14 @@ class Sweeper:
     def _error_of_told(self, examination: Examination, located: Located, name: str) -> Tensor:
         mask = examination.mask(name, located)
         return error_of_hidden(examination.landmarks(located, mask), located.truth, mask)
+
+    def _references(self, people: Sequence[int], level: Level) -> Faces:
+        """The other photographs; those of the last people are kept, since most levels change no person."""
+        if level.person is not unchanged:
+            return references(people, level, self.size)
+        if self._known is None or self._known.identity.tolist() != list(people):
+            self._known = references(people, level, self.size)
+        return self._known
 
     def _examination(self, level: Level, further: Further | None = None) -> Examination:
         return Examination(
