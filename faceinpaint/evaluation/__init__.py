@@ -4,8 +4,8 @@
 
 `run` walks through what `selection` takes of a folder, `examination` completes and measures, `identity` asks the judge,
 `detector` whether there is a face at all, `statistics` says how sure a mean is, `report` writes tables and pictures
-beside the figures of the `paper`. `third_view` asks what a second photograph is worth, `diversity` how different several
-answers are.
+beside the figures of the `paper`. `sweeps` measures where a completion breaks, while one of the `factors` varies;
+`third_view` asks what a second photograph is worth, `diversity` how different several answers are.
 """
 
 from faceinpaint.evaluation.detector import detector_measures, find_eyes
@@ -13,6 +13,7 @@ from faceinpaint.evaluation.diversity import Diversity, diversity
 from faceinpaint.evaluation.examination import (
     COLUMNS, FAMILIES, MEASURES, Examination, Located, mask_for, mask_names,
 )
+from faceinpaint.evaluation.factors import FACTORS, Factor, Level, factor, strangers
 from faceinpaint.evaluation.identity import Gallery, Roc, pairs, require_independent, roc
 from faceinpaint.evaluation.measures import decibels, perceptual_distance, pixel_measures, seam
 from faceinpaint.evaluation.methods import (
@@ -20,13 +21,16 @@ from faceinpaint.evaluation.methods import (
 )
 from faceinpaint.evaluation.report import Report, roc_of
 from faceinpaint.evaluation.run import DEFAULT_BASELINES, evaluate, metric_rows, read_metrics, write_metrics
-from faceinpaint.evaluation.statistics import Difference, Interval, difference, in_words, interval, power
+from faceinpaint.evaluation.statistics import Difference, Interval, contrast, difference, in_words, interval, power
+from faceinpaint.evaluation.sweeps import Sweeper
 from faceinpaint.evaluation.third_view import Sighting, Trios, distance_at, gain, third_view
 
 __all__ = [
-    "BASELINES", "baselines", "biharmonic", "COLUMNS", "decibels", "DEFAULT_BASELINES", "detector_measures",
-    "Difference", "difference", "distance_at", "Diversity", "diversity", "evaluate", "Examination", "FAMILIES", "find_eyes", "gain", "Gallery", "in_words", "Interval",
-    "interval", "Located", "mask_for", "mask_names", "MEASURES", "Method", "metric_rows", "mirror", "navier_stokes",
-    "pairs", "perceptual_distance", "pixel_measures", "power", "read_metrics", "Report", "require_independent", "Roc",
-    "roc", "roc_of", "seam", "Sighting", "telea", "third_view", "Trios", "warped_mirror", "write_metrics",
+    "BASELINES", "baselines", "biharmonic", "COLUMNS", "contrast", "decibels", "DEFAULT_BASELINES",
+    "detector_measures", "Difference", "difference", "distance_at", "Diversity", "diversity", "evaluate",
+    "Examination", "Factor", "factor", "FACTORS", "FAMILIES", "find_eyes", "gain", "Gallery", "in_words",
+    "Interval", "interval", "Level", "Located", "mask_for", "mask_names", "MEASURES", "Method", "metric_rows",
+    "mirror", "navier_stokes", "pairs", "perceptual_distance", "pixel_measures", "power", "read_metrics", "Report",
+    "require_independent", "Roc", "roc", "roc_of", "seam", "Sighting", "strangers", "Sweeper", "telea",
+    "third_view", "Trios", "warped_mirror", "write_metrics",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,21 +67,29 @@ class Located:
             yield Located(self.faces[part], self.seen[part], self.index[part])
 
 
+# Photographs, their masks (B, 1, S, S) and the landmarks predicted from what is visible (B, 68, 2) in, others out.
+Guide = Callable[[Located, Tensor, Tensor], Tensor]
+# Photographs, their completions (B, 3, S, S) and masks in, measures by name out, (B,) each.
+Further = Callable[[Located, Tensor, Tensor], dict[str, Tensor]]
+
+
 class Examination:
     """Who completes, who finds landmarks, and who judges.
 
-    methods: name -> `Method`. All of them are given the landmarks that the predictor finds in the visible part. The
-    judge looks where the landmarks of the open face are, in the original and in every completion of it. detector: let
-    MTCNN look for a face in every completion; otherwise `detected` and `eye_shift` are NaN, as `perceptual` is where
-    no distance is given.
+    methods: name -> `Method`. All of them are given the landmarks that the predictor finds in the visible part, or
+    what a guide makes of them. The judge looks where the landmarks of the open face are, in the original and in every
+    completion of it. detector: let MTCNN look for a face in every completion; otherwise `detected` and `eye_shift` are
+    NaN, as `perceptual` is where no distance is given. further: measures beside the MEASURES.
     """
 
     def __init__(
         self, methods: Mapping[str, Method], predictor: LandmarkPredictor, judge: Recogniser,
         perceptual: Distance | None = None, device: torch.device | str = "cpu", detector: bool = False,
+        guide: Guide | None = None, further: Further | None = None,
     ) -> None:
         self.methods, self.perceptual, self.device = dict(methods), perceptual, torch.device(device)
-        self.detector = detector
+        self.detector, self.guide = detector, guide
+        self.further = further or (lambda block, completed, mask: {})
         self.predictor, self.judge = predictor.to(self.device).eval(), judge.to(self.device)
         if perceptual is None:
             self.perceptual = lambda completed, image: torch.full((len(image),), float("nan"))
@@ -104,7 +112,8 @@ class Examination:
     ) -> tuple[dict[tuple[str, str], dict[str, Tensor]], dict[tuple[str, str], Tensor]]:
         """Complete photographs under masks of some names by every method.
 
-        Returns, for each (mask, method), the MEASURES by name, (B,) each, and the judge's embeddings (B, D).
+        Returns, for each (mask, method), the MEASURES and the further ones by name, (B,) each, and the judge's
+        embeddings (B, D).
         """
         measured, embeddings = {}, {}
         # Once a photograph: a detector takes as long as a completion.
@@ -119,8 +128,14 @@ class Examination:
     def complete(self, block: Located, name: str, method: str) -> tuple[Tensor, Tensor]:
         """Photographs completed under a mask by a method, (B, 3, S, S), and the mask, (B, 1, S, S)."""
         mask = self.mask(name, block)
-        landmarks = self._predict(block.faces.image, mask)
+        landmarks = self.landmarks(block, mask)
         return self.methods[method](block.faces.image, mask, landmarks).cpu().float(), mask
+
+    @torch.no_grad()
+    def landmarks(self, block: Located, mask: Tensor) -> Tensor:
+        """What the methods are told of faces under masks (B, 1, S, S): landmarks (B, 68, 2)."""
+        predicted = self._predict(block.faces.image, mask)
+        return predicted if self.guide is None else self.guide(block, mask, predicted)
 
     def mask(self, name: str, block: Located) -> Tensor:
         """The mask of that name for each photograph, (B, 1, S, S)."""
@@ -134,7 +149,7 @@ class Examination:
         """One mask: for each method, what is measured and the embeddings. eyes: (B, 2, 2), those of the originals."""
         parts = list(block.batches())
         hidden = [(part, self.mask(name, part)) for part in parts]
-        predicted = [self._predict(part.faces.image, mask) for part, mask in hidden]
+        predicted = [self.landmarks(part, mask) for part, mask in hidden]
         for method, complete in self.methods.items():
             found, embedded = [], []
             for (part, mask), landmarks, their_eyes in zip(hidden, predicted, eyes.split(BATCH)):
@@ -148,9 +163,10 @@ class Examination:
                     "hole_ratio": masks.hole_ratio(mask),
                     "nme": normalised_mean_error(landmarks_after, part.truth),
                     "perceptual": self.perceptual(completed, image),
-                })
+                } | self.further(part, completed, mask))
                 embedded.append(embedding)
-            yield method, {key: torch.cat([one[key] for one in found]) for key in MEASURES}, torch.cat(embedded)
+            keys = dict.fromkeys((*MEASURES, *found[0]))
+            yield method, {key: torch.cat([one[key] for one in found]) for key in keys}, torch.cat(embedded)
 
     @torch.no_grad()
     def _predict(self, images: Tensor, mask: Tensor) -> Tensor:

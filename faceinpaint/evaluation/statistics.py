@@ -86,6 +86,33 @@ def difference(first: Sequence[float], second: Sequence[float], people: Sequence
     return Difference(*found, float((as_large + 1) / (RESAMPLES + 1)))
 
 
+def contrast(
+    first: Sequence[float], people: Sequence[str], second: Sequence[float], others: Sequence[str], seed: int = 0
+) -> Difference:
+    """Mean of some people's values minus that of others'; they are not paired. NaN values are left out.
+
+    Each group is resampled by person, apart from the other. chance: share of 2000 random ways to divide all the people
+    into two groups of these sizes that make a difference of people's means at least as large (the permutation test of
+    Fisher 1935). With one person in a group there is no interval, and no chance.
+    """
+    sums, counts = zip(_by_person(first, people), _by_person(second, others))
+    sizes = [len(one) for one in sums]
+    if min(sizes) == 0:
+        return Difference(np.nan, np.nan, np.nan, sum(sizes), np.nan)
+    mean = sums[0].sum() / counts[0].sum() - sums[1].sum() / counts[1].sum()
+    if min(sizes) == 1:
+        return Difference(float(mean), np.nan, np.nan, sum(sizes), np.nan)
+    drawn = [_draws(size, seed + number) for number, size in enumerate(sizes)]
+    means = [(draw @ total) / (draw @ count) for draw, total, count in zip(drawn, sums, counts)]
+    low, high = np.percentile(means[0] - means[1], [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    each = np.concatenate(sums) / np.concatenate(counts)
+    shuffled = np.random.default_rng(seed).permuted(np.tile(each, (RESAMPLES, 1)), axis=1)
+    apart = shuffled[:, : sizes[0]].mean(1) - shuffled[:, sizes[0] :].mean(1)
+    found = each[: sizes[0]].mean() - each[sizes[0] :].mean()
+    as_large = (np.abs(apart) >= abs(found) * (1 - 1e-9)).sum()
+    return Difference(float(mean), float(low), float(high), sum(sizes), float((as_large + 1) / (RESAMPLES + 1)))
+
+
 def power(
     values: Sequence[float], people: Sequence[str], effect: float, counts: Sequence[int], experiments: int = 2000,
     seed: int = 0,

@@ -13,12 +13,13 @@ from faceinpaint.figures.faces import AXES, PARTS, SEGMENTS, completions, found,
 from faceinpaint.figures.networks import architecture, attention, costs, fields, heats, patch_grid, patch_scores
 from faceinpaint.figures.pictures import HOLE, WIDTH, board, row, tinted, to_pixels
 from faceinpaint.figures.speed import curves, throughput, time_spent
+from faceinpaint.figures.sweeps import along, behind, gaps, sweep_curves
 from faceinpaint.figures.terms import descents, lines, pulls, trade_off
 
 __all__ = [
-    "AXES", "HOLE", "PARTS", "SEGMENTS", "WIDTH", "architecture", "attention", "board", "by_hole_ratio",
-    "completions", "costs", "cumulative_errors", "curves", "descents", "error_curves", "fields", "found", "heats",
-    "interval_bars", "landmarks", "lines", "mean_errors", "misses", "patch_grid", "patch_scores", "power_curve",
-    "pulls", "quality_identity", "roc_curves", "row", "source", "spread", "throughput", "time_spent", "tinted",
-    "to_pixels", "trade_off", "truth",
+    "AXES", "HOLE", "PARTS", "SEGMENTS", "WIDTH", "along", "architecture", "attention", "behind", "board",
+    "by_hole_ratio", "completions", "costs", "cumulative_errors", "curves", "descents", "error_curves", "fields",
+    "found", "gaps", "heats", "interval_bars", "landmarks", "lines", "mean_errors", "misses", "patch_grid",
+    "patch_scores", "power_curve", "pulls", "quality_identity", "roc_curves", "row", "source", "spread",
+    "sweep_curves", "throughput", "time_spent", "tinted", "to_pixels", "trade_off", "truth",
 ]

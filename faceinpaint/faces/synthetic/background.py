@@ -29,9 +29,18 @@ def backgrounds(seed: Tensor, size: int) -> Tensor:
     return F.interpolate(smooth, size=(size, size), mode="bilinear", antialias=size < 2 * CANVAS)
 
 
+def scene_of(seed: int) -> str:
+    """Which of the SCENES is the background of a seed."""
+    return _draw(seed).choice(SCENES)
+
+
+def _draw(seed: int) -> Draw:
+    return Draw(104_729 * seed + 77)
+
+
 def _background(seed: int) -> Tensor:
     """One background on the canvas, (3, CANVAS, CANVAS)."""
-    draw = Draw(104_729 * seed + 77)
+    draw = _draw(seed)
     scene = draw.choice(SCENES)
     picture = {
         "studio": _studio, "wall": _wall, "window": _window, "shelves": _shelves, "office": _office,
