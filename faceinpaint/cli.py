@@ -57,7 +57,6 @@ class Stage(str, Enum):
     recogniser = "recogniser"
     features = "features"
     completion = "completion"
-    reference = "reference"
 
 
 @app.command()
@@ -211,16 +210,13 @@ def train(
         "--set", metavar="STAGE.KEY=VALUE ...", help="change settings of the preset, e.g. completion.lr=1e-4"
     )] = None,
     landmarks: Annotated[
-        str, typer.Option(help="recogniser, completion, reference: the landmark predictor, a name or a file")
+        str, typer.Option(help="recogniser, completion: the landmark predictor, a name or a file")
     ] = "landmarks",
     recogniser: Annotated[
-        str, typer.Option(help="completion, reference: the recogniser of the identity loss, a name or a file")
+        str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
     ] = "embedded-loss",
-    generator: Annotated[
-        str, typer.Option(help="reference: the generator that the guide is for, a name or a file")
-    ] = "generator",
     start: Annotated[
-        Optional[str], typer.Option(help="landmarks, completion, reference: weights to begin with, a name or a file")
+        Optional[str], typer.Option(help="landmarks, completion: weights to begin with, a name or a file")
     ] = None,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
 ) -> None:
@@ -229,7 +225,6 @@ def train(
     On several GPUs or machines: `accelerate launch ... -m faceinpaint train ...`.
     """
     from faceinpaint import presets, training, weights
-    from faceinpaint.generator import Generator
     from faceinpaint.landmarks import LandmarkPredictor
     from faceinpaint.recognisers import load_recogniser
 
@@ -243,10 +238,6 @@ def train(
         elif stage is Stage.recogniser:
             predictor = weights.load(landmarks, LandmarkPredictor)
             path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
-        elif stage is Stage.reference:
-            networks = weights.load(generator, Generator), weights.load(landmarks, LandmarkPredictor)
-            path = training.train_reference(
-                faces, settings, out, *networks, load_recogniser(recogniser), seed, resume, start)
         else:
             predictor = weights.load(landmarks, LandmarkPredictor)
             judge = load_recogniser(recogniser)

@@ -25,7 +25,7 @@ from faceinpaint.faces.photos import MAX_PIXELS, MIN_SIDE, read_mask, read_photo
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import Recogniser, load_recogniser
-from faceinpaint.reference import Reference, ReferenceGuide
+from faceinpaint.reference import Reference, with_reference
 
 SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory
 
@@ -81,7 +81,6 @@ class Completer:
                     module.to(torch.bfloat16)
         self.predictor = predictor.to(self.device).eval()
         self.recogniser = recogniser.to(self.device)
-        self._guide: tuple[ReferenceGuide, Recogniser] | None = None
 
     @classmethod
     def from_pretrained(
@@ -179,27 +178,9 @@ class Completer:
             raise InputError(f"the reference is no good: {error}") from None
         return self.reference_from(align.cut(to_tensor(photo), crop, self.size))
 
-    @torch.no_grad()
     def reference_from(self, images: Tensor) -> Reference:
         """Aligned faces (B, 3, S, S) of the same people as a `Reference` for `complete`."""
-        landmarks = self.locate(images)
-        images = images.to(self.device)
-        return Reference(images, landmarks, self.guided_by.embed(images, landmarks))
-
-    @property
-    def guided_by(self) -> Recogniser:
-        """The recogniser whose embedding of a reference the guide is told: no judge of what comes out."""
-        return self._guided()[1]
-
-    def _guided(self) -> tuple[ReferenceGuide, Recogniser]:
-        """The guide and the recogniser that it was trained with; read when first wanted."""
-        if not self.generator.prior:
-            raise InputError("these weights start from no first guess, which a reference could make better: take others")
-        if self._guide is None:
-            guide = weights.load("reference", ReferenceGuide).to(self.device)
-            recogniser = load_recogniser(weights.about("reference", "identity_recogniser"))
-            self._guide = guide, recogniser.to(self.device)
-        return self._guide
+        return Reference(images.to(self.device), self.locate(images))
 
     @torch.no_grad()
     def predict(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -220,8 +201,10 @@ class Completer:
         with self.autocast():
             prior = self.generator.first_guess(images, mask, landmarks, code)
             if reference is not None:
-                guide, _ = self._guided()
-                prior = guide(prior, images, mask, landmarks, reference)
+                if prior is None:
+                    raise InputError("these weights start from no first guess that a reference could change: take others")
+                with torch.autocast(self.device.type, enabled=False):
+                    prior = with_reference(prior, images, mask, landmarks, reference)
             return self.generator.complete(images, mask, landmarks, prior)
 
     def locate(self, images: Tensor) -> Tensor:

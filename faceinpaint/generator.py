@@ -40,7 +40,11 @@ class Generator(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        he_initialise(self)
+        """He initialisation: there are no normalisation layers that would mend a signal fading from layer to layer."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.2)
+                nn.init.zeros_(module.bias)
         with torch.no_grad():
             for block in self.residual:  # a stack of residuals must not grow either
                 block.convolution.weight.mul_(0.1)
@@ -92,14 +96,6 @@ class Generator(nn.Module):
         """Paint the hole and keep every known pixel bit for bit (equation 1), without a step at the hole's edge."""
         painted = without_seam(self(image, mask, landmarks, prior), image, mask)
         return composite(painted, image, mask)
-
-
-def he_initialise(network: nn.Module) -> None:
-    """He et al. 2015: without normalisation layers nothing else mends a signal that fades from layer to layer."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, a=0.2)
-            nn.init.zeros_(module.bias)
 
 
 class Bounded(torch.autograd.Function):

@@ -108,23 +108,6 @@ class CompletionTraining(MixtureTraining):
 
 
 @dataclass(frozen=True)
-class ReferenceTraining(MixtureTraining):
-    """The guide that looks at a second photograph of the same person, for a generator that is done."""
-
-    steps: int = 1000
-    batch: int = 4
-    lr: float = 1e-3
-    refresh: int = 500
-    size: int = 256
-    width: int = 16
-    reconstruction: float = 50.0
-    perceptual: float = 0.5
-    identity: float = 0.3
-    features: str = "embedded"
-    ema: float = 0.99
-
-
-@dataclass(frozen=True)
 class Preset:
     """All stages of one preset."""
 
@@ -132,7 +115,6 @@ class Preset:
     landmarks: LandmarkTraining = field(default_factory=LandmarkTraining)
     recogniser: RecogniserTraining = field(default_factory=RecogniserTraining)
     completion: CompletionTraining = field(default_factory=CompletionTraining)
-    reference: ReferenceTraining = field(default_factory=ReferenceTraining)
 
 
 PRESETS = {
@@ -144,7 +126,6 @@ PRESETS = {
                             validation=16),
         CompletionTraining(steps=10, batch=2, size=64, width=8, discriminator_width=8, adversarial_from=4,
                            validate_every=5, rendered=32, milestone_faces=2),
-        ReferenceTraining(steps=4, batch=2, size=64, width=4, rendered=16, validate_every=4),
     ),
     # A laptop's evening; the shipped weights come from here, some with fewer steps: see their model card.
     "cpu": Preset(),
@@ -156,8 +137,6 @@ PRESETS = {
                            validate_every=2000, checkpoint_every=2000),
         CompletionTraining(steps=970_000, batch=16, width=64, discriminator_width=64, rendered=2048, refresh=2000,
                            workers=12, validate_every=5000, checkpoint_every=2000, milestone_faces=48),
-        ReferenceTraining(steps=40_000, batch=16, width=32, rendered=2048, refresh=2000, workers=12,
-                          validate_every=2000, checkpoint_every=2000),
     ),
 }
 

@@ -2,8 +2,9 @@
 
 Of a face behind a mask the visible part says little: not how the mouth looks, nor whether there is a beard. Another
 photograph does. It was taken from elsewhere, in other light and with another expression, so it is warped to the
-landmarks of the first, given its light, and a small network decides where it is to be believed. What comes out is a
-first guess for the generator, instead of the symmetry prior alone; the generator stays as it is.
+landmarks of the first and given its light. What comes out is a first guess for the generator, instead of the symmetry
+prior alone; the generator stays as it is. A network that learns where to believe the reference, with its embedding at
+hand, was tried: it learnt to believe it less, and judges that had no part in its training liked it less.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint.generator import DilatedResidual, Down, Up, he_initialise
 from faceinpaint.masks import face_region
 from faceinpaint.priors import Prior, smooth_fill
 from faceinpaint.warps import ThinPlateSpline, warp_to
@@ -22,18 +22,25 @@ from faceinpaint.warps import ThinPlateSpline, warp_to
 
 @dataclass(frozen=True)
 class Reference:
-    """Aligned photographs of the people whose faces are to be completed.
-
-    image: (B, 3, H, H) in [0, 1]. landmarks: (B, 68, 2) pixels. embedding: (B, D), of length 1, by the recogniser that
-    the guide was trained with.
-    """
+    """Aligned photographs of the people whose faces are to be completed: image (B, 3, H, H), landmarks (B, 68, 2)."""
 
     image: Tensor
     landmarks: Tensor
-    embedding: Tensor
 
 
-def warped_reference(prior: Prior, image: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+BELIEF = 0.85  # of the face, where the reference shows it; the rest is the prior's, which has the expression
+
+
+def with_reference(prior: Prior, image: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference) -> Prior:
+    """A first guess that takes the hidden part of the face from the reference; arguments as in `warped_reference`."""
+    image, mask, landmarks = image.float(), mask.float(), landmarks.float()
+    warped, region = warped_reference(prior, image, mask, landmarks, reference)
+    return Prior(prior.image + BELIEF * mask * region * (warped - prior.image), prior.mirrored)
+
+
+def warped_reference(
+    prior: Prior, image: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference
+) -> tuple[Tensor, Tensor]:
     """The reference in the shape and the light of the face to be completed, and where it shows a face.
 
     prior: the first guess without it, from which the light is taken; image (B, 3, H, H), mask (B, 1, H, H), 1 =
@@ -68,52 +75,3 @@ def low_frequencies(values: Tensor, region: Tensor, cells: int = 16, reach: int 
     weight, mean = (F.avg_pool2d(F.pad(one, [reach] * 4), window, 1) for one in (weight, mean))
     slow = smooth_fill(mean / weight.clamp_min(1e-6), (weight > 0).to(values.dtype))
     return F.interpolate(slow, size=values.shape[-2:], mode="bilinear", align_corners=False)
-
-
-class ReferenceGuide(nn.Module):
-    """How far a reference is to be believed at each hidden pixel; a first guess for the generator.
-
-    Called with the generator's own first guess, image (B, 3, H, H), mask (B, 1, H, H), landmarks (B, 68, 2) and a
-    `Reference`, it returns the better `Prior`; H is a multiple of 8. width: channels at half the resolution.
-    embedding: numbers of an embedding.
-    """
-
-    def __init__(self, width: int = 16, embedding: int = 256) -> None:
-        super().__init__()
-        self.width, self.embedding = width, embedding
-        self.down1 = Down(3 + 3 + 3 + 1 + 1 + 1, width, kernel=6)  # H -> H/2
-        self.down2 = Down(width, 2 * width)  # H/4
-        self.down3 = Down(2 * width, 4 * width)  # H/8
-        self.residual = nn.Sequential(*[DilatedResidual(4 * width, dilation=2) for _ in range(3)])
-        self.who = nn.Linear(embedding, 8 * width)
-        self.up3 = Up(4 * width, 4 * width, 2 * width)
-        self.up2 = Up(2 * width, 2 * width, width)
-        self.up1 = Up(width, width, width)
-        self.paint = nn.Conv2d(width, 4, 5, padding=2, padding_mode="reflect")
-        he_initialise(self)
-        with torch.no_grad():
-            for block in self.residual:
-                block.convolution.weight.mul_(0.1)
-            # At first the reference is believed rather than not, everywhere, and whoever it is.
-            for layer in (self.who, self.paint):
-                layer.weight.zero_()
-                layer.bias.zero_()
-            self.paint.bias[3] = 1.0
-
-    def forward(
-        self, prior: Prior, image: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference
-    ) -> Prior:
-        with torch.autocast(image.device.type, enabled=False):
-            image, mask, landmarks = image.float(), mask.float(), landmarks.float()
-            warped, region = warped_reference(prior, image, mask, landmarks, reference)
-        planes = [prior.image, warped, warped - prior.image, mask, prior.mirrored, region]
-        e1 = self.down1(torch.cat(planes, dim=1))
-        e2 = self.down2(e1)
-        e3 = self.down3(e2)
-        scale, shift = self.who(reference.embedding)[..., None, None].chunk(2, dim=1)
-        x = self.residual(e3 * (1 + scale) + shift)
-        x = self.up1(self.up2(self.up3(x, e3), e2), e1)
-        painted = self.paint(x).float()
-        share = region * torch.sigmoid(painted[:, 3:])
-        better = prior.image + mask * (share * (warped - prior.image) + painted[:, :3])
-        return Prior(better.clamp(0, 1), prior.mirrored)

@@ -7,7 +7,7 @@ A recipe is a TOML file:
 
     [[stage]]
     name = "landmarks"                 # its folder in --out
-    train = "landmarks"                # landmarks, recogniser, features, completion or reference
+    train = "landmarks"                # landmarks, recogniser, features or completion
     faces = ["synthetic:0.4", "{photographs}:0.6"]
     set = { steps = 4000, morphs = 200 }
     ships = "landmarks"                # as which weights of the package; not every stage does
@@ -16,7 +16,7 @@ A recipe is a TOML file:
     name = "evaluation"
     evaluate = ["completion"]          # generators
 
-Where a stage takes weights (`start`, `landmarks`, `recogniser`, `generator`, `evaluate`), the name of an earlier stage stands for
+Where a stage takes weights (`start`, `landmarks`, `recogniser`, `evaluate`), the name of an earlier stage stands for
 what that one has made; anything else is a file, or weights that come with the package.
 """
 
@@ -37,13 +37,12 @@ from faceinpaint import evaluation, training, weights
 from faceinpaint.completion import find_device
 from faceinpaint.errors import InputError, require_known
 from faceinpaint.files import write_whole
-from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import preset
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 
 RECORD = "release.json"
-KINDS = ("landmarks", "recogniser", "features", "completion", "reference")
+KINDS = ("landmarks", "recogniser", "features", "completion")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ class Stage:
     start: str = ""  # weights to begin with
     landmarks: str = "landmarks"
     recogniser: str = ""  # of the identity loss, or who judges
-    generator: str = "generator"  # that a guide is for
     ships: str = ""
     about: dict[str, str] = field(default_factory=dict)  # what the manifest shall say: licence, training_data, ...
     evaluate: list[str] = field(default_factory=list)
@@ -217,10 +215,6 @@ def _run(stage: Stage, out: Path) -> Path:
     if stage.train == "recogniser":
         return training.train_recogniser(stage.faces, chosen, folder, predictor, stage.seed, resume)
     recogniser = load_recogniser(file_of(stage.recogniser or LOSS))
-    if stage.train == "reference":
-        generator = weights.load(file_of(stage.generator), Generator)
-        return training.train_reference(
-            stage.faces, chosen, folder, generator, predictor, recogniser, stage.seed, resume, start)
     return training.train_completion(stage.faces, chosen, folder, predictor, recogniser, stage.seed, resume, start)
 
 
@@ -248,7 +242,7 @@ def install(recipe: Recipe, out: Path) -> list[str]:
 def command(stage: Stage) -> str:
     """The call that does by itself what a training stage does."""
     words = ["faceinpaint train", stage.train, "--preset", stage.preset, "--faces", *stage.faces]
-    for option in ("start", "landmarks", "recogniser", "generator"):
+    for option in ("start", "landmarks", "recogniser"):
         given = getattr(stage, option)
         if given != getattr(Stage("example"), option):
             words += [f"--{option}", given]

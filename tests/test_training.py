@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from dataclasses import replace
@@ -25,8 +24,7 @@ from faceinpaint.generator import Generator
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
 from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
 from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, load_recogniser
-from faceinpaint.reference import ReferenceGuide
-from faceinpaint.training import completion, landmarks, machine, read_log, reference, run
+from faceinpaint.training import completion, landmarks, machine, read_log, run
 from faceinpaint.training import recogniser as training_of_recognisers
 from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.recogniser import calibrate
@@ -54,22 +52,6 @@ def learn_landmarks(folder, out, resume=False, start=None, **settings):
 def learn_completion(folder, out, predictor, recogniser, resume=False, start=None, **settings):
     chosen = replace(SMOKE.completion, **settings)
     return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume, start=start)
-
-
-def learn_reference(folder, out, generator, predictor, recogniser, resume=False, start=None, **settings):
-    chosen = replace(SMOKE.reference, **settings)
-    return training.train_reference(
-        [folder], chosen, out, generator, predictor, recogniser, resume=resume, start=start)
-
-
-@pytest.fixture(scope="module")
-def pairs(folder, tmp_path_factory):
-    """The same faces, but of one person with three photographs in each split."""
-    root = tmp_path_factory.mktemp("pairs")
-    (root / "images").symlink_to(folder / "images")
-    rows = [json.loads(line) | {"identity": "one"} for line in (folder / "metadata.jsonl").read_text().splitlines()]
-    (root / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return root
 
 
 # ------------------------------------------------------------------------------------------------- stages
@@ -111,49 +93,6 @@ def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, rec
     assert grid.height > 9 * SMOKE.completion.size  # the truth and eight masks
     weights.load(tmp_path / "best.safetensors", Generator)
     assert list((tmp_path / "tensorboard").glob("events*"))
-
-
-def test_a_guide_learns_from_pairs_and_the_generator_stays_as_it_is(pairs, tmp_path, predictor, recogniser):
-    generator = Generator(8)
-    before = {key: value.clone() for key, value in generator.state_dict().items()}
-    path = learn_reference(pairs, tmp_path, generator, predictor, recogniser, steps=4, lr=1e-2)
-    guide = weights.load(path, ReferenceGuide)
-    assert guide.paint.weight.abs().max() > 0  # which is 0 in a new one
-    assert guide.embedding == 256 and weights.about(path, "identity_fingerprint") == recogniser.fingerprint
-    assert all(torch.equal(value, before[key]) for key, value in generator.state_dict().items())
-    log = read_log(tmp_path)
-    assert {"reconstruction", "perceptual", "identity", "psnr", "psnr_without"} <= set(log)
-    grid = Image.open(tmp_path / "validation" / "step-000004.jpg")
-    assert grid.height > 7 * SMOKE.reference.size  # truth, references, and three masks without and with them
-
-
-def test_a_guide_begins_with_another_and_resumes(pairs, tmp_path, predictor, recogniser):
-    def learn(out, **options):
-        return learn_reference(pairs, tmp_path / out, Generator(8), predictor, recogniser, **options)
-
-    torch.manual_seed(0)
-    first = learn("a", steps=3, lr=1e-2)
-    second = learn("b", steps=1, lr=1e-9, start=first)
-    there, here = weights.load(first, ReferenceGuide), weights.load(second, ReferenceGuide)
-    assert torch.allclose(there.paint.weight, here.paint.weight, atol=1e-4)
-    learn("a", steps=5, lr=1e-2, resume=True)
-    assert read_log(tmp_path / "a")["gradient"][0] == [1, 2, 3, 4, 5]
-
-
-def test_a_guide_needs_people_with_two_photographs_and_a_generator_with_a_prior(
-    folder, pairs, tmp_path, predictor, recogniser
-):
-    with pytest.raises(InputError, match="nobody is on two of the photographs"):
-        learn_reference(folder, tmp_path / "a", Generator(8), predictor, recogniser)
-    with pytest.raises(InputError, match="give one with prior=true"):
-        learn_reference(pairs, tmp_path / "b", Generator(8, prior=False), predictor, recogniser)
-
-
-def test_every_face_is_measured_beside_another_photograph_of_its_person():
-    image = torch.arange(5.0)[:, None, None, None].expand(-1, 3, 8, 8)
-    faces = Faces(image, torch.zeros(5, 68, 2), torch.tensor([0, 1, 0, 2, 0]), tuple("abcde"))
-    pairs = reference.with_references(faces)
-    assert pairs.image[:, 0, 0, 0].tolist() == [0, 2, 4] and pairs.reference[:, 0, 0, 0].tolist() == [2, 4, 0]
 
 
 def test_optional_terms_and_hinge_join_in_where_they_are_asked_for(folder, tmp_path, predictor, recogniser):

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from faceinpaint.errors import InputError
-from faceinpaint.faces import augment as augmentation
 from faceinpaint.faces.batch import Faces
 from faceinpaint.training import batches as module
 from faceinpaint.training.batches import Mixture, PhotographedAnew, rank_among_equals, shuffled, slots_of
@@ -171,40 +170,3 @@ def test_places_stay_inside_their_blocks(face):
 
 def test_need_knows_how_much_more_training_pictures_show():
     assert replace(Need(128), size=64).wide == 80
-
-
-# ------------------------------------------------------------------------------------------- references
-
-
-def test_references_show_the_same_person_on_another_photograph(mixture, face, monkeypatch):
-    """Each photograph is of another red, by which it is known again."""
-    monkeypatch.setattr(augmentation, "_relight", lambda image, random: image)
-    monkeypatch.setattr(augmentation, "_degrade", lambda image, random: image)
-    source = Coloured(face, count=7, people=3)
-    photographs = mixture(source, references=True).photographs(0)
-    for position in range(30):
-        one = photographs[position]
-        assert one.mask.shape == (1, 1, 64, 64) and one.reference_landmarks.shape == (1, 68, 2)
-        photo, other = ordinal(one.image), ordinal(one.reference)
-        assert photo != other and photo % 3 == other % 3 == int(one.identity)
-
-
-def test_who_is_there_once_is_left_out(mixture, face):
-    photographs = mixture(Coloured(face, count=4, people=3), references=True).photographs(0)
-    assert {int(photographs[position].identity) for position in range(12)} == {0}
-    with pytest.raises(InputError, match="nobody is on two of the photographs"):
-        mixture(Made(face, count=3), references=True).photographs(0)
-
-
-class Coloured(Made):
-    """A source whose photograph number n has n in its red."""
-
-    def block(self, period):
-        block = super().block(period)
-        block.image[:, 0] = torch.arange(self.count)[:, None, None] / 8
-        return block
-
-
-def ordinal(image):
-    """The number of a photograph of `Coloured`, when light and lens are left out."""
-    return round(float(image[0, 0].median()) * 8)

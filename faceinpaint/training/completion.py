@@ -19,7 +19,7 @@ from faceinpaint.faces.batch import Faces
 from faceinpaint.features import load_features
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
-from faceinpaint.presets import CompletionTraining, ReferenceTraining, Training
+from faceinpaint.presets import CompletionTraining, Training
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
@@ -153,12 +153,11 @@ class Objective:
     """What the generator is told about its completed faces.
 
     terms: name -> loss of completed pictures (B, 3, H, W) of a batch. The names are those of the settings, and terms
-    that these do not have, or whose weight is 0, are left out. discriminator: the one that it plays against.
+    whose weight is 0 are left out. discriminator: the one that it plays against.
     """
 
     def __init__(
-        self, settings: CompletionTraining | ReferenceTraining, recogniser: Recogniser, machine: Machine,
-        discriminator: Discriminator | None = None,
+        self, settings: CompletionTraining, recogniser: Recogniser, machine: Machine, discriminator: Discriminator
     ) -> None:
         self.recogniser = deepcopy(recogniser).to(machine.device)
         self.recogniser.network = machine.frozen(recogniser.network)
@@ -176,7 +175,7 @@ class Objective:
             "style": lambda completed, batch: self.style(completed, batch.image),
             "symmetry": lambda completed, batch: losses.symmetry_loss(completed, batch.mask, batch.landmarks),
         }
-        self.terms = {name: term for name, term in every.items() if getattr(settings, name, 0)}
+        self.terms = {name: term for name, term in every.items() if getattr(settings, name)}
 
     def backward(
         self, completed: Tensor, batch: MaskedFaces, machine: Machine, without: Collection[str] = ()
