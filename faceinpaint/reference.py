@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from faceinpaint.masks import face_region
 from faceinpaint.priors import Prior, smooth_fill
-from faceinpaint.warps import ThinPlateSpline, warp_to
+from faceinpaint.warps import ThinPlateSpline, pixel_grid, warp_to
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Reference:
 
 
 BELIEF = 0.85  # of the face, where the reference shows it; the rest is the prior's, which has the expression
+EDGE_ON = (0.2, 0.6)  # of the mean scale of area: below the first nothing is believed, above the second everything
 
 
 def with_reference(prior: Prior, image: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference) -> Prior:
@@ -45,7 +46,8 @@ def warped_reference(
 
     prior: the first guess without it, from which the light is taken; image (B, 3, H, H), mask (B, 1, H, H), 1 =
     unknown, landmarks (B, 68, 2) as `symmetry_prior` has them. Returns (B, 3, H, H) and (B, 1, H, H), which fades out
-    towards the edge of the face, since hair and background are those of another day.
+    towards the edge of the face, since hair and background are those of another day, and where the reference shows the
+    face edge-on, since there is next to nothing to be seen of it.
     """
     size = image.shape[-1]
     spline = ThinPlateSpline.fit((landmarks + 0.5) / size, (reference.landmarks + 0.5) / size)
@@ -54,8 +56,23 @@ def warped_reference(
     seen = region * (1 - mask)
     warped = (warped * (mean_over(image, seen) / mean_over(warped, seen).clamp_min(DARK))).clamp(0, 1)
     lit = (warped + low_frequencies(prior.image - warped, region)).clamp(0, 1)
+    region = region * _facing(spline, region)
     soft = 2 * (size // 64) + 1
     return lit, F.avg_pool2d(region, soft, 1, soft // 2)
+
+
+def _facing(spline: ThinPlateSpline, region: Tensor) -> Tensor:
+    """From 0, where a turned head shows a part of the face edge-on, to 1: (B, 1, H, H), by the warp's scale of area."""
+    size = region.shape[-1]
+    cells = size // 4  # a warp is smooth
+    centres = (pixel_grid(cells, cells, region) + 0.5) / cells
+    x, y = spline(centres.expand(len(region), -1, -1)).mT.unflatten(2, (cells, cells)).unbind(1)
+    (x_down, x_right), (y_down, y_right) = (torch.gradient(one, dim=(1, 2)) for one in (x, y))
+    area = (x_right * y_down - x_down * y_right).clamp_min(0)[:, None]
+    face = F.adaptive_avg_pool2d(region, cells)
+    low, high = EDGE_ON
+    facing = ((area / mean_over(area, face) - low) / (high - low)).clamp(0, 1)
+    return F.interpolate(facing, size=(size, size), mode="bilinear", align_corners=False)
 
 
 DARK = 0.02  # below it a mean colour says nothing

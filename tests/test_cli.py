@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from faceinpaint import cli, weights
 from faceinpaint.completion import Completer
@@ -453,3 +453,39 @@ def test_help_comes_without_torch():
 def test_every_command_has_its_help(call, arguments):
     status, out, _ = call(*arguments, "--help")
     assert status == 0 and "Usage:" in out and "--help" in out
+
+
+# ------------------------------------------------------------------------------------ references, answers
+
+
+def test_answers_are_numbered_and_a_reference_changes_the_hole(call, portrait, tmp_path) -> None:
+    photo, other = tmp_path / "photo.png", tmp_path / "other.png"
+    portrait.save(photo)
+    ImageOps.mirror(portrait).save(other)
+    plain, guided = tmp_path / "plain", tmp_path / "guided"
+    assert call("complete", photo, "--out", plain, "--mask", "face-mask", "--size", "128", "--answers", "3")[0] == 0
+    assert sorted(file.name for file in plain.iterdir()) == [
+        "photo-2.png", "photo-3.png", "photo.png", "report.csv"]
+    assert len((plain / "report.csv").read_text().splitlines()) == 2
+    assert call("complete", photo, "--out", guided, "--mask", "face-mask", "--size", "128", "--reference", other)[0] == 0
+    pictures = [np.asarray(Image.open(file), int) for file in (
+        photo, plain / "photo.png", plain / "photo-2.png", plain / "photo-3.png", guided / "photo.png")]
+    changed = [np.abs(one - pictures[1]).max(-1) for one in pictures]
+    assert all(difference.max() > 10 for difference in (changed[0], *changed[2:]))
+    untouched = changed[0] == 0
+    assert all((difference[untouched] == 0).mean() > 0.999 for difference in changed[2:])
+
+
+def test_bad_references_and_numbers_of_answers_end_in_a_sentence(call, portrait, tmp_path) -> None:
+    photo, grey = tmp_path / "photo.png", tmp_path / "grey.png"
+    portrait.save(photo)
+    Image.new("RGB", (200, 200), "grey").save(grey)
+    status, _, said = call("complete", photo, "--out", tmp_path / "a", "--mask", "mask01", "--reference", grey)
+    assert status == 1 and "the reference is no good" in said
+    (tmp_path / "others").mkdir()
+    portrait.save(tmp_path / "others" / "somebody.png")
+    others = tmp_path / "others"
+    status, _, said = call("complete", photo, "--out", tmp_path / "b", "--mask", "mask01", "--reference", others)
+    assert status == 2 and "no reference for photo.png" in said
+    assert call("complete", photo, "--out", tmp_path / "c", "--mask", "mask01", "--answers", "0")[0] == 2
+    assert not (tmp_path / "c").exists()

@@ -86,6 +86,19 @@ def test_the_hidden_part_of_the_face_is_the_references_and_the_rest_the_priors()
     assert better.mirrored is prior.mirrored
 
 
+def test_what_the_reference_shows_edge_on_is_not_believed() -> None:
+    """Its left half is squeezed to a tenth: of what is there, there is next to nothing to be seen."""
+    image, middle = portrait(), 31.5
+    x = FACE[..., 0]
+    squeezed = torch.where(x < middle, middle + (x - middle) / 10, x)
+    turned = Reference(image, torch.stack([squeezed, FACE[..., 1]], -1))
+    region = warped_reference(prior_of(image), image, HALF, FACE, turned)[1]
+    open_region = warped_reference(prior_of(image), image, HALF, FACE, given(image))[1]
+    cheek, other = (..., slice(34, 44), slice(18, 24)), (..., slice(34, 44), slice(40, 46))
+    assert region[cheek].mean() < 0.2 and region[other].mean() > 0.9
+    assert open_region[cheek].mean() > 0.9
+
+
 def test_low_frequencies_of_a_constant_are_the_constant_and_details_vanish() -> None:
     region = masks.face_region(FACE, SIZE)
     constant = torch.full((1, 3, SIZE, SIZE), 0.3)

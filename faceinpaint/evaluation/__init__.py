@@ -23,7 +23,7 @@ from faceinpaint.evaluation.report import Report, roc_of
 from faceinpaint.evaluation.run import DEFAULT_BASELINES, evaluate, metric_rows, read_metrics, write_metrics
 from faceinpaint.evaluation.statistics import Difference, Interval, contrast, difference, in_words, interval, power
 from faceinpaint.evaluation.sweeps import Sweeper
-from faceinpaint.evaluation.third_view import Sighting, Trios, distance_at, gain, third_view
+from faceinpaint.evaluation.third_view import Sighting, Trios, distance_at, gain, sightings
 
 __all__ = [
     "BASELINES", "baselines", "biharmonic", "COLUMNS", "contrast", "decibels", "DEFAULT_BASELINES",
@@ -31,6 +31,6 @@ __all__ = [
     "Examination", "Factor", "factor", "FACTORS", "FAMILIES", "find_eyes", "gain", "Gallery", "in_words",
     "Interval", "interval", "Level", "Located", "mask_for", "mask_names", "MEASURES", "Method", "metric_rows",
     "mirror", "navier_stokes", "pairs", "perceptual_distance", "pixel_measures", "power", "read_metrics", "Report",
-    "require_independent", "Roc", "roc", "roc_of", "seam", "Sighting", "strangers", "Sweeper", "telea",
-    "third_view", "Trios", "warped_mirror", "write_metrics",
+    "require_independent", "Roc", "roc", "roc_of", "seam", "Sighting", "sightings", "strangers", "Sweeper", "telea",
+    "Trios", "warped_mirror", "write_metrics",
 ]

@@ -55,7 +55,7 @@ class Sighting:
 
 
 @torch.no_grad()
-def third_view(trios: Trios, completer: Completer, judge: Recogniser, names: Sequence[str]) -> list[Sighting]:
+def sightings(trios: Trios, completer: Completer, judge: Recogniser, names: Sequence[str]) -> list[Sighting]:
     """Complete every photo under the masks of some names, without and with its reference, and ask the judge."""
     third = _embed(judge, trios.third, trios.third.image)
     opened = (_embed(judge, trios.photo, trios.photo.image) * third).sum(1)
