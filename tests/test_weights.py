@@ -21,7 +21,7 @@ from faceinpaint.recognisers import JUDGE, LOSS, FaceResNet, MobileFaceNet, load
 
 SHIPPED = {
     "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, LOSS: MobileFaceNet,
-    JUDGE: FaceResNet,
+    JUDGE: FaceResNet, "without-identity": Generator,
 }
 
 
