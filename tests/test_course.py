@@ -57,8 +57,8 @@ def write_notebook(folder: Path, name: str, *code: str, parameters=PARAMETERS, k
     nbformat.write(notebook, folder / f"{name}.ipynb")
 
 
-def outcome(name, notebook, error="", exercises={}):
-    return course.Outcome(name, notebook, error, 1.0, None, exercises)
+def outcome(name, notebook, error=""):
+    return course.Outcome(name, notebook, error, 1.0, None, {})
 
 
 GOOD = """# 00 · Good: a chapter

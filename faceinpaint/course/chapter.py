@@ -71,15 +71,18 @@ class MeasuredKernel(AsyncKernelManager):
     threads: int | None  # how many a kernel may have, where several share the machine
     peak: int | None = None
 
-    async def start_kernel(self, **options: object) -> None:
+    async def _async_start_kernel(self, **options: object) -> None:
         """Start in the notebook's folder, as JupyterLab does; papermill would change the folder of this process."""
         several = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
-        await super().start_kernel(**options | {"cwd": str(self.folder), "env": several | os.environ})
+        await super()._async_start_kernel(**options | {"cwd": str(self.folder), "env": several | os.environ})
 
     async def _async_is_alive(self) -> bool:
-        if self.has_kernel:
-            type(self).peak = peak_memory(self.provisioner.pid) or self.peak
+        process = getattr(self.provisioner, "pid", None)
+        if process is not None:
+            type(self).peak = peak_memory(process) or self.peak
         return await super()._async_is_alive()
+
+    start_kernel = _async_start_kernel
 
     is_alive = _async_is_alive
 

@@ -34,7 +34,7 @@
     list.replaceChildren(...found.slice(0, MOST).map(([, [address, chapter, heading, text]]) => {
       const link = element("a", element("b", [chapter.split(":")[0], heading].filter(Boolean).join(" › ")),
         around(text, words[0]));
-      link.href = encodeURI(address);
+      link.href = address;
       link.addEventListener("click", close);
       return element("li", link);
     }));

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from nbformat import NotebookNode
@@ -21,6 +22,7 @@ from faceinpaint.files import write_whole
 
 HERE = Path(__file__).parent
 TITLE = "faceinpaint: a course of face completion"
+SAFE = "?/:@!$&'()*+,;="  # what nbconvert leaves as it is in the id of a heading
 BAR = re.compile(r"<!--course-->.*?<!--/course-->\n?", re.DOTALL)
 
 
@@ -174,7 +176,7 @@ def split_at_headings(markdown: str) -> list[str]:
 
 def anchor(page: str, heading: str) -> str:
     """Where a heading is on a page; nbconvert makes its id in the same way."""
-    return f"{page}#{heading.replace(' ', '-')}" if heading else page
+    return f"{page}#{quote(heading.replace(' ', '-'), safe=SAFE)}" if heading else page
 
 
 def plain(markdown: str) -> str:
