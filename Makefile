@@ -6,12 +6,14 @@ PRESET ?= smoke
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: help setup course studio test lab clean
+.PHONY: help setup course site studio test lint lab clean
 
 help:
 	@echo 'make course   run every notebook, write pages to runs/course (PRESET=smoke, cpu or gpu)'
+	@echo 'make site     the pages alone, to be published: runs/site (PRESET too)'
 	@echo 'make studio   open the Mask Studio in the browser'
 	@echo 'make test     run the tests'
+	@echo 'make lint     style, types, and notebooks without outputs'
 	@echo 'make lab      open the notebooks in JupyterLab'
 	@echo 'make setup    only install, into $(VENV) (PYTHON=python3.12 picks another Python)'
 	@echo 'make clean    remove $(VENV); what the course wrote under runs/ stays'
@@ -30,11 +32,22 @@ $(INSTALLED): pyproject.toml constraints.txt
 course: $(INSTALLED)
 	$(VENV)/bin/faceinpaint course --preset $(PRESET) --out runs/course
 
+# No site generator: `faceinpaint course` writes an index, links and a search around its pages (faceinpaint/course/site.py).
+site: course
+	mkdir -p runs/site
+	cp runs/course/*.html runs/course/site.css runs/course/search.js runs/course/*.ipynb runs/site
+	du -sh runs/site
+
 studio: $(INSTALLED)
 	$(VENV)/bin/faceinpaint studio
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check faceinpaint tests notebooks
+	$(VENV)/bin/ty check
+	$(VENV)/bin/nbstripout --keep-id --verify notebooks/*.ipynb
 
 lab: $(INSTALLED)
 	$(VENV)/bin/jupyter-lab notebooks

@@ -331,16 +331,23 @@ def evaluate(
         typer.echo(tables)
 
 
-@app.command()
+@app.command(cls=ManyValues)
 def course(
-    out: Annotated[Path, typer.Option(help="folder for executed notebooks and HTML")],
+    out: Annotated[Path, typer.Option(help="folder for executed notebooks, the site, chapters.csv and junit.xml")],
     preset: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "smoke",
-    only: Annotated[Optional[str], typer.Option(help="one chapter by its number, e.g. 00")] = None,
+    only: Annotated[Optional[list[str]], typer.Option(help="chapters by their numbers, e.g. 00 03")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="how many chapters run at a time; one on a GPU")] = 1,
+    solve: Annotated[bool, typer.Option(
+        "--solve", help="solve the exercises by their own solutions; one whose check then fails, fails the run"
+    )] = False,
+    notebooks: Annotated[Optional[Path], typer.Option(
+        help="run the notebooks of this folder instead of the course's, a student's for example"
+    )] = None,
 ) -> None:
-    """Execute every notebook headlessly and publish it as HTML."""
-    from faceinpaint.course import run_course
+    """Execute notebooks headlessly: a site of their pages, a table, and a JUnit report."""
+    from faceinpaint.course import NOTEBOOKS, run_course
 
-    raise typer.Exit(run_course(out, preset, only))
+    raise typer.Exit(run_course(out, preset, only, notebooks or NOTEBOOKS, jobs, solve))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args, get_type_hints
 
@@ -141,7 +142,7 @@ PRESETS = {
 }
 
 
-def preset(name: str, overrides: list[str] = ()) -> Preset:
+def preset(name: str, overrides: Sequence[str] = ()) -> Preset:
     """The preset `name` with `stage.key=value` overrides; an unknown name or a wrong type names the remedy."""
     if name not in PRESETS:
         raise InputError(f"there is no preset '{name}': choose one of {', '.join(PRESETS)}")

@@ -38,7 +38,7 @@ from faceinpaint.completion import find_device
 from faceinpaint.errors import InputError, require_known
 from faceinpaint.files import write_whole
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import preset
+from faceinpaint.presets import Training, preset
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 
 RECORD = "release.json"
@@ -146,7 +146,7 @@ def _filled(value: object, values: dict[str, str]) -> object:
     return value.format(**values)
 
 
-def settings(stage: Stage) -> training.Training:
+def settings(stage: Stage) -> Training:
     """The settings of a training stage; InputError for one that its kind of training doesn't have."""
     words = {True: "true", False: "false"}
     overrides = [
@@ -226,7 +226,6 @@ def made_by(out: Path, name: str) -> Path | None:
 
 def install(recipe: Recipe, out: Path) -> list[str]:
     """Put what the stages made that say `ships` into the package, with the manifest's entries; returns their names."""
-    record = _read_record(out)
     installed = []
     for stage, written in zip(recipe.stages, recipe.written):
         if not stage.ships:

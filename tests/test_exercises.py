@@ -92,7 +92,7 @@ def test_every_exercise_meets_several_wrong_answers():
 
 def stubs():
     """The functions to fill in, as the chapters have them: exercise -> the cell's code."""
-    for path in sorted(course.NOTEBOOKS.glob("*.ipynb")):
+    for path in course.find_chapters(course.NOTEBOOKS):
         for cell in nbformat.read(path, as_version=4).cells:
             found = re.search(r'exercises\.get\("([\d.]+)", solve\)', cell.source)
             if found and cell.cell_type == "code":

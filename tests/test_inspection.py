@@ -8,7 +8,6 @@ import pytest
 import torch
 from conftest import canonical_face
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from faceinpaint import inspection
 from faceinpaint.benchmark import ExplicitAttention

@@ -12,10 +12,15 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+import faceinpaint
 from faceinpaint import course, presets
 
-NOTEBOOKS = {path.stem: path for path in sorted(course.NOTEBOOKS.glob("*.ipynb"))}
-PARAMETERS = {"preset", "seed", "device"}
+NOTEBOOKS = {path.stem: path for path in course.find_chapters(course.NOTEBOOKS)}
+TEMPLATE = course.NOTEBOOKS / ".template.ipynb"  # its dot keeps it from being run as a chapter
+PARAMETERS = {"preset", "seed", "device", "solve"}
+LEAST = {  # part of a chapter: how many points its list has at least
+    r"**What you will be able to do**": 3, "## Summary": 3, "## Go further": 3,
+}
 PARTS = (  # what the prose of every chapter has, in this order
     r"^# \d\d · ", r"\*\*What you will be able to do\*\*", r"\*\*Needs:\*\*", r"\*\*Produces:\*\*",
     r"\*\*Time, measured", r"^## Set-up", r"^## Summary", r"^## Exercises", r"^### 1\. ", r"^### 2\. ",
@@ -95,6 +100,13 @@ def faults_of_the_prose(notebook):
     captions = re.findall(r"^\*\*Figure (\d+)\.\*\*", prose, re.MULTILINE)
     if captions != [str(number + 1) for number in range(len(captions))]:
         yield "the figures are not numbered in their order"
+    if not captions or len(re.findall(r"^\*\*Figure \d+\.\*\* \*\S", prose, re.MULTILINE)) < len(captions):
+        yield "there is no figure, or one whose caption says nothing"
+    for part, least in LEAST.items():
+        points = re.search(rf"^{re.escape(part)}\n+((?:[- ].*\n?)+)", prose, re.MULTILINE)
+        if not points or len(re.findall(r"^- ", points[1], re.MULTILINE)) < least:
+            yield f"the part {part} has fewer than {least} points"
+    yield from faults_of_the_exercises(prose)
     for link in re.findall(r"\]\(([^)#]+\.ipynb)", prose):
         if not (course.NOTEBOOKS / link).is_file():
             yield f"{link} is linked and not there"
@@ -104,6 +116,28 @@ def faults_of_the_prose(notebook):
             yield "a hint or solution has an empty line"
 
 
+def faults_of_the_exercises(prose):
+    found = exercises_of(prose)
+    if not 2 <= len(found) <= 4 or [number for number, _ in found] != [str(n + 1) for n in range(len(found))]:
+        yield "the exercises are not two to four, numbered in their order"
+    for number, title in found:
+        if not re.search(r"\(\d+ minutes\)$", title):
+            yield f"exercise {number} does not say how many minutes it takes"
+
+
+def exercises_of(prose):
+    """Number and title of each exercise."""
+    part = prose.partition("\n## Exercises\n")[2].partition("\n## Go further\n")[0]
+    return re.findall(r"^### (\d+)\. (.+)", part, re.MULTILINE)
+
+
+def faults_of_the_neighbours(prose, before, after):
+    """What is wrong with the links to the chapters before and after, which may be None."""
+    for word, name in (("Before", before), ("Next", after)):
+        if name and not re.search(rf"^\*\*{word}\*\*[^\n]*\]\({name}\.ipynb\)", prose, re.MULTILINE):
+            yield f"there is no line **{word}** with a link to {name}"
+
+
 def test_there_are_chapters():
     assert "00_start_here" in NOTEBOOKS
 
@@ -111,6 +145,23 @@ def test_there_are_chapters():
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_chapter_has_the_form_of_a_chapter(name):
     assert faults(read(name)) == []
+
+
+def test_chapters_lead_to_their_neighbours():
+    names = list(NOTEBOOKS)
+    for before, name, after in zip([None, *names], names, [*names[1:], None]):
+        assert [*faults_of_the_neighbours(prose_of(read(name)), before, after)] == [], name
+    first = prose_of(read(names[0]))
+    assert len([*faults_of_the_neighbours(first, names[1], names[2])]) == 2
+
+
+def test_there_are_exercises_enough():
+    assert sum(len(exercises_of(prose_of(read(name)))) for name in NOTEBOOKS) >= 24
+
+
+def test_the_template_has_the_form_of_a_chapter_and_is_none():
+    assert faults(nbformat.read(TEMPLATE, as_version=4)) == []
+    assert TEMPLATE.stem not in NOTEBOOKS
 
 
 def code_cell(notebook, number):
@@ -128,7 +179,7 @@ BREAK = {  # how to break a good chapter: the fault that must be found
     "the metadata hold": lambda n: n.metadata.update(widgets={}),
     "has outputs": lambda n: code_cell(n, 2).update(execution_count=3),
     "may fail unseen": lambda n: code_cell(n, 2).metadata.update(tags=["raises-exception"]),
-    "one cell of param": lambda n: code_cell(n, 0).update(source="preset = str(1); seed = 0; device = 0"),
+    "one cell of param": lambda n: code_cell(n, 0).update(source="preset = str(1); seed = solve = device = 0"),
     "more than 30 lines": lambda n: code_cell(n, 2).update(source="1\n" * 31),
     "not introduced by prose": lambda n: n.cells.append(new_code_cell("assert 1", id="more")),
     "runs out of the page": lambda n: code_cell(n, 2).update(source="a = 1  # " + 80 * "."),
@@ -142,6 +193,11 @@ BREAK = {  # how to break a good chapter: the fault that must be found
     "the preset cpu": lambda n: replace(n, "| `cpu` |", "| fast |"),
     "not numbered": lambda n: replace(n, "**Figure 2.**", "**Figure 3.**"),
     "linked and not there": lambda n: replace(n, "**Next**", "[Next](09_nothing.ipynb)"),
+    "caption says nothing": lambda n: replace(n, "**Figure 2.** *What", "**Figure 2.**\n\nWhat"),
+    "## Summary has fewer": lambda n: replace(n, "- Landmarks are", "And landmarks are"),
+    "to do** has fewer": lambda n: replace(n, "be able to do**\n\n", "be able to do**\n\n- all.\n\n"),
+    "not two to four": lambda n: replace(n, "### 3. Only", "### 4. Only"),
+    "exercise 2 does not say how many": lambda n: replace(n, "half (5 minutes)", "half (soon)"),
     "empty line": lambda n: replace(n, "<pre>", "\n\n<pre>"),
 }
 
@@ -156,7 +212,7 @@ def test_faults_are_found(fault):
 @pytest.fixture
 def kernel_of_this_package(monkeypatch):
     """The kernel imports the package that these tests belong to."""
-    root = str(Path(course.__file__).parent.parent)
+    root = str(Path(faceinpaint.__file__).parent.parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
 
 
@@ -182,8 +238,6 @@ def test_solve_fills_in_every_solution(name, tmp_path, kernel_of_this_package):
     notebook.cells = [cell for cell in notebook.cells if cell.id == "setup" or has_tag(cell, "parameters", "exercise")]
     path = tmp_path / f"{name}.ipynb"
     nbformat.write(notebook, path)
-    executed, error = course.run_chapter(path, {"preset": "smoke", "solve": True}, 300)
-    assert error == ""
-    cells = [cell for cell in executed.cells if has_tag(cell, "exercise")]
-    for cell in cells:
-        assert "Right:" in cell.outputs[-1]["data"]["text/html"]
+    outcome = course.run_chapter(path, {"preset": "smoke", "solve": True}, 300)
+    assert outcome.error == ""
+    assert outcome.passed == sum(has_tag(cell, "exercise") for cell in notebook.cells)

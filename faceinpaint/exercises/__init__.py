@@ -14,11 +14,13 @@ import difflib
 
 from faceinpaint.errors import InputError
 from faceinpaint.exercises import (
-    chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08,
+    chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07,
+    chapter_08,
 )
 from faceinpaint.exercises.exercise import Exercise, Verdict, WrongAnswer
 
 EXERCISES = {
+    **chapter_00.EXERCISES,
     **chapter_01.EXERCISES, **chapter_02.EXERCISES, **chapter_03.EXERCISES, **chapter_04.EXERCISES,
     **chapter_05.EXERCISES, **chapter_06.EXERCISES, **chapter_07.EXERCISES, **chapter_08.EXERCISES,
 }

@@ -155,7 +155,7 @@ def weights_for(norms: dict[str, float], shares: dict[str, float]) -> dict[str, 
 def _test_weights_for(answer: Callable) -> None:
     norms = {"reconstruction": 0.8, "perceptual": 4.0, "identity": 0.2}
     shares = {"reconstruction": 0.5, "perceptual": 0.3, "identity": 0.2}
-    right, found = weights_for(norms, shares), answer(dict(norms), dict(shares))
+    found = answer(dict(norms), dict(shares))
     require(found is not None, "your function returns nothing; does it end in `return`?")
     require(isinstance(found, dict), f"your function returns a {type(found).__name__}; a dictionary is wanted.")
     require(set(found) == set(norms), f"your dictionary has the terms {sorted(found)}; they are {sorted(norms)}.")

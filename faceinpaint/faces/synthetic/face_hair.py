@@ -10,7 +10,7 @@ from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
 from faceinpaint.faces.synthetic.hair_looks import WHITE, chances
-from faceinpaint.faces.synthetic.maths import bump, dot, mix, normals, step, unit
+from faceinpaint.faces.synthetic.maths import bump, dot, mix, step, unit
 from faceinpaint.faces.synthetic.noise import noise
 from faceinpaint.faces.synthetic.relief import Relief, row_of
 from faceinpaint.faces.synthetic.surface import Surface, label_map
@@ -73,7 +73,7 @@ def _hairs(
     t = torch.linspace(0, 1, points, device=colour.device)
     share, light = thick * (1 - taper * t**2), root_light + (1 - root_light) * t
     return Surface(
-        position, mix(person.skin.colour, colour[..., None], share), 
+        position, mix(person.skin.colour, colour[..., None], share),
         label_map(label, position[:1, :, :1, :1]).expand(len(person), 1, count, points),
         keep[..., None].expand(-1, -1, -1, points), light.view(1, 1, 1, -1).expand(len(person), -1, count, -1),
         torch.full_like(person.age[..., None], gloss),

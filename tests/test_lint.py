@@ -1,0 +1,81 @@
+"""What `make lint` and the hooks before a commit hold, and the spelling of everything that is there to be read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from spellchecker import SpellChecker
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+TEXTS = [*NOTEBOOKS, *(ROOT / name for name in ("README.md", "INSTRUCTORS.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+WORDS = ROOT / "tests" / "words.txt"  # names and terms that no dictionary of English has
+
+
+@pytest.mark.parametrize("command", [
+    ["ruff", "check", "--no-cache", "faceinpaint", "tests", "notebooks"],
+    ["ty", "check"],
+    ["nbstripout", "--keep-id", "--verify", *(f"notebooks/{path.name}" for path in NOTEBOOKS)],
+], ids=lambda command: command[0])
+def test_lint_finds_nothing(command):
+    line = (ROOT / "Makefile").read_text().partition("\nlint:")[2]
+    assert f"$(VENV)/bin/{command[0]} " in line.partition("\n\n")[0]
+    program = Path(sys.executable).with_name(command[0])
+    found = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_hooks_are_of_the_releases_that_are_pinned():
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    ruff, nbstripout, local = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert ruff["rev"] == f"v{pins['ruff']}" and nbstripout["rev"] == pins["nbstripout"]
+    assert local["hooks"][0]["additional_dependencies"] == [f"ty=={pins['ty']}"]
+
+
+# ------------------------------------------------------------------------------------------- the spelling
+
+
+@cache
+def dictionary() -> SpellChecker:
+    """English, with the words of this project."""
+    checker = SpellChecker(distance=1)
+    checker.word_frequency.load_words(WORDS.read_text(encoding="utf-8").split())
+    return checker
+
+
+def misspelt(markdown: str) -> set[str]:
+    """Words of a text that no dictionary has. Code, links, formulas and names (capitals within a sentence) are not read."""
+    text = re.sub(r"^```.*?^```|^    .*?$|<pre>.*?</pre>|<code>.*?</code>", " ", markdown, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$\n]+\$|\]\([^)]*\)|<[^>]*>|https?://\S+|&\w+;", " ", text, flags=re.DOTALL)
+    words = {word.strip("'") for word in re.findall(r"(?<![\w.@/\\-])[a-z][a-z']+(?![\w@/\\]|\.\w)", text.replace("’", "'"))}
+    return dictionary().unknown({word.removesuffix("'s") for word in words if len(word) > 2})
+
+
+def prose_of(path: Path) -> str:
+    """The text of a notebook or of a file of Markdown."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_words_are_spelt_right(path):
+    assert misspelt(prose_of(path)) == set(), "if a word is right, add it to tests/words.txt"
+
+
+def test_a_misspelling_is_found():
+    assert misspelt("The *recogniser's* embeding, `embeding`, $embeding$, [link](embeding.md)") == {"embeding"}
+    assert misspelt("```\nteh\n```\nWe cant't recieve teh.") >= {"recieve", "teh"}
+
+
+def test_the_word_list_is_sorted_and_has_each_word_once():
+    words = WORDS.read_text(encoding="utf-8").split()
+    assert words == sorted(set(words))
