@@ -2,7 +2,7 @@
 
 A `Style` has two parts. `expression` moves what is hidden of the mouth, the eyes, the brows and the jaw, each number a
 standard deviation of how faces move; `appearance` is a draw from what the appearance model leaves open once it has seen
-the visible part: a beard or none, the colour of lips, a broader nose. With all numbers 0 it is the most probable answer.
+the visible part: a beard or none, the colour of lips, a broader nose. All numbers 0 is the most probable answer.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ class Style:
     @classmethod
     def draw(cls, count: int, generator: torch.Generator | None = None) -> Style:
         """`count` styles at random, as probable as faces are."""
-        return cls(
-            torch.randn(count, len(EXPRESSIONS), generator=generator), torch.randn(count, COMPONENTS, generator=generator)
-        )
+        return cls(*(torch.randn(count, size, generator=generator) for size in (len(EXPRESSIONS), COMPONENTS)))
 
     def each(self) -> list[Style]:
         """The styles one by one."""

@@ -202,7 +202,7 @@ class Completer:
             prior = self.generator.first_guess(images, mask, landmarks, code)
             if reference is not None:
                 if prior is None:
-                    raise InputError("these weights start from no first guess that a reference could change: take others")
+                    raise InputError("these weights start from no first guess that a reference could change")
                 with torch.autocast(self.device.type, enabled=False):
                     prior = with_reference(prior, images, mask, landmarks, reference)
             return self.generator.complete(images, mask, landmarks, prior)

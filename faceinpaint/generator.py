@@ -56,7 +56,7 @@ class Generator(nn.Module):
     def first_guess(
         self, image: Tensor, mask: Tensor, landmarks: Tensor, code: Tensor | None = None
     ) -> Prior | None:
-        """The symmetry prior that this network starts from; None for the paper's, which has none. See `symmetry_prior`."""
+        """The symmetry prior that this network starts from, see there; None for the paper's, which has none."""
         if not self.prior:
             return None
         # Positions need all their digits: half precision would move the prior by half a pixel.

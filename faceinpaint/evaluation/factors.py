@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import count
+from itertools import count, islice
 from typing import TypeVar
 
 import torch
@@ -98,13 +98,9 @@ def strangers(number: int, feminine: bool | None = None, seed: int = 0) -> list[
     """
     if number < 1:
         raise InputError(f"the number of people is {number}: give 1 or more")
-    found = []
-    for index in count(10_000 * seed):
-        person = person_of("test", index)
-        if feminine is None or bool(_person(person).feminine) == feminine:
-            found.append(person)
-        if len(found) == number:
-            return found
+    everybody = (person_of("test", index) for index in count(10_000 * seed))
+    wanted = (one for one in everybody if feminine is None or bool(_person(one).feminine) == feminine)
+    return list(islice(wanted, number))
 
 
 def plain_poses(people: Sequence[int]) -> Pose:

@@ -118,7 +118,7 @@ class Sweeper:
     def complete(
         self, level: Level, person: int, mask: str, methods: Sequence[str]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """One person at a level: the original (1, 3, S, S), the mask (1, 1, S, S), and what methods make of the rest."""
+        """One person at a level: original (1, 3, S, S), mask (1, 1, S, S), and what methods make of the rest."""
         for method in methods:
             require_known("method", method, list(self.methods))
         examination = self._examination(level)

@@ -27,7 +27,7 @@ WITHOUT, WITH = "without reference", "with reference"
 
 
 class Trios(NamedTuple):
-    """Three photographs each of some people: one to complete, one to go by, one to judge by. Aligned, with landmarks."""
+    """Three aligned photographs each of some people: one to complete, one to go by, one to judge by."""
 
     photo: Faces
     reference: Faces
@@ -93,10 +93,9 @@ def gain(seen: Sequence[Sighting], names: Sequence[str], threshold: float) -> Di
     threshold: cosine distance to the third photograph up to which it is.
     """
     kept = [one for one in seen if one.mask in names]
-    accepted = {
-        method: [float(1 - one.cosine <= threshold) for one in kept if one.method == method] for method in (WITH, WITHOUT)
-    }
-    return difference(accepted[WITH], accepted[WITHOUT], [str(one.person) for one in kept if one.method == WITH])
+    guided, plain = ([one for one in kept if one.method == method] for method in (WITH, WITHOUT))
+    accepted = [[float(1 - one.cosine <= threshold) for one in some] for some in (guided, plain)]
+    return difference(*accepted, [str(one.person) for one in guided])
 
 
 def _embed(judge: Recogniser, faces: Faces, images: Tensor) -> Tensor:
