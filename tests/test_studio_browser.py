@@ -1,9 +1,8 @@
-"""The Mask Studio in a real browser, as a page of its own and in JupyterLab."""
+"""The Mask Studio in a real browser, as a page of its own."""
 
 from __future__ import annotations
 
 import io
-import json
 import statistics
 import time
 
@@ -11,50 +10,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import sync_playwright
 from studio_page import (
-    anew, changed, draw, generate, is_quiet, kernel_mask, launch, on_screen, open_page, picture, saved, says, shot,
-    start_lab, start_voila, stop, touch, upload,
+    RADIUS, ZIGZAG, anew, as_png, changed, differ, draw, drawn, generate, is_quiet, kernel_mask, on_screen, open_page,
+    picture, saved, says, shot, touch, upload,
 )
 
 from faceinpaint import masks
-from faceinpaint.exercises.chapter_07 import stroke_mask
-
-ZIGZAG = [(40, 60), (200, 90), (60, 150), (180, 200)]
-RADIUS = 12  # pixels, what the brush begins with
-
-
-def as_png(photo):
-    content = io.BytesIO()
-    photo.save(content, "png")
-    return content.getvalue()
-
-
-def differ(a, b):
-    return (a != b).float().mean().item()
-
-
-def drawn(points):
-    return stroke_mask(torch.tensor(points, dtype=torch.float32), RADIUS, 256)
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    process, address = start_voila(tmp_path_factory.mktemp("voila") / "log")
-    yield address
-    stop(process)
-
-
-@pytest.fixture(scope="module")
-def first(browser, address):
+def first(browser, studio_address):
     """The page of one visitor, and the seconds until it could be drawn on."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
     page = context.new_page()
@@ -63,7 +28,7 @@ def first(browser, address):
     # What is not let out fails at once; what went out would be listed here.
     page.on("requestfinished", lambda request: "127.0.0.1" in request.url or page.elsewhere.append(request.url))
     begin = time.perf_counter()
-    open_page(page, address)
+    open_page(page, studio_address)
     page.ready = time.perf_counter() - begin
     yield page
     context.close()
@@ -92,10 +57,10 @@ def test_nothing_comes_from_elsewhere(page):
     assert [one for one in page.elsewhere if not one.startswith(("data:", "blob:"))] == []
 
 
-def test_without_the_token_nobody_gets_in(browser, address):
+def test_without_the_token_nobody_gets_in(browser, studio_address):
     stranger = browser.new_context()
     visit = stranger.new_page()
-    visit.goto(address.partition("?")[0])
+    visit.goto(studio_address.partition("?")[0])
     assert visit.locator(".fi-studio").count() == 0 and "login" in visit.url
     stranger.close()
 
@@ -373,12 +338,12 @@ def test_what_cannot_be_done_is_said(page):
     assert page.locator(".fi-generate").is_enabled()
 
 
-def test_a_second_tab_is_somebody_else_and_fits_a_phone(page, browser, address):
+def test_a_second_tab_is_somebody_else_and_fits_a_phone(page, browser, studio_address):
     changed(page, lambda: draw(page, ZIGZAG))
     mask = kernel_mask(page)
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     tab = phone.new_page()
-    open_page(tab, address + "&theme=dark")
+    open_page(tab, studio_address + "&theme=dark")
     assert not kernel_mask(tab).any()
     changed(tab, lambda: touch(tab, [(60, 100), (200, 100)]))
     assert differ(kernel_mask(tab), drawn([(60, 100), (200, 100)])) < 0.02
@@ -395,77 +360,3 @@ def test_a_second_tab_is_somebody_else_and_fits_a_phone(page, browser, address):
 
 def test_nothing_has_gone_wrong_unseen(page):
     assert page.faults == []
-
-
-# ------------------------------------------------------------------------------------------ JupyterLab
-
-RUN = """async () => {
-    const until = async (test) => { while (!test()) await new Promise((then) => setTimeout(then, 100)); };
-    await until(() => window.jupyterapp?.shell?.currentWidget?.sessionContext);
-    const app = window.jupyterapp, panel = app.shell.currentWidget;
-    await panel.sessionContext.ready;
-    await until(() => panel.sessionContext.session?.kernel?.connectionStatus === 'connected');
-    await app.commands.execute('notebook:run-all-cells');
-}"""
-ASK = """async (code) => {
-    const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
-    let said = '';
-    future.onIOPub = (message) => { said += message.content.text ?? message.content.evalue ?? ''; };
-    await future.done;
-    return said;
-}"""
-
-
-@pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
-    """The notebook in JupyterLab, its cell run."""
-    process, address = start_lab(tmp_path_factory.mktemp("lab"))
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
-    page = context.new_page()
-    page.set_default_timeout(240_000)
-    for _ in range(120):  # until it listens
-        try:
-            page.goto(address, wait_until="commit")
-            break
-        except Exception:
-            time.sleep(1)
-    page.evaluate(RUN)
-    page.wait_for_selector(".fi-hole[data-version]")
-    yield page
-    context.close()
-    stop(process)
-
-
-def kernel_has(lab):
-    """The mask of the notebook's own variable."""
-    rows = json.loads(lab.evaluate(ASK, "print(studio.session.mask[0, 0].int().tolist())"))
-    return torch.tensor(rows, dtype=torch.float32)[None, None]
-
-
-def test_in_the_notebook_a_stroke_by_mouse_and_touch_is_that_mask(lab):
-    changed(lab, lambda: draw(lab, ZIGZAG))
-    mask = kernel_has(lab)
-    assert differ(mask, drawn(ZIGZAG)) < 0.02 and torch.equal(kernel_mask(lab), mask)
-    changed(lab, lambda: lab.click(".fi-undo"))
-    assert not kernel_has(lab).any()
-    changed(lab, lambda: touch(lab, ZIGZAG))
-    assert differ(kernel_has(lab), drawn(ZIGZAG)) < 0.02
-
-
-def test_in_the_notebook_keys_are_the_studios(lab):
-    cells = lab.locator(".jp-Cell").count()
-    changed(lab, lambda: draw(lab, ZIGZAG))
-    lab.keyboard.press("b")  # JupyterLab's "new cell below"
-    changed(lab, lambda: lab.keyboard.press("z"))
-    assert lab.locator(".jp-Cell").count() == cells
-
-
-def test_in_the_notebook_a_face_is_completed_in_both_themes(lab):
-    changed(lab, lambda: lab.click(".fi-masks [data-id='face-mask']"))
-    generate(lab)
-    shot(lab, "lab")
-    assert "1" == lab.evaluate(ASK, "print(len(studio.session.results), end='')")
-    lab.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
-    lab.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
-    lab.wait_for_timeout(1000)
-    shot(lab, "lab-dark")
