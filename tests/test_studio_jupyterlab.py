@@ -7,9 +7,7 @@ import time
 
 import pytest
 import torch
-from studio_page import (
-    ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, shot, start_lab, stop, touch,
-)
+from studio_page import ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, shot, start_lab, stop, touch
 
 RUN = """async () => {
     const until = async (test) => { while (!test()) await new Promise((then) => setTimeout(then, 100)); };
