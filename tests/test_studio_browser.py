@@ -17,6 +17,7 @@ from studio_page import (
 )
 
 from faceinpaint import masks
+from faceinpaint.studio import portraits
 
 
 @pytest.fixture(scope="module")
@@ -361,6 +362,70 @@ def test_two_weights_side_by_side_and_the_last_ten(page):
     assert page.locator(".fi-first.fi-blank").count() == 0
     assert torch.equal(kernel_mask(page), masks.standard("mask01", 256))
     says(page, "result [0-9]+ by mirror")
+
+
+# ------------------------------------------------------------------------- a reference, another answer
+
+
+def test_a_reference_changes_the_hole_only(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='face-mask']"))
+    hole = kernel_mask(page)[0, 0].numpy() > 0
+    generate(page)
+    without = picture(page, ".fi-first .fi-after")
+    assert page.locator(".fi-reference").is_hidden() and page.locator(".fi-first .fi-note").is_hidden()
+    upload(page, as_png(portraits.another("rendered person 7")[0]), ".fi-refer .fi-open")
+    says(page, "the reference will be used")
+    page.wait_for_selector(".fi-reference", state="visible")
+    generate(page)
+    different = (picture(page, ".fi-first .fi-after") != without).any(-1)
+    assert not different[~hole].any() and different[hole].mean() > 0.3
+    assert page.inner_text(".fi-first .fi-note") == "With the reference"
+    shot(page, "reference")
+    page.focus(".fi-forget")
+    page.keyboard.press("Enter")
+    says(page, "the reference was removed")
+    assert page.locator(".fi-reference").is_hidden()
+    assert page.evaluate("document.activeElement.matches('.fi-refer .fi-open')")
+    page.click(".fi-another-photo")  # of a rendered person there is one at hand
+    page.wait_for_selector(".fi-reference", state="visible")
+
+
+def test_a_reference_is_dropped_where_it_belongs(page):
+    before = picture(page, ".fi-portrait")
+    page.evaluate("""(bytes) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], 'photo.png', { type: 'image/png' }));
+        const event = new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+        document.querySelector('.fi-refer .fi-open').dispatchEvent(event);
+    }""", list(as_png(portraits.another("rendered person 7")[0])))
+    says(page, "the reference will be used")
+    assert np.array_equal(picture(page, ".fi-portrait"), before)
+
+
+def test_a_bad_reference_is_one_sentence(page):
+    upload(page, as_png(Image.new("RGB", (400, 300), "grey")), ".fi-refer .fi-open")
+    assert "Traceback" not in says(page, "the reference is no good: no face was found")
+    assert page.get_attribute(".fi-words", "data-kind") == "error" and page.locator(".fi-reference").is_hidden()
+
+
+def test_another_answer_is_another_one_in_the_history(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='face-mask']"))
+    generate(page)
+    newest = page.locator(".fi-at-history .fi-thumb").first
+    seen = [picture(page, ".fi-first .fi-after")]
+    for ask in (lambda: page.click(".fi-another"), lambda: page.keyboard.press("a")):
+        number = page.get_attribute(".fi-first .fi-board", "data-number")
+        ask()
+        page.wait_for_function(f"document.querySelector('.fi-first .fi-board').dataset.number === '{int(number) + 1}'")
+        says(page, "another answer")
+        assert newest.get_attribute("data-id") == str(int(number) + 1)
+        assert "another answer" in newest.get_attribute("title")
+        seen.append(picture(page, ".fi-first .fi-after"))
+    hole = kernel_mask(page)[0, 0].numpy() > 0
+    for one, other in ((seen[0], seen[1]), (seen[1], seen[2])):
+        different = (one != other).any(-1)
+        assert not different[~hole].any() and different[hole].mean() > 0.3
+    shot(page, "answers")
 
 
 def test_what_cannot_be_done_is_said(page):

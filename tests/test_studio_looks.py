@@ -41,6 +41,8 @@ def visit(browser, studio_address, request):
     open_page(page, studio_address)
     changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
     page.select_option(".fi-beside select", "mirror")
+    page.click(".fi-another-photo")
+    page.wait_for_selector(".fi-reference", state="visible")
     generate(page, ".fi-second")
     page.click(".fi-ask")
     yield page

@@ -20,7 +20,7 @@ const render = ({ model, el }) => {
   const board = make("div", "fi-board fi-drawing", {}, el);
   const photo = make("img", "fi-portrait", { alt: "the aligned face", draggable: "false" }, board);
   const canvas = make("canvas", "fi-hole", { width: size, height: size, tabindex: "0", role: "img" }, board);
-  canvas.setAttribute("aria-label", "Mask: draw on the face; b brush, e eraser, z undo, g generate");
+  canvas.setAttribute("aria-label", "Mask: draw on the face; b brush, e eraser, z undo, g generate, a another answer");
   const landmarks = landmarksOver(board, model, canvas);
   const outline = make("div", "fi-outline", { "aria-hidden": "true" }, board);
   outline.hidden = true;
@@ -161,7 +161,7 @@ const render = ({ model, el }) => {
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     landmarks.press(event);
     const keys = {
-      b: () => take(false), e: () => take(true), g: ask("generate"), l: ask("landmarks"),
+      b: () => take(false), e: () => take(true), g: ask("generate"), a: ask("another"), l: ask("landmarks"),
       z: ask("undo"), Z: ask("redo"),
     };
     if (!keys[event.key]) return;

@@ -21,12 +21,17 @@ def _module(*names: str) -> str:
 
 
 class Opener(anywidget.AnyWidget):
-    """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too) or "mask"."""
+    """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too), "mask" or "reference".
 
-    _esm = _module("opener")
+    A reference that is there is shown small, in `picture`; `known`: whether one can be rendered.
+    """
+
+    _esm = _module("reference", "opener")
     aim = Unicode("photo").tag(sync=True)
     label = Unicode().tag(sync=True)
     title = Unicode().tag(sync=True)
+    picture = Bytes().tag(sync=True)
+    known = Bool(False).tag(sync=True)
 
 
 class Strip(anywidget.AnyWidget):
@@ -76,6 +81,7 @@ class ResultView(anywidget.AnyWidget):
     heading = Unicode("Result").tag(sync=True)
     hint = Unicode().tag(sync=True)
     sentence = Unicode().tag(sync=True)
+    note = Unicode().tag(sync=True)
     same = Unicode().tag(sync=True)  # person: "yes" or "no"
     distance = Float(0.0).tag(sync=True)
     threshold = Float(1.0).tag(sync=True)

@@ -44,6 +44,7 @@ const render = ({ model, el }) => {
   const markExtent = group(foot, "extent", "What is shown", [
     ["crop", "Face", "Show the face"], ["photo", "Photo", "Show the whole photo"],
   ]);
+  const note = make("p", "fi-note", {}, el);
   button(foot, "fi-save", "Save", "Save the completed photo as PNG", () => model.send({ do: "save" }));
   const gauge = make("div", "fi-gauge", { role: "img" }, el);
   const needle = make("div", "fi-needle", {}, make("div", "fi-scale", {}, gauge));
@@ -67,6 +68,7 @@ const render = ({ model, el }) => {
   const judge = () => { // the threshold stands in the middle of the scale
     const distance = model.get("distance"), threshold = model.get("threshold");
     sentence.textContent = model.get("sentence");
+    note.textContent = model.get("note");
     sentence.dataset.same = model.get("same");
     const share = Math.min(1, Math.max(0, (0.5 * distance) / threshold));
     needle.style.left = `calc(${share} * (100% - 12px))`; // 12: its own width
@@ -82,6 +84,7 @@ const render = ({ model, el }) => {
     hint.hidden = there;
     title.textContent = model.get("heading");
     for (const one of [edge, before, after, sentence]) one.hidden = !there;
+    note.hidden = !there || !model.get("note");
     board.classList.toggle("fi-whole", there && whole);
     markLeft();
     markExtent();

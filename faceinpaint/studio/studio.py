@@ -24,6 +24,7 @@ from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Status, Strip
 from faceinpaint.studio.session import Result, Session, png
 
+REFERENCE = "Open a second photo of the same person, to go by: choose a file, or drop or paste one here"
 ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
 HEADINGS = ("Result", "Beside")  # of the frames for results while they are empty
@@ -55,6 +56,7 @@ class Studio(VBox):
         self.status = Status()
         self.opener = Opener(label="Open", title="Open a photo: choose a file, or drop or paste one anywhere here")
         self.mask_opener = Opener(aim="mask", label="Import", title="Import a mask, PNG, white = unknown")
+        self.reference = Opener(aim="reference", label="Add reference", title=REFERENCE)
         self.faces = Strip(label="Built-in faces", items=_face_items())
         self.masks = Strip(label="Masks", items=_mask_items())
         self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular",
@@ -64,15 +66,17 @@ class Studio(VBox):
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
         self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
         self.generate_button = Button(description="Generate", tooltip="Complete the face (g)")
+        self.another_button = Button(description="Another answer", tooltip="Another answer for the same hole (a)")
         self.results = tuple(ResultView(hint=HINT, heading=heading) for heading in HEADINGS)
         self.history = Strip(label="The last ten results", empty="Results will be kept here, the last ten of them.")
         self._name_parts()
         self._listen()
 
     def _name_parts(self) -> None:
-        self._photo_box = _section("photo", "Photo", self.opener, self.faces)
+        self._photo_box = _section("photo", "Photo", self.opener, self.faces, self.reference)
         self._mask_box = _section("mask", "Mask", self.masks, self.ratio, self.mask_opener)
-        self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button)
+        self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button,
+                                   self.another_button)
         self._results = Box(self.results)
         self._history_box = _section("history", "History", self.history)
         self._page = Box([self._photo_box, self._mask_box, self._paint_box, self.editor, self._results, self.status,
@@ -80,9 +84,9 @@ class Studio(VBox):
         names = {
             "fi-studio": self._page,
             "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
-            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-first": self.results[0],
+            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-another": self.another_button, "fi-first": self.results[0],
             "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
-            "fi-masks": self.masks,
+            "fi-masks": self.masks, "fi-refer": self.reference,
         }
         for name, widget in names.items():
             widget.add_class(name)
@@ -90,11 +94,13 @@ class Studio(VBox):
     def _listen(self) -> None:
         for part, handler in (
             (self.editor, self._edited), (self.opener, self._opened), (self.mask_opener, self._mask_opened),
+            (self.reference, self._reference_opened),
             (self.faces, self._face_chosen), (self.masks, self._mask_chosen), (self.history, self._recalled),
             (self.results[0], partial(self._saved, 0)), (self.results[1], partial(self._saved, 1)),
         ):
             part.on_msg(lambda _, content, buffers, handler=handler: self._safely(handler, content, buffers))
         self.generate_button.on_click(lambda _: self._safely(self._generate))
+        self.another_button.on_click(lambda _: self._safely(self._another_answer))
         self.ratio.observe(lambda _: self._safely(self._mask_chosen, {"id": "irregular"}), "value")
         self.beside.observe(lambda _: self._safely(self._arrange), "value")
 
@@ -151,7 +157,30 @@ class Studio(VBox):
             self.editor.several = several
             self._show_mask()
             self.editor.boxes = pictures.boxes(self.session) if choosing else []
+        self._show_reference()
         self._forget_others()
+
+    # ----------------------------------------------------------------------------- the reference
+
+    def _reference_opened(self, content: dict, buffers: list | None = None) -> None:
+        if content["do"] == "say":
+            raise InputError(content["words"])
+        if content["do"] == "forget":
+            self.session.forget_reference()
+            said = "the reference was removed"
+        elif content["do"] == "another":
+            said = self.session.open_another_photo()
+        else:
+            said = self.session.open_reference(bytes(buffers[0]))
+            said += f"; {content['note']}" if content.get("note") else ""
+        self._show_reference()
+        self.say(said)
+
+    def _show_reference(self) -> None:
+        reference = self.session.reference
+        with self.reference.hold_sync():
+            self.reference.picture = b"" if reference is None else pictures.thumb(reference.image.cpu())
+            self.reference.known = self.session.has_another_photo
 
     # --------------------------------------------------------------------------------- the mask
 
@@ -171,8 +200,8 @@ class Studio(VBox):
             self._show_face(choosing)
             self.say("click the face you mean" if choosing else f"face {session.face + 1} of {len(session.crops)}")
             return
-        elif do == "generate":
-            self._generate()
+        elif do in ("generate", "another"):
+            self._generate() if do == "generate" else self._another_answer()
             return
         elif do == "pull":
             session.pull(content["index"], content["x"], content["y"])
@@ -220,23 +249,41 @@ class Studio(VBox):
 
     def _generate(self) -> None:
         names = [self.weights.value] + [name for name in (self.beside.value,) if name != ALONE]
-        self.generate_button.disabled = True
-        try:
-            made = self.session.generate(*names, report=self._report)
-        finally:
-            self.generate_button.disabled, self.status.share = False, -1.0
+        made = self._while_disabled(partial(self.session.generate, *names, report=self._report))
         self._show_result(0, made[0])
         self._show_result(1, made[1] if len(made) > 1 else None)
+        self._completed(made)
+
+    def _another_answer(self) -> None:
+        answer = self._while_disabled(partial(self.session.another_answer, self.weights.value, report=self._report))
+        self._show_first(answer)
+        self._completed([answer])
+
+    def _while_disabled(self, work: Callable):
+        """What the work gives; nobody can ask for more of it meanwhile."""
+        buttons = self.generate_button, self.another_button
+        try:
+            for button in buttons:
+                button.disabled = True
+            return work()
+        finally:
+            for button in buttons:
+                button.disabled = False
+            self.status.share = -1.0
+
+    def _completed(self, made: list[Result]) -> None:
+        """Put new results into the history, and say what came out."""
         self._arrange()
         items = [
-            {"id": str(one.number), "title": f"Result {one.number}: {one.weights}, {one.verdict}",
+            {"id": str(one.number), "title": f"Result {one.number}: {_described(one)}, {one.verdict}",
              "picture": pictures.thumb(one.completed)} for one in reversed(self.session.results)
         ]
         with self.history.hold_sync():
             self.history.items, self.history.chosen = items, str(made[0].number)
         self._show_mask()
         answers = ", ".join(one.same if len(made) == 1 else f"{one.same} by {one.weights}" for one in made)
-        self.say(f"completed in {sum(one.seconds for one in made):.1f} s; same person: {answers}")
+        notes = "".join(f"; {one.note}" for one in made if one.note)
+        self.say(f"completed in {sum(one.seconds for one in made):.1f} s; same person: {answers}{notes}")
 
     def _report(self, share: float, words: str) -> None:
         self.status.share = share
@@ -252,8 +299,16 @@ class Studio(VBox):
             view.number, view.heading = (result.number, result.weights) if result else (0, HEADINGS[place])
             if result:
                 view.middle = pictures.middle(result.mask)
+                view.note = result.note[:1].upper() + result.note[1:]
                 view.sentence = f"Same person: {result.same}, face distance {result.distance:z.3f}"
                 view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
+
+    def _show_first(self, result: Result) -> None:
+        """Show a result in the first place; in the second one stays what is of the same hole."""
+        beside = self._shown[1]
+        self._show_result(0, result)
+        if beside is not None and not torch.equal(beside.mask, result.mask):
+            self._show_result(1, None)
 
     def _forget_others(self) -> None:
         """Show no results of another photo or another face than those that are open; the history keeps them."""
@@ -273,18 +328,20 @@ class Studio(VBox):
     def _recalled(self, content: dict) -> None:
         result = self.session.recall(int(content["id"]))
         self.faces.chosen = self.masks.chosen = ""
-        beside = self._shown[1]
-        self._show_result(0, result)
-        if beside is not None and not torch.equal(beside.mask, result.mask):
-            self._show_result(1, None)
+        self._show_first(result)
         self.history.chosen = content["id"]
         self._show_face()
-        self.say(f"result {result.number} by {result.weights}; same person: {result.same}")
+        self.say(f"result {result.number} by {_described(result)}; same person: {result.same}")
 
     def _saved(self, place: int, content: dict) -> None:
         result = self._shown[place]
         if result is not None:
             self.results[place].send({"name": f"completed-{result.number}.png"}, [png(result.photo)])
+
+
+def _described(result: Result) -> str:
+    """By which weights a result was made, and what is special about it."""
+    return f"{result.weights}, {result.note}" if result.note else result.weights
 
 
 def _section(name: str, title: str, *widgets: ipywidgets.Widget) -> VBox:
