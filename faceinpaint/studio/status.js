@@ -4,9 +4,9 @@ const HELP = [
   ["Begin", "choose or open a photo, hide a part of the face by a mask or the brush, and generate"],
   ["b, e", "brush, eraser"], ["z, shift z", "undo, redo"], ["g", "generate the likeliest answer"],
   ["a", "another answer for the same hole, with another expression and appearance, to be compared in the history"],
-  ["Reference", "a second photo of the same person: what it shows of the hidden part is used"],
   ["l", "show the landmarks, which tell the generator where to paint what; drag one, or"],
   ["[ and ]", "go through them"], ["arrows", "move the chosen one by a pixel, with shift by five; then generate again"],
+  ["Reference", "a second photo of the same person: what it shows of the hidden part is used"],
   ["Face distance", "how far a face recogniser finds the completed face from the original one: 0 is the same picture, "
     + "and up to the threshold it takes both for the same person"],
 ];
