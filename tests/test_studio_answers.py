@@ -113,6 +113,14 @@ def test_a_recalled_result_has_its_reference_again(session):
     assert torch.equal(session.generate()[0].completed, result.completed)
 
 
+def test_what_the_recogniser_finds_is_said(session, astronaut):
+    said = session.open_reference(content(astronaut))
+    assert said.startswith("the reference will be used, though the recogniser finds different people in the two photos")
+    session.open(content(astronaut))
+    said = session.open_reference(content(astronaut))
+    assert said == "the reference will be used; the recogniser finds the same person in the two photos, distance 0.000"
+
+
 # --------------------------------------------------------------------------------------- the answers
 
 

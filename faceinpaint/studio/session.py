@@ -196,7 +196,9 @@ class Session:
         distance = completer.recogniser.distance(*(completer.embed(*face) for face in faces)).item()
         self.reference = reference
         # Said and no more: a recogniser errs, and who it is the visitor knows better.
-        return f"the reference will be used; of the two photos the recogniser says: {completer.recogniser.verdict(distance)}"
+        same = distance <= completer.recogniser.threshold
+        found = "; the recogniser finds the same person" if same else ", though the recogniser finds different people"
+        return f"the reference will be used{found} in the two photos, distance {distance:z.3f}"
 
     # ---------------------------------------------------------------------------------- the mask
 
