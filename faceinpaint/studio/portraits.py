@@ -39,7 +39,8 @@ def _rendered(which: int) -> dict[str, tuple[Path | None, Tensor]]:
     for number in SHOWN:
         file = next((name for name in sorted(rows) if name.startswith(f"images/{number:06}-{which:02}")), None)
         if file is not None:
-            found[f"rendered person {number}"] = RENDERED / file, five_points(torch.tensor([rows[file]["landmarks"]]))[0]
+            points = five_points(torch.tensor([rows[file]["landmarks"]]))[0]
+            found[f"rendered person {number}"] = RENDERED / file, points
     return found
 
 

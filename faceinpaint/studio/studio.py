@@ -84,8 +84,8 @@ class Studio(VBox):
         names = {
             "fi-studio": self._page,
             "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
-            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-another": self.another_button, "fi-first": self.results[0],
-            "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
+            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-another": self.another_button,
+            "fi-first": self.results[0], "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
             "fi-masks": self.masks, "fi-refer": self.reference,
         }
         for name, widget in names.items():
