@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import statistics
 import time
 
@@ -63,14 +64,6 @@ def test_without_the_token_nobody_gets_in(browser, studio_address):
     visit.goto(studio_address.partition("?")[0])
     assert visit.locator(".fi-studio").count() == 0 and "login" in visit.url
     stranger.close()
-
-
-def test_every_control_has_a_name(page):
-    nameless = page.evaluate("""() => [...document.querySelectorAll('.fi-studio :is(button, input, select, canvas)')]
-        .filter((one) => one.offsetParent && !one.getAttribute('aria-label') && !one.innerText.trim()
-                && !(one.labels?.length) && !one.closest('.widget-inline-hbox'))
-        .map((one) => one.outerHTML.slice(0, 80))""")
-    assert nameless == []
 
 
 # ----------------------------------------------------------------------------------------- the drawing
@@ -264,7 +257,8 @@ def test_only_the_hole_changes_and_the_distance_is_said(page):
     different = (before != after).any(-1)
     assert not different[~hole].any() and different[hole].mean() > 0.9
     verdict = page.inner_text(".fi-first .fi-verdict")
-    assert verdict.startswith("Same person: ") and "distance 0." in verdict and "threshold 0." in verdict
+    assert verdict.startswith("Same person: ") and "distance 0." in verdict
+    assert "threshold 0." in page.inner_text(".fi-first .fi-gauge")
     shot(page, "result")
 
 
@@ -272,13 +266,14 @@ def test_the_slider_wipes(page):
     changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
     generate(page)
     slider, before = page.locator(".fi-first .fi-slider"), page.locator(".fi-first .fi-before")
+    assert slider.input_value() == "75"  # the middle of the hole
     for value in ("0", "100", "30"):
         slider.fill(value)
         right = before.evaluate("(image) => image.style.clipPath.split(' ')[1]")
         assert right == f"{100 - int(value)}%"
     box = page.locator(".fi-first .fi-board").bounding_box()
     page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 50)
-    assert slider.input_value() == "75"
+    assert slider.input_value() == "75" == page.input_value(".fi-second .fi-slider")
     original = picture(page, ".fi-first .fi-before")
     page.click(".fi-first .fi-masked")
     masked = picture(page, ".fi-first .fi-before")
@@ -299,12 +294,46 @@ def test_a_pulled_landmark_changes_the_result(page):
     page.mouse.down()
     page.mouse.move(x, y + 25, steps=5)
     changed(page, page.mouse.up)
-    says(page, "landmark moved")
+    says(page, "landmark 57 moved")
     shot(page, "landmarks")
     generate(page)
     assert (picture(page, ".fi-first .fi-after") != before).any(-1).mean() > 0.001
     changed(page, lambda: page.click(".fi-release"))
     changed(page, lambda: page.click(".fi-marks"))
+    assert page.locator(".fi-points circle").count() == 0
+
+
+def where(page):
+    """Index, x and y of the landmark that has the focus, by what is said of it."""
+    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    return [int(number) for number in re.fullmatch(r"Landmark (\d+) of 0 to 67, \w+, at (\d+), (\d+)", label).groups()]
+
+
+def test_a_landmark_is_moved_by_keys(page):
+    page.focus(".fi-hole")
+    changed(page, lambda: page.keyboard.press("l"))
+    page.keyboard.press("]")
+    first, *_ = where(page)
+    page.keyboard.press("]")
+    index, x, y = where(page)
+    assert index == first + 1
+    changed(page, lambda: page.keyboard.press("ArrowDown"))
+    assert where(page) == [index, x, y + 1]
+    changed(page, lambda: page.keyboard.press("Shift+ArrowRight"))
+    assert where(page) == [index, x + 5, y + 1]
+    page.keyboard.down("ArrowUp")
+    for _ in range(4):  # held, it goes on; the kernel is told where it ends
+        page.keyboard.down("ArrowUp")
+    changed(page, lambda: page.keyboard.up("ArrowUp"))
+    assert where(page) == [index, x + 5, y - 4]
+    page.keyboard.press("[")
+    assert where(page)[0] == first
+    page.keyboard.press("Tab")  # the landmarks are one stop of the tab key
+    assert page.evaluate("document.activeElement.matches('.fi-invert')")
+    page.focus(".fi-release")
+    changed(page, lambda: page.keyboard.press("Enter"))  # hides the button that had the focus
+    assert page.locator(".fi-release").is_hidden()
+    changed(page, lambda: page.keyboard.press("l"))
     assert page.locator(".fi-points circle").count() == 0
 
 
@@ -326,8 +355,10 @@ def test_two_weights_side_by_side_and_the_last_ten(page):
     page.wait_for_selector(".fi-second", state="hidden")
     history = page.locator(".fi-at-history .fi-thumb")
     assert 2 <= history.count() <= 10
-    changed(page, lambda: page.click(".fi-clear"))
+    anew(page, "rendered person 14")
+    assert page.locator(".fi-first.fi-blank").count() == 1  # no result of another photo is left
     changed(page, lambda: history.nth(0).click())
+    assert page.locator(".fi-first.fi-blank").count() == 0
     assert torch.equal(kernel_mask(page), masks.standard("mask01", 256))
     says(page, "result [0-9]+ by mirror")
 
@@ -338,24 +369,17 @@ def test_what_cannot_be_done_is_said(page):
     assert page.locator(".fi-generate").is_enabled()
 
 
-def test_a_second_tab_is_somebody_else_and_fits_a_phone(page, browser, studio_address):
+def test_a_second_tab_is_somebody_else(page, browser, studio_address):
     changed(page, lambda: draw(page, ZIGZAG))
     mask = kernel_mask(page)
-    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    tab = phone.new_page()
-    open_page(tab, studio_address + "&theme=dark")
+    other = browser.new_context()
+    tab = other.new_page()
+    open_page(tab, studio_address)
     assert not kernel_mask(tab).any()
-    changed(tab, lambda: touch(tab, [(60, 100), (200, 100)]))
+    changed(tab, lambda: draw(tab, [(60, 100), (200, 100)]))
     assert differ(kernel_mask(tab), drawn([(60, 100), (200, 100)])) < 0.02
     assert torch.equal(kernel_mask(page), mask)
-    generate(tab)
-    outside = """() => [...document.querySelectorAll('.fi-studio *')]
-        .filter((one) => one.getBoundingClientRect().right > 390.5).map((one) => one.outerHTML.slice(0, 80))"""
-    assert tab.evaluate(outside) == []
-    shot(tab, "phone")
-    back = tab.locator(".fi-studio").evaluate("(one) => getComputedStyle(one).backgroundColor")
-    assert max(map(int, back.removeprefix("rgb(").rstrip(")").split(", "))) < 64
-    phone.close()
+    other.close()
 
 
 def test_nothing_has_gone_wrong_unseen(page):

@@ -15,9 +15,9 @@ from faceinpaint.studio import strokes
 FOLDER = Path(__file__).parent
 
 
-def _module(name: str) -> str:
+def _module(*names: str) -> str:
     """A part's JavaScript, behind what all parts share."""
-    return "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in ("parts.js", f"{name}.js"))
+    return "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("parts", *names))
 
 
 class Opener(anywidget.AnyWidget):
@@ -51,7 +51,7 @@ class Status(anywidget.AnyWidget):
 class Editor(anywidget.AnyWidget):
     """The face, and the mask drawn on it; pictures are the contents of image files."""
 
-    _esm = _module("editor")
+    _esm = _module("landmarks", "editor")
     _css = FOLDER / "studio.css"
     size = Int(256).tag(sync=True)  # pixels, of the positions that are sent
     reach = Float(strokes.REACH).tag(sync=True)
@@ -61,15 +61,15 @@ class Editor(anywidget.AnyWidget):
     ratio = Float(0.0).tag(sync=True)
     can_undo = Bool(False).tag(sync=True)
     can_redo = Bool(False).tag(sync=True)
-    points = List().tag(sync=True)  # [x, y, colour] of each landmark that is shown
-    pulled = Bool(False).tag(sync=True)
+    points = List().tag(sync=True)  # [x, y, colour, part of the face] of each landmark that is shown
+    pulled = Bool(False).tag(sync=True)  # whether any were moved by hand
     photo = Bytes().tag(sync=True)  # the whole one, to choose a face from
     boxes = List().tag(sync=True)  # [left, top, width, height] in per cent of the photo, while one is to be chosen
     several = Bool(False).tag(sync=True)
 
 
 class ResultView(anywidget.AnyWidget):
-    """One result, or an empty frame with a hint."""
+    """One result, or an empty frame with a hint while there are no pictures."""
 
     _esm = _module("result")
     number = Int(0).tag(sync=True)
@@ -77,6 +77,9 @@ class ResultView(anywidget.AnyWidget):
     hint = Unicode().tag(sync=True)
     sentence = Unicode().tag(sync=True)
     same = Unicode().tag(sync=True)  # person: "yes" or "no"
+    distance = Float(0.0).tag(sync=True)
+    threshold = Float(1.0).tag(sync=True)
+    middle = Float(50.0).tag(sync=True)  # of the hole, per cent of the picture from its left
     original = Bytes().tag(sync=True)
     masked = Bytes().tag(sync=True)
     completed = Bytes().tag(sync=True)

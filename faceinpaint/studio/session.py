@@ -50,14 +50,21 @@ class Result:
     completed: Tensor  # (1, 3, S, S), outside the mask as `original`
     landmarks: Tensor  # (1, 68, 2) that the generator was given
     crop: align.Crop
-    distance: float
-    verdict: str  # with the threshold, in words
+    crops: list[align.Crop]  # of all faces in the photo, this one among them
+    distance: float  # of the original's and the completed face's embeddings
+    threshold: float  # of the recogniser: up to it, two faces are the same person's
+    verdict: str  # all that in words
     seconds: float
 
     @property
     def masked(self) -> Tensor:
         """The face with its hole in mid grey, (1, 3, S, S)."""
         return torch.where(self.mask > 0.5, 0.5, self.original)
+
+    @property
+    def same(self) -> str:
+        """Whether it is the same person to the recogniser, "yes" or "no"."""
+        return "yes" if self.distance <= self.threshold else "no"
 
     @property
     def hole_ratio(self) -> float:
@@ -310,10 +317,11 @@ class Session:
         report(0.85, "asking the recogniser")
         distance = completer.distance(self.original, painted, self.whole).item()
         self._count += 1
+        judge = completer.recogniser
         return Result(
             self._count, name, self.photo, photo, self.original, self.mask,
-            torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, distance,
-            completer.recogniser.verdict(distance), time.perf_counter() - begin,
+            torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, self.crops,
+            distance, judge.threshold, judge.verdict(distance), time.perf_counter() - begin,
         )
 
     def recall(self, number: int) -> Result:
@@ -321,10 +329,15 @@ class Session:
         found = next((result for result in self.results if result.number == number), None)
         if found is None:
             raise InputError(f"result {number} is no longer remembered: the last {REMEMBERED} are")
-        if found.before is not self.photo or found.crop != self.crops[self.face]:
-            self._take(found.before, [found.crop])
+        if not self.shows(found):
+            self.photo, self.crops = found.before, found.crops
+            self.choose_face(found.crops.index(found.crop))
         self.set_mask(found.mask)
         return found
+
+    def shows(self, result: Result) -> bool:
+        """Whether a result is of the photo and the face that are open."""
+        return result.before is self.photo and result.crop == self.crops[self.face]
 
     # ------------------------------------------------------------------------------ the networks
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 import ipywidgets
+import torch
 from ipywidgets import Box, Button, Dropdown, FloatSlider, VBox
 from safetensors import safe_open
 
@@ -25,6 +26,10 @@ from faceinpaint.studio.session import Result, Session, png
 
 ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
+HEADINGS = ("Result", "Beside")  # of the frames for results while they are empty
+PLACES = (  # of the first six masks, and of the next, which are cut to the face
+    "left half", "right half", "upper left quarter", "lower left quarter", "upper right quarter", "lower right quarter",
+)
 RATIO = (0.1, 0.55)  # the least and the most that an irregular mask may hide
 
 
@@ -52,13 +57,14 @@ class Studio(VBox):
         self.mask_opener = Opener(aim="mask", label="Import", title="Import a mask, PNG, white = unknown")
         self.faces = Strip(label="Built-in faces", items=_face_items())
         self.masks = Strip(label="Masks", items=_mask_items())
-        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular")
+        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular",
+                                 tooltip="How much the random strokes of the irregular mask hide")
         self.ratio.readout_format, self.ratio.continuous_update = ".0%", False
         choices = self.session.choices()
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
         self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
         self.generate_button = Button(description="Generate", tooltip="Complete the face (g)")
-        self.results = ResultView(hint=HINT), ResultView(hint=HINT, heading="Beside")
+        self.results = tuple(ResultView(hint=HINT, heading=heading) for heading in HEADINGS)
         self.history = Strip(label="The last ten results", empty="Results will be kept here, the last ten of them.")
         self._name_parts()
         self._listen()
@@ -142,9 +148,10 @@ class Studio(VBox):
         with self.editor.hold_sync():
             self.editor.picture = pictures.face_png(self.session)
             self.editor.photo = pictures.overview(self.session.photo) if several else b""
-            self.editor.boxes = pictures.boxes(self.session) if choosing else []
             self.editor.several = several
-        self._show_mask()
+            self._show_mask()
+            self.editor.boxes = pictures.boxes(self.session) if choosing else []
+        self._forget_others()
 
     # --------------------------------------------------------------------------------- the mask
 
@@ -160,15 +167,16 @@ class Studio(VBox):
             self.say(f"face {content['number'] + 1} of {len(session.crops)}")
             return
         elif do == "people":
-            self._show_face(choosing=True)
-            self.say("click the face you mean")
+            choosing = not self.editor.boxes
+            self._show_face(choosing)
+            self.say("click the face you mean" if choosing else f"face {session.face + 1} of {len(session.crops)}")
             return
         elif do == "generate":
             self._generate()
             return
         elif do == "pull":
             session.pull(content["index"], content["x"], content["y"])
-            self.say("landmark moved; generate again to see the face follow")
+            self.say(f"landmark {content['index']} moved; generate again to see the face follow")
         elif do == "release":
             session.release()
         elif do == "landmarks":
@@ -197,16 +205,15 @@ class Studio(VBox):
 
     def _show_mask(self) -> None:
         session = self.session
+        points = session.landmarks[0].tolist() if self._landmarks_shown else []
         with self.editor.hold_sync():
             self.editor.mask = pictures.mask_png(session.mask)
             self.editor.ratio = masks.hole_ratio(session.mask).item()
             self.editor.can_undo, self.editor.can_redo = session.can_undo, session.can_redo
             self.editor.version += 1
-        if self._landmarks_shown or self.editor.points:
-            points = session.landmarks[0].tolist() if self._landmarks_shown else []
-            with self.editor.hold_sync():
-                self.editor.points = [[*point, colour] for point, colour in zip(points, pictures.colours())]
-                self.editor.pulled = session.pulled and self._landmarks_shown
+            self.editor.boxes = []
+            self.editor.pulled = session.pulled
+            self.editor.points = [[*point, *part] for point, part in zip(points, pictures.parts())]
 
     # ------------------------------------------------------------------------------ the results
 
@@ -217,8 +224,8 @@ class Studio(VBox):
             made = self.session.generate(*names, report=self._report)
         finally:
             self.generate_button.disabled, self.status.share = False, -1.0
-        for place, result in enumerate(made):
-            self._show_result(place, result)
+        self._show_result(0, made[0])
+        self._show_result(1, made[1] if len(made) > 1 else None)
         self._arrange()
         items = [
             {"id": str(one.number), "title": f"Result {one.number}: {one.weights}, {one.verdict}",
@@ -227,22 +234,33 @@ class Studio(VBox):
         with self.history.hold_sync():
             self.history.items, self.history.chosen = items, str(made[0].number)
         self._show_mask()
-        self.say(f"completed in {sum(one.seconds for one in made):.1f} s: {made[0].verdict}")
+        answers = ", ".join(one.same if len(made) == 1 else f"{one.same} by {one.weights}" for one in made)
+        self.say(f"completed in {sum(one.seconds for one in made):.1f} s; same person: {answers}")
 
     def _report(self, share: float, words: str) -> None:
         self.status.share = share
         self.say(words)
 
-    def _show_result(self, place: int, result: Result) -> None:
+    def _show_result(self, place: int, result: Result | None) -> None:
+        """Show a result in the first or second place, or none."""
         self._shown[place] = result
         view = self.results[place]
-        same, _, figures = result.verdict.partition(" (")
         with view.hold_sync():
             for name, content in pictures.result_pictures(result).items():
                 setattr(view, name, content)
-            view.number, view.heading = result.number, result.weights
-            view.sentence = f"{same[:1].upper()}{same[1:]} ({figures}"
-            view.same = "yes" if same.endswith("yes") else "no"
+            view.number, view.heading = (result.number, result.weights) if result else (0, HEADINGS[place])
+            if result:
+                view.middle = pictures.middle(result.mask)
+                view.sentence = f"Same person: {result.same}, distance {result.distance:z.3f}"
+                view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
+
+    def _forget_others(self) -> None:
+        """Show no results of another photo or another face than those that are open; the history keeps them."""
+        for place, result in enumerate(self._shown):
+            if result is not None and not self.session.shows(result):
+                self._show_result(place, None)
+        if self._shown[0] is None:
+            self.history.chosen = ""
 
     def _arrange(self) -> None:
         """Room for the second result while second weights are chosen."""
@@ -254,10 +272,13 @@ class Studio(VBox):
     def _recalled(self, content: dict) -> None:
         result = self.session.recall(int(content["id"]))
         self.faces.chosen = self.masks.chosen = ""
-        self.history.chosen = content["id"]
+        beside = self._shown[1]
         self._show_result(0, result)
+        if beside is not None and not torch.equal(beside.mask, result.mask):
+            self._show_result(1, None)
+        self.history.chosen = content["id"]
         self._show_face()
-        self.say(f"result {result.number} by {result.weights}: {result.verdict}")
+        self.say(f"result {result.number} by {result.weights}; same person: {result.same}")
 
     def _saved(self, place: int, content: dict) -> None:
         result = self._shown[place]
@@ -284,4 +305,14 @@ def _mask_items() -> list[dict]:
     # The mean face stands in the predictor's file: reading it alone spares the page a second of imports.
     with safe_open(weights.path_of("landmarks"), framework="pt") as file:
         landmarks = file.get_tensor("mean_face").float()[None] * pictures.THUMB - 0.5
-    return [{"id": name, "title": name, "picture": pictures.mask_thumb(name, landmarks)} for name in masks.NAMES]
+    return [
+        {"id": name, "title": f"{name}: {_what_it_hides(name)}", "picture": pictures.mask_thumb(name, landmarks)}
+        for name in masks.NAMES
+    ]
+
+
+def _what_it_hides(name: str) -> str:
+    if name in masks.STANDARD:
+        place = masks.STANDARD.index(name)
+        return PLACES[place % 6] + (" of the face" if place >= 6 else "")
+    return {"irregular": "random strokes", "block": "a random rectangle", "face-mask": "what a face mask hides"}[name]
