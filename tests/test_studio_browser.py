@@ -258,7 +258,7 @@ def test_only_the_hole_changes_and_the_distance_is_said(page):
     different = (before != after).any(-1)
     assert not different[~hole].any() and different[hole].mean() > 0.9
     verdict = page.inner_text(".fi-first .fi-verdict")
-    assert verdict.startswith("Same person: ") and "face distance 0." in verdict
+    assert verdict.startswith("Same person: ") and "distance 0." in verdict
     assert "threshold 0." in page.inner_text(".fi-first .fi-gauge")
     shot(page, "result")
 
@@ -317,18 +317,18 @@ def test_a_landmark_is_moved_by_keys(page):
     first, *_ = where(page)
     page.keyboard.press("]")
     index, x, y = where(page)
-    assert (first, index) == (0, 1)
+    assert index == first + 1
     changed(page, lambda: page.keyboard.press("ArrowDown"))
-    assert where(page) == [1, x, y + 1]
+    assert where(page) == [index, x, y + 1]
     changed(page, lambda: page.keyboard.press("Shift+ArrowRight"))
-    assert where(page) == [1, x + 5, y + 1]
+    assert where(page) == [index, x + 5, y + 1]
     page.keyboard.down("ArrowUp")
     for _ in range(4):  # held, it goes on; the kernel is told where it ends
         page.keyboard.down("ArrowUp")
     changed(page, lambda: page.keyboard.up("ArrowUp"))
-    assert where(page) == [1, x + 5, y - 4]
+    assert where(page) == [index, x + 5, y - 4]
     page.keyboard.press("[")
-    assert where(page)[0] == 0
+    assert where(page)[0] == first
     page.keyboard.press("Tab")  # the landmarks are one stop of the tab key
     assert page.evaluate("document.activeElement.matches('.fi-invert')")
     page.focus(".fi-release")

@@ -57,9 +57,8 @@ def background(page, selector):
 def test_the_page_is_as_dark_as_the_system(visit):
     shot(visit, f"{visit.scheme}-{visit.device}")
     for selector in ("body", ".fi-studio"):
-        assert max(background(visit, selector)) < 64 if visit.scheme == "dark" else min(background(visit, selector)) > 240
-    browsers_own = visit.locator(".fi-width").evaluate("(one) => getComputedStyle(one).colorScheme")
-    assert "dark" in browsers_own
+        colour = background(visit, selector)
+        assert max(colour) < 64 if visit.scheme == "dark" else min(colour) > 240
 
 
 def test_all_words_can_be_read(visit):
@@ -91,6 +90,7 @@ def test_what_is_said_is_seen_wherever_one_is(visit):
 def test_a_finger_draws(visit):
     if visit.device != "phone":
         pytest.skip("there is no finger at a desk")
+    visit.click(".fi-ask")  # closes what would be in the way
     changed(visit, lambda: visit.click(".fi-clear"))
     changed(visit, lambda: touch(visit, [(60, 100), (200, 100)]))
     assert differ(kernel_mask(visit), drawn([(60, 100), (200, 100)])) < 0.02

@@ -72,7 +72,7 @@ def test_the_button_completes_and_is_there_again(studio):
     first, second = studio.results
     assert (first.heading, second.heading) == ("generator", "mirror") and first.same in ("yes", "no")
     result = studio.session.results[0]
-    assert first.sentence == f"Same person: {result.same}, face distance {result.distance:.3f}"
+    assert first.sentence == f"Same person: {result.same}, distance {result.distance:.3f}"
     assert (first.distance, first.threshold) == (result.distance, result.threshold) and first.middle == 25
     assert f"same person: {first.same} by generator, {second.same} by mirror" in studio.status.words
     assert studio.status.kind == "info" and studio.status.share == -1 and not studio.generate_button.disabled

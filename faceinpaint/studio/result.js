@@ -62,8 +62,8 @@ const render = ({ model, el }) => {
     slider.value = at;
     before.style.clipPath = `inset(0 ${100 - at}% 0 0)`;
     edge.style.left = `${at}%`;
-    tags[0].hidden = at < 25;
-    tags[1].hidden = at > 75;
+    tags[0].hidden = at < 30;
+    tags[1].hidden = at > 70;
   };
   const judge = () => { // the threshold stands in the middle of the scale
     const distance = model.get("distance"), threshold = model.get("threshold");

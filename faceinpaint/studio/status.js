@@ -27,6 +27,7 @@ const render = ({ model, el }) => {
     ask.setAttribute("aria-expanded", wanted);
   };
   open(false);
+  el.addEventListener("keydown", (event) => { if (event.key === "Escape") open(false); });
   const show = () => {
     words.textContent = model.get("words");
     words.dataset.kind = model.get("kind");

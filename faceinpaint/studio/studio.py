@@ -85,8 +85,8 @@ class Studio(VBox):
             "fi-studio": self._page,
             "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
             "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-another": self.another_button,
-            "fi-first": self.results[0], "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
-            "fi-masks": self.masks, "fi-refer": self.reference,
+            "fi-first": self.results[0], "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status,
+            "fi-faces": self.faces, "fi-masks": self.masks, "fi-refer": self.reference,
         }
         for name, widget in names.items():
             widget.add_class(name)
@@ -234,6 +234,7 @@ class Studio(VBox):
 
     def _show_mask(self) -> None:
         session = self.session
+        points = session.landmarks[0].tolist() if self._landmarks_shown else []
         with self.editor.hold_sync():
             self.editor.mask = pictures.mask_png(session.mask)
             self.editor.ratio = masks.hole_ratio(session.mask).item()
@@ -241,8 +242,6 @@ class Studio(VBox):
             self.editor.version += 1
             self.editor.boxes = []
             self.editor.pulled = session.pulled
-        if self._landmarks_shown or self.editor.points:
-            points = session.landmarks[0].tolist() if self._landmarks_shown else []
             self.editor.points = [[*point, *part] for point, part in zip(points, pictures.parts())]
 
     # ------------------------------------------------------------------------------ the results
@@ -300,7 +299,7 @@ class Studio(VBox):
             if result:
                 view.middle = pictures.middle(result.mask)
                 view.note = result.note[:1].upper() + result.note[1:]
-                view.sentence = f"Same person: {result.same}, face distance {result.distance:z.3f}"
+                view.sentence = f"Same person: {result.same}, distance {result.distance:z.3f}"
                 view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
 
     def _show_first(self, result: Result) -> None:
