@@ -160,3 +160,25 @@ def evaluated(tmp_path_factory, people):
         patch.setattr(run, "BLOCK", 2)
         run.evaluate(people, out, family="face-mask", size=64)
     return out
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser for the tests of one file: while it runs, so does an event loop that other tests can't do with."""
+    from playwright.sync_api import sync_playwright
+    from studio_page import launch
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def studio_address(tmp_path_factory):
+    """The address of a Mask Studio, served by the command that people give."""
+    from studio_page import start_voila, stop
+
+    process, address = start_voila(tmp_path_factory.mktemp("voila") / "log")
+    yield address
+    stop(process)

@@ -23,9 +23,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright
 from torch import Tensor
 
+from faceinpaint.exercises.chapter_07 import stroke_mask
+
 SHOTS = Path(__file__).resolve().parent.parent / "runs" / "studio"
 PATIENCE = 240_000  # milliseconds; a machine that trains beside needs them
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+ZIGZAG = [(40, 60), (200, 90), (60, 150), (180, 200)]  # pixels of the face
+RADIUS = 12  # pixels, what the brush begins with
 QUIET = 0.7  # load for each core, above which nothing is said about speed
 
 
@@ -88,6 +92,22 @@ def stop(process: subprocess.Popen) -> None:
         process.wait(20)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def as_png(photo: Image.Image) -> bytes:
+    content = io.BytesIO()
+    photo.save(content, "png")
+    return content.getvalue()
+
+
+def differ(a: Tensor, b: Tensor) -> float:
+    """The share of two masks in which they are not the same."""
+    return (a != b).float().mean().item()
+
+
+def drawn(points: list[tuple[float, float]]) -> Tensor:
+    """The mask (1, 1, 256, 256) of a stroke through pixels of the face."""
+    return stroke_mask(torch.tensor(points, dtype=torch.float32), RADIUS, 256)
 
 
 def open_page(page: Page, address: str) -> None:

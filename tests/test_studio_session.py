@@ -280,6 +280,19 @@ def test_the_last_ten_results_are_remembered(session):
         session.recall(2)
 
 
+def test_a_recalled_face_is_one_of_its_photo(session, couple):
+    session.open(content(couple))
+    session.choose_face(1)
+    session.lay("mask03")
+    (result,) = session.generate("mirror")
+    assert session.shows(result) and result.same == ("yes" if "yes" in result.verdict else "no")
+    for elsewhere in (lambda: session.choose_face(0), lambda: session.open_built_in("rendered person 7")):
+        elsewhere()
+        assert not session.shows(result)
+        session.recall(result.number)
+        assert session.shows(result) and session.face == 1 and len(session.crops) == 2
+
+
 def test_what_cannot_be_completed_is_said():
     session = Session(size=64)
     for action in (session.generate, lambda: session.export_mask(of_photo=True), lambda: session.landmarks):

@@ -71,13 +71,61 @@ def test_the_button_completes_and_is_there_again(studio):
     studio.generate_button.click()
     first, second = studio.results
     assert (first.heading, second.heading) == ("generator", "mirror") and first.same in ("yes", "no")
-    assert first.sentence.startswith("Same person: ") and "threshold" in first.sentence
+    result = studio.session.results[0]
+    assert first.sentence == f"Same person: {result.same}, distance {result.distance:.3f}"
+    assert (first.distance, first.threshold) == (result.distance, result.threshold) and first.middle == 25
+    assert f"same person: {first.same} by generator, {second.same} by mirror" in studio.status.words
     assert studio.status.kind == "info" and studio.status.share == -1 and not studio.generate_button.disabled
     assert [item["id"] for item in studio.history.items] == ["2", "1"]
     studio.beside.value = "none"
     send(studio.editor, do="clear")
     studio.generate_button.click()
     assert studio.status.kind == "error" and not studio.generate_button.disabled
+
+
+def test_no_result_is_shown_beside_another_photo(studio):
+    send(studio.faces, do="choose", id="rendered person 7")
+    send(studio.masks, do="choose", id="mask01")
+    studio.beside.value = "mirror"
+    studio.generate_button.click()
+    first, second = studio.results
+    kept, number = studio.history.items, str(first.number)
+    assert first.completed and second.completed and studio.history.chosen == number
+    send(studio.faces, do="choose", id="rendered person 14")
+    for view, heading in ((first, "Result"), (second, "Beside")):
+        assert (view.completed, view.photo_after, view.number, view.heading) == (b"", b"", 0, heading)
+    send(first, do="save")  # of which there is nothing
+    assert studio.history.items == kept and studio.history.chosen == "" and studio.status.kind == "info"
+    send(studio.history, do="choose", id=number)
+    assert first.completed and str(first.number) == number == studio.history.chosen and not second.completed
+    studio.beside.value = "none"
+
+
+def test_one_result_is_not_shown_beside_that_of_another_mask(studio):
+    studio.beside.value = "mirror"
+    studio.generate_button.click()
+    assert studio.results[1].completed
+    studio.beside.value = "none"
+    send(studio.masks, do="choose", id="mask02")
+    studio.generate_button.click()
+    assert studio.results[0].completed and not studio.results[1].completed
+
+
+def test_landmarks_moved_by_hand_can_be_forgotten_though_they_are_hidden(studio):
+    send(studio.editor, do="landmarks")
+    x, y, _, part = studio.editor.points[57]
+    send(studio.editor, do="pull", index=57, x=x, y=y + 2)
+    assert part == "lips" and studio.editor.points[57][1] == pytest.approx(y + 2) and "Landmark 57" in studio.status.words
+    send(studio.editor, do="landmarks")
+    assert not studio.editor.points and studio.editor.pulled
+    send(studio.editor, do="release")
+    assert not studio.editor.pulled
+
+
+def test_every_mask_says_what_it_hides(studio):
+    titles = {item["id"]: item["title"] for item in studio.masks.items}
+    assert titles["mask03"] == "mask03: upper left quarter" and titles["mask08"] == "mask08: right half of the face"
+    assert titles["block"] == "block: a random rectangle"
 
 
 def test_another_ratio_draws_another_mask(studio):

@@ -20,11 +20,8 @@ const render = ({ model, el }) => {
   const board = make("div", "fi-board fi-drawing", {}, el);
   const photo = make("img", "fi-portrait", { alt: "the aligned face", draggable: "false" }, board);
   const canvas = make("canvas", "fi-hole", { width: size, height: size, tabindex: "0", role: "img" }, board);
-  canvas.setAttribute("aria-label", "Mask: draw on the face; b brush, e eraser, z undo, g generate");
-  const points = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  points.setAttribute("class", "fi-points");
-  points.setAttribute("viewBox", `0 0 ${size} ${size}`);
-  board.append(points);
+  canvas.setAttribute("aria-label", "Mask: draw on the face; b brush, e eraser, z undo, g generate, a another answer");
+  const landmarks = landmarksOver(board, model, canvas);
   const outline = make("div", "fi-outline", { "aria-hidden": "true" }, board);
   outline.hidden = true;
   const people = make("div", "fi-people", { role: "group", "aria-label": "Faces in the photo: click one" }, board);
@@ -33,7 +30,8 @@ const render = ({ model, el }) => {
   const foot = make("div", "fi-bar fi-foot", {}, el);
   button(foot, "fi-invert", "Invert", "Hide what is visible and the other way round", ask("invert"));
   button(foot, "fi-clear", "Clear", "Hide nothing", ask("clear"));
-  const marks = button(foot, "fi-marks", "Landmarks", "Show the landmarks; drag one to move it", ask("landmarks"));
+  const title = "Show the landmarks (l): drag one, or choose by [ and ] and move by arrows, with shift further";
+  const marks = button(foot, "fi-marks", "Landmarks", title, ask("landmarks"));
   const release = button(foot, "fi-release", "Predict again", "Forget the landmarks moved by hand", ask("release"));
   const others = button(foot, "fi-others", "Other face", "Choose another face of the photo", ask("people"));
   const ratio = make("p", "fi-ratio", {}, foot);
@@ -76,7 +74,9 @@ const render = ({ model, el }) => {
   const hover = (event) => {
     const box = canvas.getBoundingClientRect();
     const side = (2 * radius * box.width) / size;
-    outline.hidden = false;
+    const gripping = landmarks.holds(event) || (!stroke && landmarks.near(event) >= 0);
+    canvas.classList.toggle("fi-gripping", gripping);
+    outline.hidden = gripping;
     outline.classList.toggle("fi-erasing", erasing);
     Object.assign(outline.style, {
       width: `${side}px`, height: `${side}px`,
@@ -86,13 +86,19 @@ const render = ({ model, el }) => {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button || stroke) return; // a second finger draws nothing
     canvas.setPointerCapture(event.pointerId);
-    canvas.focus({ preventScroll: true });
     event.preventDefault();
+    const landmark = landmarks.near(event);
+    if (landmark >= 0) {
+      landmarks.take(landmark, event.pointerId);
+      return;
+    }
+    canvas.focus({ preventScroll: true });
     stroke = { id: event.pointerId, radius, erasing, points: place(event) };
     trace(stroke);
   });
   canvas.addEventListener("pointermove", (event) => {
     hover(event);
+    if (landmarks.holds(event)) landmarks.move(...place(event));
     if (event.pointerId !== stroke?.id) return;
     const moves = event.getCoalescedEvents?.() ?? [];
     for (const one of moves.length ? moves : [event]) {
@@ -102,6 +108,7 @@ const render = ({ model, el }) => {
     trace(stroke);
   });
   const end = (event) => {
+    if (landmarks.holds(event)) landmarks.send();
     if (event.pointerId !== stroke?.id) return;
     const { radius, erasing, points } = stroke;
     stroke = null;
@@ -119,51 +126,15 @@ const render = ({ model, el }) => {
   take(false);
   width.addEventListener("input", () => { radius = Number(width.value); });
 
-  // ----------------------------------------------------------------------------- the landmarks
-  let grip = null;
-  const showPoints = () => {
-    const all = model.get("points");
-    marks.setAttribute("aria-pressed", all.length > 0);
-    release.hidden = !model.get("pulled");
-    grip = null;
-    points.replaceChildren();
-    all.forEach(([x, y, colour], index) => {
-      const dot = document.createElementNS(points.namespaceURI, "circle");
-      Object.entries({ cx: x + 0.5, cy: y + 0.5, r: 2.2, fill: colour, "data-index": index }).forEach(
-        ([key, value]) => dot.setAttribute(key, value));
-      points.append(dot);
-    });
-  };
-  const moveDots = (x, y) => { // as `strokes.pulled` does it
-    const all = model.get("points"), [u, v] = all[grip.index];
-    [...points.children].forEach((dot, index) => {
-      const [a, b] = all[index];
-      const share = Math.exp(-((a - u) ** 2 + (b - v) ** 2) / (2 * (model.get("reach") * size) ** 2));
-      dot.setAttribute("cx", a + share * (x - u) + 0.5);
-      dot.setAttribute("cy", b + share * (y - v) + 0.5);
-    });
-  };
-  points.addEventListener("pointerdown", (event) => {
-    const index = event.target.dataset?.index;
-    if (index === undefined) return;
-    points.setPointerCapture(event.pointerId);
-    event.preventDefault();
-    grip = { index: Number(index), id: event.pointerId };
-  });
-  points.addEventListener("pointermove", (event) => {
-    if (grip?.id === event.pointerId) moveDots(...place(event));
-  });
-  points.addEventListener("pointerup", (event) => {
-    if (grip?.id !== event.pointerId) return;
-    const [x, y] = place(event).map((value) => Math.min(Math.max(value, 0), size - 1));
-    model.send({ do: "pull", index: grip.index, x, y });
-    grip = null;
-  });
-
   // --------------------------------------------------------------- the faces of a photo with several
+  const showState = () => {
+    marks.setAttribute("aria-pressed", model.get("points").length > 0);
+    release.hidden = !model.get("pulled");
+    others.hidden = !model.get("several");
+    others.setAttribute("aria-pressed", model.get("boxes").length > 0);
+  };
   const showPeople = () => {
     const boxes = model.get("boxes");
-    others.hidden = !model.get("several");
     board.classList.toggle("fi-choosing", boxes.length > 0);
     people.replaceChildren(...(boxes.length ? [everybody] : []));
     boxes.forEach(([left, top, wide, high], number) => {
@@ -177,34 +148,43 @@ const render = ({ model, el }) => {
 
   const stops = [follow(model, "picture", photo), follow(model, "photo", everybody)];
   model.on("change:version", showMask);
-  model.on("change:points", showPoints);
-  model.on("change:pulled", showPoints);
+  for (const trait of ["points", "pulled", "boxes", "several"]) model.on(`change:${trait}`, showState);
   model.on("change:boxes", showPeople);
-  model.on("change:several", showPeople);
   model.on("msg:custom", (message, buffers) => download(message, buffers));
   showMask();
-  showPoints();
+  showState();
   showPeople();
 
   // ---------------------------------------------------------------------------------- the keys
   const press = (event) => {
-    const typing = event.target.matches("select, textarea, input:not([type=range])");
+    const typing = event.target.matches("select, textarea, input:not([type=range]), [contenteditable]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { b: () => take(false), e: () => take(true), g: ask("generate"), z: ask("undo"), Z: ask("redo") };
+    landmarks.press(event);
+    const keys = {
+      b: () => take(false), e: () => take(true), g: ask("generate"), a: ask("another"), l: ask("landmarks"),
+      z: ask("undo"), Z: ask("redo"),
+    };
     if (!keys[event.key]) return;
     event.preventDefault();
     event.stopPropagation();
     keys[event.key]();
   };
-  let root = null;
+  // A button that is disabled or hidden by its click has no focus any more; the keys are the studio's all the same.
+  let root = null, ours = false;
+  const lost = (event) => { if (ours && event.target === document.body) press(event); };
+  const touched = (event) => { ours = root.contains(event.target); };
   studioOf(el, (found) => {
     root = found;
     root.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab would take b for a new cell
     root.addEventListener("keydown", press);
+    document.addEventListener("keydown", lost);
+    for (const kind of ["pointerdown", "focusin"]) document.addEventListener(kind, touched, true);
   }, () => gone);
   return () => {
     gone = true;
     root?.removeEventListener("keydown", press);
+    document.removeEventListener("keydown", lost);
+    for (const kind of ["pointerdown", "focusin"]) document.removeEventListener(kind, touched, true);
     stops.forEach((stop) => stop());
   };
 };

@@ -4,7 +4,7 @@ const SMALL_ENOUGH = 6e6; // bytes; a notebook server takes no message above 10 
 const SIDE = 2048; // pixels, to which the kernel would scale it anyway
 
 const render = ({ model, el }) => {
-  const aims_at_photo = model.get("aim") === "photo";
+  const aim = model.get("aim");
   let gone = false, camera = null;
   el.classList.add("fi-opener");
   const file = make("input", "fi-file", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" }, el);
@@ -36,7 +36,34 @@ const render = ({ model, el }) => {
     if (file.files.length) send(file.files[0]);
     file.value = ""; // or the same file could not be opened again
   });
-  if (!aims_at_photo) {
+  // Dropped or pasted on a place: what is inside of another such place goes there alone.
+  const image = (list) => [...(list ?? [])].find((one) => one.kind === "file" || one instanceof File);
+  const over = (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    event.currentTarget.classList.add("fi-dropping");
+  };
+  const leave = (event) => event.currentTarget.classList.remove("fi-dropping");
+  const drop = (event) => {
+    event.preventDefault();
+    event.stopPropagation(); // a notebook would take it for a cell
+    leave(event);
+    const found = image(event.dataTransfer.files);
+    if (found) send(found);
+    else say("what was dropped is no file: drop a photo from a folder");
+  };
+  const events = { dragover: over, dragleave: leave, drop };
+  if (aim === "reference") {
+    const pasted = (event) => {
+      const found = image(event.clipboardData?.items);
+      if (!found) return;
+      event.stopPropagation();
+      send(found.getAsFile());
+    };
+    for (const [name, handler] of Object.entries({ ...events, paste: pasted })) el.addEventListener(name, handler);
+    return referenceIn(el, model);
+  }
+  if (aim === "mask") {
     button(el, "fi-save-mask", "Save", "Save the mask of the face as PNG", () => model.send({ do: "save" }));
     const title = "Save the mask of the whole photo as PNG, for `faceinpaint complete`";
     button(el, "fi-save-photo-mask", "Save for photo", title, () => model.send({ do: "save", whole: true }));
@@ -78,28 +105,13 @@ const render = ({ model, el }) => {
   button(box, "fi-shoot fi-primary", "Take it", "Take the picture", shoot);
   button(box, "fi-stop", "Close", "Close the camera", stop);
 
-  // Dropped or pasted anywhere on the studio.
-  const image = (list) => [...(list ?? [])].find((one) => one.kind === "file" || one instanceof File);
-  const over = (event) => {
-    event.preventDefault();
-    event.currentTarget.classList.add("fi-dropping");
-  };
-  const leave = (event) => event.currentTarget.classList.remove("fi-dropping");
-  const drop = (event) => {
-    event.preventDefault();
-    event.stopPropagation(); // a notebook would take it for a cell
-    leave(event);
-    const found = image(event.dataTransfer.files);
-    if (found) send(found);
-    else say("what was dropped is no file: drop a photo from a folder");
-  };
+  // The photo's place is the whole studio.
   let root = null;
   const paste = (event) => {
     if (!root?.contains(document.activeElement) && document.activeElement !== document.body) return;
     const found = image(event.clipboardData?.items);
     if (found) send(found.getAsFile());
   };
-  const events = { dragover: over, dragleave: leave, drop };
   studioOf(el, (found) => {
     root = found;
     for (const [name, handler] of Object.entries(events)) root.addEventListener(name, handler);

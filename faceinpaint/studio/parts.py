@@ -15,18 +15,23 @@ from faceinpaint.studio import strokes
 FOLDER = Path(__file__).parent
 
 
-def _module(name: str) -> str:
+def _module(*names: str) -> str:
     """A part's JavaScript, behind what all parts share."""
-    return "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in ("parts.js", f"{name}.js"))
+    return "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("parts", *names))
 
 
 class Opener(anywidget.AnyWidget):
-    """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too) or "mask"."""
+    """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too), "mask" or "reference".
 
-    _esm = _module("opener")
+    A reference that is there is shown small, in `picture`; `known`: whether one can be rendered.
+    """
+
+    _esm = _module("reference", "opener")
     aim = Unicode("photo").tag(sync=True)
     label = Unicode().tag(sync=True)
     title = Unicode().tag(sync=True)
+    picture = Bytes().tag(sync=True)
+    known = Bool(False).tag(sync=True)
 
 
 class Strip(anywidget.AnyWidget):
@@ -51,7 +56,7 @@ class Status(anywidget.AnyWidget):
 class Editor(anywidget.AnyWidget):
     """The face, and the mask drawn on it; pictures are the contents of image files."""
 
-    _esm = _module("editor")
+    _esm = _module("landmarks", "editor")
     _css = FOLDER / "studio.css"
     size = Int(256).tag(sync=True)  # pixels, of the positions that are sent
     reach = Float(strokes.REACH).tag(sync=True)
@@ -61,22 +66,26 @@ class Editor(anywidget.AnyWidget):
     ratio = Float(0.0).tag(sync=True)
     can_undo = Bool(False).tag(sync=True)
     can_redo = Bool(False).tag(sync=True)
-    points = List().tag(sync=True)  # [x, y, colour] of each landmark that is shown
-    pulled = Bool(False).tag(sync=True)
+    points = List().tag(sync=True)  # [x, y, colour, part of the face] of each landmark that is shown
+    pulled = Bool(False).tag(sync=True)  # whether any were moved by hand
     photo = Bytes().tag(sync=True)  # the whole one, to choose a face from
     boxes = List().tag(sync=True)  # [left, top, width, height] in per cent of the photo, while one is to be chosen
     several = Bool(False).tag(sync=True)
 
 
 class ResultView(anywidget.AnyWidget):
-    """One result, or an empty frame with a hint."""
+    """One result, or an empty frame with a hint while there are no pictures."""
 
     _esm = _module("result")
     number = Int(0).tag(sync=True)
     heading = Unicode("Result").tag(sync=True)
     hint = Unicode().tag(sync=True)
     sentence = Unicode().tag(sync=True)
+    note = Unicode().tag(sync=True)
     same = Unicode().tag(sync=True)  # person: "yes" or "no"
+    distance = Float(0.0).tag(sync=True)
+    threshold = Float(1.0).tag(sync=True)
+    middle = Float(50.0).tag(sync=True)  # of the hole, per cent of the picture from its left
     original = Bytes().tag(sync=True)
     masked = Bytes().tag(sync=True)
     completed = Bytes().tag(sync=True)

@@ -19,13 +19,16 @@ OVERVIEW = 1024  # pixels, the longer side of a whole photo
 THUMB = 96
 
 
-def colours() -> list[str]:
-    """The colour of each of the 68 landmarks, that of its part of the face."""
-    found = [""] * 68
-    for colour, lines in PARTS.values():
+RESULT = ("original", "completed", "masked", "photo_before", "photo_masked", "photo_after")  # of a `ResultView`
+
+
+def parts() -> list[tuple[str, str]]:
+    """Colour and name of the part of the face that each of the 68 landmarks belongs to."""
+    found = [("", "")] * 68
+    for name, (colour, lines) in PARTS.items():
         for line in lines:
             for index in line:
-                found[index] = colour
+                found[index] = colour, name
     return found
 
 
@@ -46,8 +49,16 @@ def mask_png(mask: Tensor) -> bytes:
     return png(Image.merge("LA", (Image.new("L", alpha.size), alpha)))
 
 
-def result_pictures(result: Result) -> dict[str, bytes]:
-    """The six pictures of a `ResultView`."""
+def middle(mask: Tensor) -> float:
+    """Where the middle of a hole is, in per cent of the picture from its left."""
+    columns = mask[0, 0].any(0).nonzero()
+    return 100 * ((columns.min() + columns.max() + 1) / 2 / mask.shape[-1]).item()
+
+
+def result_pictures(result: Result | None) -> dict[str, bytes]:
+    """The six pictures of a `ResultView`; empty without a result."""
+    if result is None:
+        return dict.fromkeys(RESULT, b"")
     size = result.mask.shape[-1]
     original, completed = (face_of(photo, result.crop, size) for photo in (result.before, result.photo))
     mask = result.mask.repeat_interleave(original.shape[-1] // size, 2).repeat_interleave(original.shape[-1] // size, 3)

@@ -36,6 +36,7 @@ def serve(host: str = "127.0.0.1", port: int = 8866, browser: bool = True) -> No
     token = secrets.token_urlsafe(24)
     server = Voila(config=settings(host, port, token), config_file_paths=[])  # nobody's own settings
     server.initialize([])
+    server.template_paths.insert(0, str(PAGE.parent))  # there lies our index.html.j2
     address = f"http://{visible(host)}:{port}/?token={token}"
     print(f"The Mask Studio is at {address}\nCtrl-C ends it.", flush=True)
     if browser:

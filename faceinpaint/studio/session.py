@@ -5,6 +5,8 @@
     session.lay("mask01")
     result = session.generate()[0]
     result.photo.save("completed.png")
+    session.open_reference(Path("another.jpg").read_bytes())  # of the same person: what it shows, the next ones use
+    other = session.another_answer()
 
 Every fault is an InputError of one sentence and leaves the session as it was. Nothing is written to a disk.
 """
@@ -16,15 +18,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from faceinpaint import masks, weights
+from faceinpaint.answers import Style, expressed
 from faceinpaint.errors import InputError, unknown
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import read_mask, read_photo, to_image, to_tensor
+from faceinpaint.reference import Reference
 from faceinpaint.studio import portraits, strokes
 
 SIZE = 256  # pixels of the face that the networks see
@@ -50,14 +55,32 @@ class Result:
     completed: Tensor  # (1, 3, S, S), outside the mask as `original`
     landmarks: Tensor  # (1, 68, 2) that the generator was given
     crop: align.Crop
-    distance: float
-    verdict: str  # with the threshold, in words
+    crops: list[align.Crop]  # of all faces in the photo, this one among them
+    distance: float  # of the original's and the completed face's embeddings
+    threshold: float  # of the recogniser: up to it, two faces are the same person's
+    verdict: str  # all that in words
     seconds: float
+    person: str | int | None = None  # who the photo shows, where that is known
+    reference: Reference | None = None  # a second photo of the person that was open; see `note`
+    style: Style | None = None  # which answer; None is the likeliest one
 
     @property
     def masked(self) -> Tensor:
         """The face with its hole in mid grey, (1, 3, S, S)."""
         return torch.where(self.mask > 0.5, 0.5, self.original)
+
+    @property
+    def same(self) -> str:
+        """Whether it is the same person to the recogniser, "yes" or "no"."""
+        return "yes" if self.distance <= self.threshold else "no"
+
+    @property
+    def note(self) -> str:
+        """What is special about it, in words: another answer than the likeliest, a reference; else nothing."""
+        said = [] if self.style is None else ["another answer"]
+        if self.reference is not None:
+            said.append(f"{self.weights} ignores the reference" if self.weights in BASELINES else "with the reference")
+        return ", ".join(said)
 
     @property
     def hole_ratio(self) -> float:
@@ -66,13 +89,15 @@ class Result:
 
 
 class Session:
-    """The state of one visitor: photo, face, mask, landmarks and results."""
+    """The state of one visitor: photo, face, reference, mask, landmarks and results."""
 
     def __init__(self, size: int = SIZE, device: str = "auto") -> None:
         self.size, self.device = size, device
         self.photo: Image.Image | None = None
         self.crops: list[align.Crop] = []  # of the faces in the photo, the largest first
         self.face = 0
+        self.person: str | int | None = None  # a built-in portrait's name or a new person's number
+        self.reference: Reference | None = None  # the face of a second photo of the person
         self.original: Tensor | None = None
         self.mask = torch.zeros(1, 1, size, size)
         self.results: deque[Result] = deque(maxlen=REMEMBERED)
@@ -94,48 +119,86 @@ class Session:
         image, too large, or shows no face.
         """
         _require_small(content)
-        photo = read_photo(content)
-        wide, high = photo.size
-        scaled = max(photo.size) > MAX_SIDE
-        if scaled:
-            photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
-        found = align.detect(photo)
-        if not found:
-            raise InputError(
-                "no face was found: give a photo in which a face is upright and larger than 40 pixels"
-            )
-        self._take(photo, [align.crop_from_points(face.points) for face in found])
-        said = "one face found" if len(found) == 1 else f"{len(found)} faces found: click the one you mean"
-        if scaled:
+        photo, (wide, high) = _scaled(read_photo(content))
+        crops = _faces_of(photo)
+        self._take(photo, crops)
+        said = "one face found" if len(crops) == 1 else f"{len(crops)} faces found: click the one you mean"
+        if photo.size != (wide, high):
             said += f"; the photo was scaled down from {wide} × {high} to {photo.width} × {photo.height} pixels"
         return said
 
     def open_built_in(self, name: str) -> str:
         """Take a portrait of `portraits.built_in()` as the photo."""
         photo, points = portraits.portrait(name)
-        self._take(photo, [align.crop_from_points(points)])
+        self._take(photo, [align.crop_from_points(points)], name)
         return name
 
     def open_new_person(self, seed: int | None = None) -> str:
         """Take a photograph of somebody who has just been made up; `seed` says who, or chance does."""
         seed = int(torch.seed() % 1_000_000) + 10_000 if seed is None else seed
         photo, points = portraits.new_person(seed)
-        self._take(photo, [align.crop_from_points(points)])
+        self._take(photo, [align.crop_from_points(points)], seed)
         return f"a new person, number {seed}, who does not exist"
 
     def choose_face(self, number: int) -> None:
-        """Take the `number`-th face of the photo, the largest is 0; InputError where there is none."""
+        """Take the `number`-th face of the photo, the largest is 0; InputError where there is none.
+
+        A reference is forgotten: it shows somebody else.
+        """
         if not 0 <= number < len(self.crops):
             raise InputError(f"there is no face {number}: the photo shows {len(self.crops)}, the largest is face 0")
         self.face = number
         self.original = align.cut(to_tensor(self.photo), self.crops[number], self.size)
-        self._whole = self._predicted = self._pulled = None
+        self._whole = self._predicted = self._pulled = self.reference = None
         if self._name and _follows_the_face(self._name):  # the other masks stay where they are
             self.mask = masks.named(self._name, self.size, self.whole)
 
-    def _take(self, photo: Image.Image, crops: list[align.Crop]) -> None:
-        self.photo, self.crops = photo, crops
+    def _take(self, photo: Image.Image, crops: list[align.Crop], person: str | int | None = None) -> None:
+        self.photo, self.crops, self.person = photo, crops, person
         self.choose_face(0)
+
+    # ----------------------------------------------------------------------------- the reference
+
+    def open_reference(self, content: bytes) -> str:
+        """Take the largest face of an image file's content as the reference; returns a sentence about it.
+
+        A reference is a second photo of the person: what it shows of the hidden part, the generators use from now on,
+        until another photo or face is opened. Raises InputError for what is no image, too large, or shows no face.
+        """
+        self._need_photo()
+        _require_small(content)
+        try:
+            photo, _ = _scaled(read_photo(content))
+            crop = _faces_of(photo)[0]
+        except InputError as error:
+            raise InputError(f"the reference is no good: {error}") from None
+        return self._refer_to(photo, crop)
+
+    def open_another_photo(self) -> str:
+        """Take as the reference a second photograph of a rendered person; see `has_another_photo`."""
+        self._need_photo()
+        photo, points = portraits.another(self.person)
+        return self._refer_to(photo, align.crop_from_points(points))
+
+    @property
+    def has_another_photo(self) -> bool:
+        """Whether the open photo's person is one of whom `open_another_photo` has a second photograph."""
+        return portraits.has_another(self.person)
+
+    def forget_reference(self) -> None:
+        """Complete without a reference from now on."""
+        self.reference = None
+
+    def _refer_to(self, photo: Image.Image, crop: align.Crop) -> str:
+        completer = self._completer()
+        reference = completer.reference_from(align.cut(to_tensor(photo), crop, self.size))
+        faces = (self.original, self.whole), (reference.image, reference.landmarks)
+        distance = completer.recogniser.distance(*(completer.embed(*face) for face in faces)).item()
+        self.reference = reference
+        # Said and no more: a recogniser errs, and who it is the visitor knows better.
+        same = distance <= completer.recogniser.threshold
+        found = "; the recogniser finds the same person" if same else ", though the recogniser finds different people"
+        return f"the reference will be used{found} in the two photos, distance {distance:z.3f}"
 
     # ---------------------------------------------------------------------------------- the mask
 
@@ -145,7 +208,7 @@ class Session:
         hole_ratio: about how much an irregular mask hides, a share. seed: of the random ones, chance without it.
         """
         masks.check_name(name)
-        generator = torch.Generator().manual_seed(torch.seed() % 2**31 if seed is None else seed)
+        generator = _chance(seed)
         if name == "irregular" and hole_ratio is not None:
             bounds = max(0.0, hole_ratio - 0.01), min(1.0, hole_ratio + 0.01)
             mask = masks.irregular(1, self.size, generator, bounds)
@@ -273,10 +336,25 @@ class Session:
     def generate(self, *names: str, report: Report = lambda share, words: None) -> list[Result]:
         """Complete the face by one or several of `choices()` (`generator` without a name) and remember the results.
 
-        report: is told how far it is. Raises InputError without a photo, and for a mask that hides nothing of the face
-        or all of it.
+        It is the likeliest answer; see `another_answer`. report: is told how far it is. Raises InputError without a
+        photo, and for a mask that hides nothing of the face or all of it.
         """
-        names = names or ("generator",)
+        return self._generate(names or ("generator",), None, report)
+
+    def another_answer(
+        self, name: str = "generator", seed: int | None = None, report: Report = lambda share, words: None
+    ) -> Result:
+        """Complete the same hole in another way, as probable as faces are, and remember the result.
+
+        The style is drawn from `seed`, by chance without it: another expression of what is hidden, another appearance.
+        Landmarks that were moved by hand stay where they were put. Raises InputError for a method that has one answer
+        only, and where `generate` does.
+        """
+        if name in BASELINES:
+            raise InputError(f"{name} has one answer only: choose a generator for another one")
+        return self._generate((name,), Style.draw(1, _chance(seed)), report)[0]
+
+    def _generate(self, names: tuple[str, ...], style: Style | None, report: Report) -> list[Result]:
         for name in names:
             if name not in self.choices():
                 raise unknown("weights", name, self.choices())
@@ -291,40 +369,52 @@ class Session:
             raise InputError("the mask lies outside the photo: draw it on the photo itself")
         made = []
         for number, name in enumerate(names):
-            made.append(self._complete(name, hole, seen, crop, _part(report, number, len(names))))
+            made.append(self._complete(name, hole, seen, crop, style, _part(report, number, len(names))))
         report(1.0, "done")
         self.results.extend(made)
         return made
 
-    def _complete(self, name: str, hole: Tensor, seen: Tensor, crop: align.Crop, report: Report) -> Result:
+    def _complete(
+        self, name: str, hole: Tensor, seen: Tensor, crop: align.Crop, style: Style | None, report: Report
+    ) -> Result:
         begin = time.perf_counter()
         report(0.05, "reading the weights")
         completer = self._completer(name)
         report(0.2, "predicting landmarks")
         landmarks = self.landmarks
+        if style is not None and not self.pulled:
+            landmarks = expressed(landmarks, seen, style.expression)
         report(0.35, f"painting ({name})")
-        painted = self._painter(name)(self.original, seen, landmarks).cpu()
+        painted = self._painter(name, style)(self.original, seen, landmarks).cpu()
         report(0.7, "pasting back")
         pasted = align.paste(to_tensor(self.photo), painted, hole, crop)
         photo = to_image(align.blend_rim(pasted, hole, crop))
         report(0.85, "asking the recogniser")
         distance = completer.distance(self.original, painted, self.whole).item()
         self._count += 1
+        judge = completer.recogniser
         return Result(
             self._count, name, self.photo, photo, self.original, self.mask,
-            torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, distance,
-            completer.recogniser.verdict(distance), time.perf_counter() - begin,
+            torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, self.crops,
+            distance, judge.threshold, judge.verdict(distance), time.perf_counter() - begin,
+            self.person, self.reference, style,
         )
 
     def recall(self, number: int) -> Result:
-        """A remembered result by its number; its photo, face and mask are those of the session again."""
+        """A remembered result by its number; its photo, face, reference and mask are those of the session again."""
         found = next((result for result in self.results if result.number == number), None)
         if found is None:
             raise InputError(f"result {number} is no longer remembered: the last {REMEMBERED} are")
-        if found.before is not self.photo or found.crop != self.crops[self.face]:
-            self._take(found.before, [found.crop])
+        if not self.shows(found):
+            self.photo, self.crops, self.person = found.before, found.crops, found.person
+            self.choose_face(found.crops.index(found.crop))
+        self.reference = found.reference
         self.set_mask(found.mask)
         return found
+
+    def shows(self, result: Result) -> bool:
+        """Whether a result is of the photo and the face that are open."""
+        return result.before is self.photo and result.crop == self.crops[self.face]
 
     # ------------------------------------------------------------------------------ the networks
 
@@ -350,9 +440,9 @@ class Session:
                 self._completers[name] = Completer(network, one.predictor, one.recogniser, self.size, self.device)
         return self._completers[name]
 
-    def _painter(self, name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def _painter(self, name: str, style: Style | None = None) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         if name not in BASELINES:
-            return self._completer(name).paint
+            return partial(self._completer(name).paint, reference=self.reference, style=style)
         from faceinpaint.evaluation import methods
 
         return methods.BASELINES[name]
@@ -365,6 +455,26 @@ class Session:
 def _require_small(content: bytes) -> None:
     if len(content) > MAX_BYTES:
         raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
+
+
+def _scaled(photo: Image.Image) -> tuple[Image.Image, tuple[int, int]]:
+    """A photo with no side above MAX_SIDE, and the size that it had."""
+    size = photo.size
+    if max(size) > MAX_SIDE:
+        photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
+    return photo, size
+
+
+def _faces_of(photo: Image.Image) -> list[align.Crop]:
+    """The faces of a photo, the largest first; InputError where there is none."""
+    found = align.detect(photo)
+    if not found:
+        raise InputError("no face was found: give a photo in which a face is upright and larger than 40 pixels")
+    return [align.crop_from_points(face.points) for face in found]
+
+
+def _chance(seed: int | None) -> torch.Generator:
+    return torch.Generator().manual_seed(torch.seed() % 2**31 if seed is None else seed)
 
 
 def png(picture: Image.Image) -> bytes:

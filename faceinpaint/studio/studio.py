@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 import ipywidgets
+import torch
 from ipywidgets import Box, Button, Dropdown, FloatSlider, VBox
 from safetensors import safe_open
 
@@ -23,8 +24,13 @@ from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Status, Strip
 from faceinpaint.studio.session import Result, Session, png
 
+REFERENCE = "Open a second photo of the same person, to go by: choose a file, or drop or paste one here"
 ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
+HEADINGS = ("Result", "Beside")  # of the frames for results while they are empty
+PLACES = (  # of the first six masks, and of the next, which are cut to the face
+    "left half", "right half", "upper left quarter", "lower left quarter", "upper right quarter", "lower right quarter",
+)
 RATIO = (0.1, 0.55)  # the least and the most that an irregular mask may hide
 
 
@@ -50,23 +56,27 @@ class Studio(VBox):
         self.status = Status()
         self.opener = Opener(label="Open", title="Open a photo: choose a file, or drop or paste one anywhere here")
         self.mask_opener = Opener(aim="mask", label="Import", title="Import a mask, PNG, white = unknown")
+        self.reference = Opener(aim="reference", label="Add reference", title=REFERENCE)
         self.faces = Strip(label="Built-in faces", items=_face_items())
         self.masks = Strip(label="Masks", items=_mask_items())
-        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular")
+        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular",
+                                 tooltip="How much the random strokes of the irregular mask hide")
         self.ratio.readout_format, self.ratio.continuous_update = ".0%", False
         choices = self.session.choices()
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
         self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
         self.generate_button = Button(description="Generate", tooltip="Complete the face (g)")
-        self.results = ResultView(hint=HINT), ResultView(hint=HINT, heading="Beside")
+        self.another_button = Button(description="Another answer", tooltip="Another answer for the same hole (a)")
+        self.results = tuple(ResultView(hint=HINT, heading=heading) for heading in HEADINGS)
         self.history = Strip(label="The last ten results", empty="Results will be kept here, the last ten of them.")
         self._name_parts()
         self._listen()
 
     def _name_parts(self) -> None:
-        self._photo_box = _section("photo", "Photo", self.opener, self.faces)
+        self._photo_box = _section("photo", "Photo", self.opener, self.faces, self.reference)
         self._mask_box = _section("mask", "Mask", self.masks, self.ratio, self.mask_opener)
-        self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button)
+        self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button,
+                                   self.another_button)
         self._results = Box(self.results)
         self._history_box = _section("history", "History", self.history)
         self._page = Box([self._photo_box, self._mask_box, self._paint_box, self.editor, self._results, self.status,
@@ -74,9 +84,9 @@ class Studio(VBox):
         names = {
             "fi-studio": self._page,
             "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
-            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-first": self.results[0],
-            "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status, "fi-faces": self.faces,
-            "fi-masks": self.masks,
+            "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-another": self.another_button,
+            "fi-first": self.results[0], "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status,
+            "fi-faces": self.faces, "fi-masks": self.masks, "fi-refer": self.reference,
         }
         for name, widget in names.items():
             widget.add_class(name)
@@ -84,11 +94,13 @@ class Studio(VBox):
     def _listen(self) -> None:
         for part, handler in (
             (self.editor, self._edited), (self.opener, self._opened), (self.mask_opener, self._mask_opened),
+            (self.reference, self._reference_opened),
             (self.faces, self._face_chosen), (self.masks, self._mask_chosen), (self.history, self._recalled),
             (self.results[0], partial(self._saved, 0)), (self.results[1], partial(self._saved, 1)),
         ):
             part.on_msg(lambda _, content, buffers, handler=handler: self._safely(handler, content, buffers))
         self.generate_button.on_click(lambda _: self._safely(self._generate))
+        self.another_button.on_click(lambda _: self._safely(self._another_answer))
         self.ratio.observe(lambda _: self._safely(self._mask_chosen, {"id": "irregular"}), "value")
         self.beside.observe(lambda _: self._safely(self._arrange), "value")
 
@@ -142,9 +154,33 @@ class Studio(VBox):
         with self.editor.hold_sync():
             self.editor.picture = pictures.face_png(self.session)
             self.editor.photo = pictures.overview(self.session.photo) if several else b""
-            self.editor.boxes = pictures.boxes(self.session) if choosing else []
             self.editor.several = several
-        self._show_mask()
+            self._show_mask()
+            self.editor.boxes = pictures.boxes(self.session) if choosing else []
+        self._show_reference()
+        self._forget_others()
+
+    # ----------------------------------------------------------------------------- the reference
+
+    def _reference_opened(self, content: dict, buffers: list | None = None) -> None:
+        if content["do"] == "say":
+            raise InputError(content["words"])
+        if content["do"] == "forget":
+            self.session.forget_reference()
+            said = "the reference was removed"
+        elif content["do"] == "another":
+            said = self.session.open_another_photo()
+        else:
+            said = self.session.open_reference(bytes(buffers[0]))
+            said += f"; {content['note']}" if content.get("note") else ""
+        self._show_reference()
+        self.say(said)
+
+    def _show_reference(self) -> None:
+        reference = self.session.reference
+        with self.reference.hold_sync():
+            self.reference.picture = b"" if reference is None else pictures.thumb(reference.image.cpu())
+            self.reference.known = self.session.has_another_photo
 
     # --------------------------------------------------------------------------------- the mask
 
@@ -160,15 +196,16 @@ class Studio(VBox):
             self.say(f"face {content['number'] + 1} of {len(session.crops)}")
             return
         elif do == "people":
-            self._show_face(choosing=True)
-            self.say("click the face you mean")
+            choosing = not self.editor.boxes
+            self._show_face(choosing)
+            self.say("click the face you mean" if choosing else f"face {session.face + 1} of {len(session.crops)}")
             return
-        elif do == "generate":
-            self._generate()
+        elif do in ("generate", "another"):
+            self._generate() if do == "generate" else self._another_answer()
             return
         elif do == "pull":
             session.pull(content["index"], content["x"], content["y"])
-            self.say("landmark moved; generate again to see the face follow")
+            self.say(f"landmark {content['index']} moved; generate again to see the face follow")
         elif do == "release":
             session.release()
         elif do == "landmarks":
@@ -197,52 +234,88 @@ class Studio(VBox):
 
     def _show_mask(self) -> None:
         session = self.session
+        points = session.landmarks[0].tolist() if self._landmarks_shown else []
         with self.editor.hold_sync():
             self.editor.mask = pictures.mask_png(session.mask)
             self.editor.ratio = masks.hole_ratio(session.mask).item()
             self.editor.can_undo, self.editor.can_redo = session.can_undo, session.can_redo
             self.editor.version += 1
-        if self._landmarks_shown or self.editor.points:
-            points = session.landmarks[0].tolist() if self._landmarks_shown else []
-            with self.editor.hold_sync():
-                self.editor.points = [[*point, colour] for point, colour in zip(points, pictures.colours())]
-                self.editor.pulled = session.pulled and self._landmarks_shown
+            self.editor.boxes = []
+            self.editor.pulled = session.pulled
+            self.editor.points = [[*point, *part] for point, part in zip(points, pictures.parts())]
 
     # ------------------------------------------------------------------------------ the results
 
     def _generate(self) -> None:
         names = [self.weights.value] + [name for name in (self.beside.value,) if name != ALONE]
-        self.generate_button.disabled = True
+        made = self._while_disabled(partial(self.session.generate, *names, report=self._report))
+        self._show_result(0, made[0])
+        self._show_result(1, made[1] if len(made) > 1 else None)
+        self._completed(made)
+
+    def _another_answer(self) -> None:
+        answer = self._while_disabled(partial(self.session.another_answer, self.weights.value, report=self._report))
+        self._show_first(answer)
+        self._completed([answer])
+
+    def _while_disabled(self, work: Callable):
+        """What the work gives; nobody can ask for more of it meanwhile."""
+        buttons = self.generate_button, self.another_button
         try:
-            made = self.session.generate(*names, report=self._report)
+            for button in buttons:
+                button.disabled = True
+            return work()
         finally:
-            self.generate_button.disabled, self.status.share = False, -1.0
-        for place, result in enumerate(made):
-            self._show_result(place, result)
+            for button in buttons:
+                button.disabled = False
+            self.status.share = -1.0
+
+    def _completed(self, made: list[Result]) -> None:
+        """Put new results into the history, and say what came out."""
         self._arrange()
         items = [
-            {"id": str(one.number), "title": f"Result {one.number}: {one.weights}, {one.verdict}",
+            {"id": str(one.number), "title": f"Result {one.number}: {_described(one)}, {one.verdict}",
              "picture": pictures.thumb(one.completed)} for one in reversed(self.session.results)
         ]
         with self.history.hold_sync():
             self.history.items, self.history.chosen = items, str(made[0].number)
         self._show_mask()
-        self.say(f"completed in {sum(one.seconds for one in made):.1f} s: {made[0].verdict}")
+        answers = ", ".join(one.same if len(made) == 1 else f"{one.same} by {one.weights}" for one in made)
+        notes = "".join(f"; {one.note}" for one in made if one.note)
+        self.say(f"completed in {sum(one.seconds for one in made):.1f} s; same person: {answers}{notes}")
 
     def _report(self, share: float, words: str) -> None:
         self.status.share = share
         self.say(words)
 
-    def _show_result(self, place: int, result: Result) -> None:
+    def _show_result(self, place: int, result: Result | None) -> None:
+        """Show a result in the first or second place, or none."""
         self._shown[place] = result
         view = self.results[place]
-        same, _, figures = result.verdict.partition(" (")
         with view.hold_sync():
             for name, content in pictures.result_pictures(result).items():
                 setattr(view, name, content)
-            view.number, view.heading = result.number, result.weights
-            view.sentence = f"{same[:1].upper()}{same[1:]} ({figures}"
-            view.same = "yes" if same.endswith("yes") else "no"
+            view.number, view.heading = (result.number, result.weights) if result else (0, HEADINGS[place])
+            if result:
+                view.middle = pictures.middle(result.mask)
+                view.note = result.note[:1].upper() + result.note[1:]
+                view.sentence = f"Same person: {result.same}, distance {result.distance:z.3f}"
+                view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
+
+    def _show_first(self, result: Result) -> None:
+        """Show a result in the first place; in the second one stays what is of the same hole."""
+        beside = self._shown[1]
+        self._show_result(0, result)
+        if beside is not None and not torch.equal(beside.mask, result.mask):
+            self._show_result(1, None)
+
+    def _forget_others(self) -> None:
+        """Show no results of another photo or another face than those that are open; the history keeps them."""
+        for place, result in enumerate(self._shown):
+            if result is not None and not self.session.shows(result):
+                self._show_result(place, None)
+        if self._shown[0] is None:
+            self.history.chosen = ""
 
     def _arrange(self) -> None:
         """Room for the second result while second weights are chosen."""
@@ -254,15 +327,20 @@ class Studio(VBox):
     def _recalled(self, content: dict) -> None:
         result = self.session.recall(int(content["id"]))
         self.faces.chosen = self.masks.chosen = ""
+        self._show_first(result)
         self.history.chosen = content["id"]
-        self._show_result(0, result)
         self._show_face()
-        self.say(f"result {result.number} by {result.weights}: {result.verdict}")
+        self.say(f"result {result.number} by {_described(result)}; same person: {result.same}")
 
     def _saved(self, place: int, content: dict) -> None:
         result = self._shown[place]
         if result is not None:
             self.results[place].send({"name": f"completed-{result.number}.png"}, [png(result.photo)])
+
+
+def _described(result: Result) -> str:
+    """By which weights a result was made, and what is special about it."""
+    return f"{result.weights}, {result.note}" if result.note else result.weights
 
 
 def _section(name: str, title: str, *widgets: ipywidgets.Widget) -> VBox:
@@ -284,4 +362,14 @@ def _mask_items() -> list[dict]:
     # The mean face stands in the predictor's file: reading it alone spares the page a second of imports.
     with safe_open(weights.path_of("landmarks"), framework="pt") as file:
         landmarks = file.get_tensor("mean_face").float()[None] * pictures.THUMB - 0.5
-    return [{"id": name, "title": name, "picture": pictures.mask_thumb(name, landmarks)} for name in masks.NAMES]
+    return [
+        {"id": name, "title": f"{name}: {_what_it_hides(name)}", "picture": pictures.mask_thumb(name, landmarks)}
+        for name in masks.NAMES
+    ]
+
+
+def _what_it_hides(name: str) -> str:
+    if name in masks.STANDARD:
+        place = masks.STANDARD.index(name)
+        return PLACES[place % 6] + (" of the face" if place >= 6 else "")
+    return {"irregular": "random strokes", "block": "a random rectangle", "face-mask": "what a face mask hides"}[name]

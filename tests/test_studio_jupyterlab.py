@@ -1,0 +1,81 @@
+"""The Mask Studio in a real browser, in a notebook in JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import torch
+from studio_page import ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, shot, start_lab, stop, touch
+
+RUN = """async () => {
+    const until = async (test) => { while (!test()) await new Promise((then) => setTimeout(then, 100)); };
+    await until(() => window.jupyterapp?.shell?.currentWidget?.sessionContext);
+    const app = window.jupyterapp, panel = app.shell.currentWidget;
+    await panel.sessionContext.ready;
+    await until(() => panel.sessionContext.session?.kernel?.connectionStatus === 'connected');
+    await app.commands.execute('notebook:run-all-cells');
+}"""
+ASK = """async (code) => {
+    const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
+    let said = '';
+    future.onIOPub = (message) => { said += message.content.text ?? message.content.evalue ?? ''; };
+    await future.done;
+    return said;
+}"""
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """The notebook in JupyterLab, its cell run."""
+    process, address = start_lab(tmp_path_factory.mktemp("lab"))
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.set_default_timeout(240_000)
+    for _ in range(120):  # until it listens
+        try:
+            page.goto(address, wait_until="commit")
+            break
+        except Exception:
+            time.sleep(1)
+    page.evaluate(RUN)
+    page.wait_for_selector(".fi-hole[data-version]")
+    yield page
+    context.close()
+    stop(process)
+
+
+def kernel_has(lab):
+    """The mask of the notebook's own variable."""
+    rows = json.loads(lab.evaluate(ASK, "print(studio.session.mask[0, 0].int().tolist())"))
+    return torch.tensor(rows, dtype=torch.float32)[None, None]
+
+
+def test_in_the_notebook_a_stroke_by_mouse_and_touch_is_that_mask(lab):
+    changed(lab, lambda: draw(lab, ZIGZAG))
+    mask = kernel_has(lab)
+    assert differ(mask, drawn(ZIGZAG)) < 0.02 and torch.equal(kernel_mask(lab), mask)
+    changed(lab, lambda: lab.click(".fi-undo"))
+    assert not kernel_has(lab).any()
+    changed(lab, lambda: touch(lab, ZIGZAG))
+    assert differ(kernel_has(lab), drawn(ZIGZAG)) < 0.02
+
+
+def test_in_the_notebook_keys_are_the_studios(lab):
+    cells = lab.locator(".jp-Cell").count()
+    changed(lab, lambda: draw(lab, ZIGZAG))
+    lab.keyboard.press("b")  # JupyterLab's "new cell below"
+    changed(lab, lambda: lab.keyboard.press("z"))
+    assert lab.locator(".jp-Cell").count() == cells
+
+
+def test_in_the_notebook_a_face_is_completed_in_both_themes(lab):
+    changed(lab, lambda: lab.click(".fi-masks [data-id='face-mask']"))
+    generate(lab)
+    shot(lab, "lab")
+    assert "1" == lab.evaluate(ASK, "print(len(studio.session.results), end='')")
+    lab.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    lab.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    lab.wait_for_timeout(1000)
+    shot(lab, "lab-dark")
