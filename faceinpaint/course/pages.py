@@ -98,5 +98,6 @@ def drawn_by(model_id: str, widgets: dict) -> list[NotebookNode]:
 def photograph(picture: Path) -> NotebookNode:
     """An output that shows a JPEG in the place of something that only lives in a browser with a kernel."""
     if not picture.is_file():
-        return new_output("display_data", {"text/plain": f"(here the notebook shows {picture.stem}, which needs a kernel)"})
+        sentence = f"(here the notebook shows the {picture.stem}, which needs a kernel)"
+        return new_output("display_data", {"text/plain": sentence})
     return new_output("display_data", {"image/jpeg": base64.b64encode(picture.read_bytes()).decode()})
