@@ -36,7 +36,7 @@ course: $(INSTALLED)
 # around them, without a package more.
 site: course
 	rm -rf runs/site && mkdir -p runs/site
-	cp runs/course/*.html runs/course/site.css runs/course/search.js runs/course/*.ipynb runs/site
+	cp runs/course/*.html runs/course/site.css runs/course/search.js notebooks/*.ipynb runs/site
 	du -sh runs/site
 
 studio: $(INSTALLED)
