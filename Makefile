@@ -32,10 +32,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 course: $(INSTALLED)
 	$(VENV)/bin/faceinpaint course --preset $(PRESET) --out runs/course
 
-# No site generator: `faceinpaint course` writes an index, links and a search around its pages (faceinpaint/course/site.py).
+# No site generator: the pages are there already, and faceinpaint/course/site.py puts an index, links and a search
+# around them, without a package more.
 site: course
-	mkdir -p runs/site
-	cp runs/course/*.html runs/course/site.css runs/course/search.js runs/course/*.ipynb runs/site
+	rm -rf runs/site && mkdir -p runs/site
+	cp runs/course/*.html runs/course/site.css runs/course/search.js notebooks/*.ipynb runs/site
 	du -sh runs/site
 
 studio: $(INSTALLED)

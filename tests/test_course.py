@@ -79,7 +79,7 @@ Some words about marmalade.
 
 ### The next part's *name*
 
-- More words."""
+- More words about [data](../data/README.md)."""
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,7 @@ def test_a_good_chapter_becomes_a_page(run):
     html = (out / "00_good.html").read_text()
     assert "the preset is smoke" in html
     assert picture.data["image/png"].strip()[:1000] in html
+    assert "data (<code>data/README.md</code>)" in html  # which is not on the site
     assert "the slider shows 4" in html  # what a widget has drawn stays, the widget goes
     text = nbformat.writes(executed)
     assert "widget" not in text.replace("ipywidgets", "")

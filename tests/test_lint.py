@@ -51,10 +51,12 @@ def dictionary() -> SpellChecker:
 
 
 def misspelt(markdown: str) -> set[str]:
-    """Words of a text that no dictionary has. Code, links, formulas and names (capitals within a sentence) are not read."""
-    text = re.sub(r"^```.*?^```|^    .*?$|<pre>.*?</pre>|<code>.*?</code>", " ", markdown, flags=re.DOTALL | re.MULTILINE)
+    """Words of a text that no dictionary has. Code, links, formulas and words with a capital are not read."""
+    code = r"^```.*?^```|^    .*?$|<pre>.*?</pre>|<code>.*?</code>"
+    text = re.sub(code, " ", markdown, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$\n]+\$|\]\([^)]*\)|<[^>]*>|https?://\S+|&\w+;", " ", text, flags=re.DOTALL)
-    words = {word.strip("'") for word in re.findall(r"(?<![\w.@/\\-])[a-z][a-z']+(?![\w@/\\]|\.\w)", text.replace("’", "'"))}
+    found = re.findall(r"(?<![\w.@/\\-])[a-z][a-z']+(?![\w@/\\]|\.\w)", text.replace("’", "'"))
+    words = {word.strip("'") for word in found}
     return dictionary().unknown({word.removesuffix("'s") for word in words if len(word) > 2})
 
 

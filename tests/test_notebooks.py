@@ -155,6 +155,16 @@ def test_chapters_lead_to_their_neighbours():
     assert len([*faults_of_the_neighbours(first, names[1], names[2])]) == 2
 
 
+def test_instructors_are_told_the_times_that_the_chapters_tell():
+    told = (course.NOTEBOOKS.parent / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    for name in NOTEBOOKS:
+        prose = prose_of(read(name))
+        times = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", prose, re.MULTILINE))
+        smoke, cpu = times["smoke"], times["cpu"]
+        row = rf"^\| {name[:2]} [^|]+ \| {re.escape(smoke)} \| {re.escape(cpu)} \| {len(exercises_of(prose))}\b"
+        assert re.search(row, told, re.MULTILINE), f"{name}: {smoke}, {cpu}"
+
+
 def test_there_are_exercises_enough():
     assert sum(len(exercises_of(prose_of(read(name)))) for name in NOTEBOOKS) >= 24
 

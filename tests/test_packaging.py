@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -137,8 +138,13 @@ def test_the_command_is_there():
 def test_versions_and_licences_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == faceinpaint.__version__
-    assert citation["license"] == PROJECT["license"] == "MIT"
+    assert citation["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert PROJECT["license-files"] == [path.name for path in sorted(ROOT.glob("LICENSE*"))]
+    # The package holds code and weights: each of their licences is named.
+    shipped = json.loads((ROOT / "faceinpaint" / "weights" / "manifest.json").read_text())
+    licences = {entry["licence"].replace(" ", "-") for entry in shipped.values()}
+    assert set(PROJECT["license"].split(" AND ")) == {"MIT", *licences}
 
 
 def test_files_name_no_machine_and_no_registry():

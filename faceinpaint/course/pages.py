@@ -39,6 +39,8 @@ def write_pages(outcome: Outcome, preset: str, folder: Path, out: Path) -> None:
         notebook.cells.insert(0, new_markdown_cell(f"**This run failed.** {outcome.error}"))
     html, _ = Page(embed_images=True).from_notebook_node(notebook, {"metadata": {"name": name, "path": str(folder)}})
     html = re.sub(r'href="([\w-]+)\.ipynb', r'href="\1.html', html)  # links from chapter to chapter
+    # A file of the repository is not beside the page: its place is said instead.
+    html = re.sub(r'<a href="\.\./([^"]+)">(.*?)</a>', r"\2 (<code>\1</code>)", html, flags=re.DOTALL)
     html = re.sub(r'<script src="https:[^"]*">\s*</script>', "", html)  # MathJax and RequireJS: nothing here needs them
     write_whole(out / f"{name}.ipynb", nbformat.writes(notebook).encode())
     write_whole(out / f"{name}.html", html.encode())
@@ -98,5 +100,6 @@ def drawn_by(model_id: str, widgets: dict) -> list[NotebookNode]:
 def photograph(picture: Path) -> NotebookNode:
     """An output that shows a JPEG in the place of something that only lives in a browser with a kernel."""
     if not picture.is_file():
-        return new_output("display_data", {"text/plain": f"(here the notebook shows {picture.stem}, which needs a kernel)"})
+        sentence = f"(here the notebook shows the {picture.stem}, which needs a kernel)"
+        return new_output("display_data", {"text/plain": sentence})
     return new_output("display_data", {"image/jpeg": base64.b64encode(picture.read_bytes()).decode()})

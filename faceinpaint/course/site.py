@@ -63,7 +63,7 @@ def write_site(out: Path) -> None:
     write_whole(out / "index.html", index(chapters).encode())
     for before, chapter, after in zip([None, *chapters], chapters, [*chapters[1:], None]):
         path = out / f"{chapter.name}.html"
-        write_whole(path, with_bars(path.read_text(encoding="utf-8"), before, after).encode())
+        write_whole(path, with_bars(path.read_text(encoding="utf-8"), before, chapter, after).encode())
 
 
 def read_chapters(out: Path) -> Iterator[Chapter]:
@@ -74,10 +74,11 @@ def read_chapters(out: Path) -> Iterator[Chapter]:
             yield Chapter(path.stem, notebook, notebook.metadata.course)
 
 
-def with_bars(page: str, before: Chapter | None, after: Chapter | None) -> str:
-    """A page with its bar at the top, with the search, and once more at the end; in the place of older ones."""
+def with_bars(page: str, before: Chapter | None, chapter: Chapter, after: Chapter | None) -> str:
+    """A page with its title, and a bar at the top, with the search, and at the end; in the place of older ones."""
     links = link(before, "prev", "‹ {}") + link(after, "next", "{} ›")
     page = BAR.sub("", page)
+    page = re.sub("<title>.*?</title>", lambda _: f"<title>{escape(chapter.title)}</title>", page, count=1)
     page = page.replace("</head>", marked('<link rel="stylesheet" href="site.css">') + "</head>", 1)
     page = re.sub(r"<body[^>]*>\n?", lambda body: body[0] + marked(bar(links, SEARCH)), page, count=1)
     return page.replace("</body>", marked(bar(links) + '<script src="search.js"></script>') + "</body>")
