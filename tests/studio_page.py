@@ -30,6 +30,28 @@ PATIENCE = 240_000  # milliseconds; a machine that trains beside needs them
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 ZIGZAG = [(40, 60), (200, 90), (60, 150), (180, 200)]  # pixels of the face
 RADIUS = 12  # pixels, what the brush begins with
+PALE = """(least) => {
+    const parse = (text) => text.match(/[0-9.]+/g).map(Number);
+    const over = ([r, g, b, a = 1], under) => [r, g, b].map((value, i) => a * value + (1 - a) * under[i]);
+    const ground = (node) => {
+        if (!node) return [255, 255, 255];
+        const colour = parse(getComputedStyle(node).backgroundColor);
+        return colour[3] === 0 ? ground(node.parentElement) : over(colour, ground(node.parentElement));
+    };
+    const light = (colour) => colour.map((value) => value / 255)
+        .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+    const contrast = (node) => {
+        const under = ground(node), pair = [light(over(parse(getComputedStyle(node).color), under)), light(under)];
+        return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    };
+    return [...document.querySelectorAll('.fi-studio *')]
+        .filter((one) => [...one.childNodes].some((child) => child.nodeType === 3 && child.data.trim()))
+        .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled && !one.matches('option, .fi-tag'))
+        .map((one) => `${contrast(one).toFixed(1)} ${one.className} ${one.textContent}`)
+        .filter((one) => parseFloat(one) < least);
+}"""
+CONTRAST = 4.5  # the least that WCAG 2 allows small letters
 QUIET = 0.7  # load for each core, above which nothing is said about speed
 
 
@@ -206,6 +228,11 @@ def picture(page: Page, selector: str) -> np.ndarray:
     }"""
     content = base64.b64decode(page.locator(selector).evaluate(read))
     return np.array(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def pale(page: Page) -> list[str]:
+    """Contrast, class and text of all words of the studio that stand out too little."""
+    return page.evaluate(PALE, CONTRAST)
 
 
 def shot(page: Page, name: str) -> None:

@@ -147,6 +147,14 @@ def test_each_mask_by_its_picture(page):
     assert before.mean() == pytest.approx(0.3, abs=0.02) and differ(before, kernel_mask(page)) > 0.1
 
 
+def test_the_slider_says_how_much_an_irregular_mask_hides(page):
+    changed(page, lambda: page.locator(".fi-ratio-slider input").fill("0.5"))
+    assert kernel_mask(page).mean() == pytest.approx(0.5, abs=0.02)
+    changed(page, lambda: page.press(".fi-ratio-slider input", "ArrowLeft"))
+    assert kernel_mask(page).mean() == pytest.approx(0.45, abs=0.02)
+    changed(page, lambda: page.locator(".fi-ratio-slider input").fill("0.3"))
+
+
 def test_a_mask_goes_out_and_comes_back_unchanged(page):
     changed(page, lambda: draw(page, ZIGZAG))
     mask, file = kernel_mask(page), saved(page, ".fi-save-mask")

@@ -7,7 +7,9 @@ import time
 
 import pytest
 import torch
-from studio_page import ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, shot, start_lab, stop, touch
+from studio_page import (
+    ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, pale, shot, start_lab, stop, touch,
+)
 
 RUN = """async () => {
     const until = async (test) => { while (!test()) await new Promise((then) => setTimeout(then, 100)); };
@@ -74,8 +76,10 @@ def test_in_the_notebook_a_face_is_completed_in_both_themes(lab):
     changed(lab, lambda: lab.click(".fi-masks [data-id='face-mask']"))
     generate(lab)
     shot(lab, "lab")
+    assert pale(lab) == []
     assert "1" == lab.evaluate(ASK, "print(len(studio.session.results), end='')")
     lab.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
     lab.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     lab.wait_for_timeout(1000)
     shot(lab, "lab-dark")
+    assert pale(lab) == []

@@ -26,6 +26,9 @@ const render = ({ model, el }) => {
   outline.hidden = true;
   const people = make("div", "fi-people", { role: "group", "aria-label": "Faces in the photo: click one" }, board);
   const everybody = make("img", "", { alt: "the whole photo", draggable: "false" });
+  everybody.addEventListener("load", () => { // a photo that is higher than wide fits into the square too
+    people.style.width = `${100 * Math.min(1, everybody.naturalWidth / everybody.naturalHeight)}%`;
+  });
 
   const foot = make("div", "fi-bar fi-foot", {}, el);
   button(foot, "fi-invert", "Invert", "Hide what is visible and the other way round", ask("invert"));

@@ -44,6 +44,17 @@ class Strip(anywidget.AnyWidget):
     empty = Unicode().tag(sync=True)  # said while there are none
 
 
+class Slider(anywidget.AnyWidget):
+    """A share between two bounds."""
+
+    _esm = _module("slider")
+    label = Unicode().tag(sync=True)
+    title = Unicode().tag(sync=True)
+    value = Float(0.0).tag(sync=True)
+    least = Float(0.0).tag(sync=True)
+    most = Float(1.0).tag(sync=True)
+
+
 class Status(anywidget.AnyWidget):
     """A sentence, "info" or "error", and a progress bar; share: 0 to 1, or -1 while nothing is going on."""
 

@@ -41,11 +41,12 @@ const render = ({ model, el }) => {
   slider.setAttribute("aria-label", "Wipe between before (left) and result (right)");
   const foot = make("div", "fi-bar fi-foot", {}, el);
   const sentence = make("p", "fi-verdict", { role: "status", "aria-live": "polite" }, foot);
-  const markExtent = group(foot, "extent", "What is shown", [
+  const acts = make("div", "fi-bar fi-acts", {}, foot);
+  const markExtent = group(acts, "extent", "What is shown", [
     ["crop", "Face", "Show the face"], ["photo", "Photo", "Show the whole photo"],
   ]);
   const note = make("p", "fi-note", {}, el);
-  button(foot, "fi-save", "Save", "Save the completed photo as PNG", () => model.send({ do: "save" }));
+  button(acts, "fi-save", "Save", "Save the completed photo as PNG", () => model.send({ do: "save" }));
   const gauge = make("div", "fi-gauge", { role: "img" }, el);
   const needle = make("div", "fi-needle", {}, make("div", "fi-scale", {}, gauge));
   const legend = ["identical", "", "someone else"].map((text) => make("span", "", { text }, gauge));

@@ -14,14 +14,14 @@ from functools import partial
 
 import ipywidgets
 import torch
-from ipywidgets import Box, Button, Dropdown, FloatSlider, VBox
+from ipywidgets import Box, Button, Dropdown, VBox
 from safetensors import safe_open
 
 from faceinpaint import masks, weights
 from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.studio import pictures, portraits
-from faceinpaint.studio.parts import Editor, Opener, ResultView, Status, Strip
+from faceinpaint.studio.parts import Editor, Opener, ResultView, Slider, Status, Strip
 from faceinpaint.studio.session import Result, Session, png
 
 REFERENCE = "Open a second photo of the same person, to go by: choose a file, or drop or paste one here"
@@ -59,9 +59,8 @@ class Studio(VBox):
         self.reference = Opener(aim="reference", label="Add reference", title=REFERENCE)
         self.faces = Strip(label="Built-in faces", items=_face_items())
         self.masks = Strip(label="Masks", items=_mask_items())
-        self.ratio = FloatSlider(0.3, min=RATIO[0], max=RATIO[1], step=0.05, description="Irregular",
-                                 tooltip="How much the random strokes of the irregular mask hide")
-        self.ratio.readout_format, self.ratio.continuous_update = ".0%", False
+        title = "How much the random strokes of the irregular mask hide"
+        self.ratio = Slider(label="Irregular", title=title, value=0.3, least=RATIO[0], most=RATIO[1])
         choices = self.session.choices()
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
         self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
@@ -137,6 +136,7 @@ class Studio(VBox):
             self.say("rendering somebody who does not exist")
             said = self.session.open_new_person()
         else:
+            self.say("looking for faces in the photo")
             said = self.session.open(bytes(buffers[0]))
             said += f"; {content['note']}" if content.get("note") else ""
         self.faces.chosen = ""
