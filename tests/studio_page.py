@@ -47,7 +47,8 @@ PALE = """(least) => {
     };
     return [...document.querySelectorAll('.fi-studio *')]
         .filter((one) => [...one.childNodes].some((child) => child.nodeType === 3 && child.data.trim()))
-        .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled && !one.matches('option, .fi-tag'))
+        .filter((one) => one.checkVisibility({ visibilityProperty: true }))
+        .filter((one) => !one.matches(':disabled, option, .fi-tag'))
         .map((one) => `${contrast(one).toFixed(1)} ${one.className} ${one.textContent}`)
         .filter((one) => parseFloat(one) < least);
 }"""
