@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 import torch
 from PIL import Image
+from test_studio_session import content
 
 from faceinpaint import Completer
 from faceinpaint.answers import Style
 from faceinpaint.errors import InputError
 from faceinpaint.studio import Studio, portraits
 from faceinpaint.studio.session import Session
-
-
-def content(photo, kind="png"):
-    file = io.BytesIO()
-    photo.save(file, kind)
-    return file.getvalue()
 
 
 @pytest.fixture
