@@ -1,4 +1,4 @@
-"""The command line: `faceinpaint complete | evaluate | train | release | data | fetch | judge | course | studio | bench`.
+"""The command line: faceinpaint complete, evaluate, train, release, data, fetch, judge, course, studio, bench.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
