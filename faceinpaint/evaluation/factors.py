@@ -125,14 +125,8 @@ def photographs(identity: Identity, pose: Pose, people: Sequence[int], size: int
     """Rendered and laid by their true landmarks, as those of training are: aligned faces of `size` pixels."""
     wide = with_values(pose, zoom=(pose.zoom / FIELD).flatten().tolist())
     rendered = synthetic.render(identity, wide, round(size * FIELD), supersample=1 if size >= FINE else 2)
-    crops = [align.crop_from_landmarks(one.double()) for one in rendered.landmarks]
-    return Faces(
-        torch.cat([align.cut(image, crop, size) for image, crop in zip(rendered.image.split(1), crops)]),
-        torch.cat([
-            align.to_crop(one.double(), crop, size).float() for one, crop in zip(rendered.landmarks.split(1), crops)
-        ]),
-        torch.tensor(people), tuple(f"{person:06d}" for person in people),
-    )
+    names = tuple(f"{person:06d}" for person in people)
+    return align.laid(Faces(rendered.image, rendered.landmarks, torch.tensor(people), names), size)
 
 
 def at_level(people: Sequence[int], level: Level, size: int) -> Faces:

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint.errors import InputError
+from faceinpaint.faces.batch import Faces
 from faceinpaint.priors import smooth_fill
 
 # Detection: photos are shrunk to this side (a face of 40 px in it is still found easily) ...
@@ -113,6 +114,17 @@ def crop_from_points(five: Tensor, margin: float = 1.0) -> Crop:
 def crop_from_landmarks(landmarks: Tensor, margin: float = 1.0) -> Crop:
     """`crop_from_points` of the 68 landmarks of one face: (68, 2) or (1, 68, 2) photo pixels."""
     return crop_from_points(five_points(landmarks.reshape(1, 68, 2))[0], margin)
+
+
+def laid(faces: Faces, size: int, margin: float = 1.0) -> Faces:
+    """Photographs (B, 3, H, W) with known landmarks, each cut to its own face: the same faces at `size` pixels."""
+    crops = [crop_from_landmarks(one.double(), margin) for one in faces.landmarks]
+    places = zip(faces.landmarks.split(1), crops)
+    return Faces(
+        torch.cat([cut(image, crop, size) for image, crop in zip(faces.image.split(1), crops)]),
+        torch.cat([to_crop(one.double(), crop, size).float() for one, crop in places]),
+        faces.identity, faces.name,
+    )
 
 
 def aligned_crop(photo_size: tuple[int, int]) -> Crop:

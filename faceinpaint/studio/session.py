@@ -419,8 +419,8 @@ class Session:
     # ------------------------------------------------------------------------------ the networks
 
     def prepare(self) -> None:
-        """Read the networks now, and not when they are first needed."""
-        for name in self.choices():
+        """Read the networks now, and not when they are first needed; other weights than the usual ones when chosen."""
+        for name in ("generator", *BASELINES):
             self._painter(name)
         if self.photo is not None:
             self.whole

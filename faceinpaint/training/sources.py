@@ -257,16 +257,8 @@ class RenderedPeople:
             [number], photos, round(pixels * field), self.need.seed, supersample=1,
             device=self.need.device, field=field,
         ).to("cpu")
-        cut = []
-        for index in range(len(faces)):
-            one = faces[index : index + 1]
-            crop = align.crop_from_landmarks(one.landmarks[0].double(), margin)
-            cut.append(Faces(
-                align.cut(one.image, crop, pixels),
-                align.to_crop(one.landmarks.double(), crop, pixels).float(),
-                torch.tensor([person]), one.name,
-            ))
-        return Faces.cat(cut)
+        identity = torch.full((len(faces),), person)
+        return align.laid(Faces(faces.image, faces.landmarks, identity, faces.name), pixels, margin)
 
 
 @torch.no_grad()
