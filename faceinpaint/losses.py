@@ -111,15 +111,17 @@ def discriminator_loss(real: Tensor, fake: Tensor, mask: Tensor, kind: str = "pa
     return _over_hole(F.softplus(-real) + F.softplus(fake), mask)
 
 
-def adversarial_loss(fake: Tensor, mask: Tensor, kind: str = "paper") -> Tensor:
+def adversarial_loss(fake: Tensor, mask: Tensor, kind: str = "paper", counts: Tensor | None = None) -> Tensor:
     """Equation 5 as the generator sees it; arguments as in `discriminator_loss`.
 
     `paper` is the non-saturating form of Goodfellow et al. 2014, -log D instead of log(1 - D): it has a slope where
     the discriminator is sure, which is where a generator begins. With `hinge` the slope is the same everywhere.
+    counts: (B, 1, H, W) from 0 to 1, how much each pixel of the hole matters; without it all matter alike.
     """
-    if _checked_kind(kind) == "hinge":
-        return _over_hole(-fake, mask)
-    return _over_hole(F.softplus(-fake), mask)
+    verdict = -fake if _checked_kind(kind) == "hinge" else F.softplus(-fake)
+    if counts is not None:
+        verdict = verdict * F.adaptive_max_pool2d(mask * counts, fake.shape[-2:])
+    return _over_hole(verdict, mask)
 
 
 def r1_penalty(discriminator: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor) -> Tensor:
@@ -199,6 +201,32 @@ def gram_matrix(maps: Tensor) -> Tensor:
     with torch.autocast(maps.device.type, enabled=False):  # differences of two of them need all their digits
         flat = maps.float().flatten(2)
         return flat @ flat.mT / flat.shape[2]
+
+
+TEXTURE = 1 / 16  # of the picture's width: over how large a window there is to be as much texture as in the truth
+
+
+def texture_loss(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Mean difference of how much the two pictures change from pixel to pixel around each pixel of the hole.
+
+    A squared error is least where a painter that does not know each hair and pore paints their mean, which is smooth.
+    This asks for the truth's amount of texture in each window of TEXTURE and leaves open how it lies; alone it would be
+    content with noise, so the discriminator has to be there. completed, image (B, 3, H, W) in [0, 1]; mask
+    (B, 1, H, W), 1 = unknown. Off by default. A face without a hole adds nothing.
+    """
+    with torch.autocast(completed.device.type, enabled=False):  # neighbours differ in their last digits
+        width = 2 * round(TEXTURE * mask.shape[-1] / 2) + 1
+        difference = (_roughness(completed.float(), mask, width) - _roughness(image.float(), mask, width)).abs() * mask
+    return (difference.sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3)).clamp_min(1)).mean()
+
+
+def _roughness(image: Tensor, mask: Tensor, width: int) -> Tensor:
+    """Mean gradient magnitude of the brightness over a window's hidden pixels, (B, 1, H, W)."""
+    grey = F.pad(image.mean(1, keepdim=True), [0, 1, 0, 1], mode="replicate")
+    dx, dy = grey[..., :-1, 1:] - grey[..., :-1, :-1], grey[..., 1:, :-1] - grey[..., :-1, :-1]
+    # The small constant keeps the root's slope finite where nothing changes.
+    magnitude = (dx.square() + dy.square() + 1e-6).sqrt() * mask
+    return F.avg_pool2d(magnitude, width, 1, width // 2) / F.avg_pool2d(mask, width, 1, width // 2).clamp_min(1e-6)
 
 
 def symmetry_loss(completed: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:

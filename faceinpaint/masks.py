@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import random
-from typing import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -66,8 +66,9 @@ _FACE_MASK_OUTLINES = {
 }
 FACE_MASK_SHAPES = tuple(_FACE_MASK_OUTLINES)
 
-# What the completion network is trained on, and how often.
+# What the completion network is trained on, and how often: by default, and where the mirror has nothing to show.
 TRAINING_MIX = {"standard": 0.2, "standard-on-face": 0.15, "irregular": 0.4, "block": 0.1, "face-mask": 0.15}
+UNSEEN_MIX = {"standard": 0.1, "standard-on-face": 0.1, "irregular": 0.4, "block": 0.05, "face-mask": 0.35}
 
 
 def standard(name: str, size: Size, landmarks: Tensor | None = None) -> Tensor:
@@ -199,15 +200,17 @@ def check_name(name: str) -> None:
     _check_name(name, NAMES, "mask")
 
 
-def random_training_mask(landmarks: Tensor, size: Size, generator: torch.Generator) -> Tensor:
-    """One mask per face of landmarks (B, 68, 2), of kinds drawn from `TRAINING_MIX` -> (B, 1, H, W).
+def random_training_mask(
+    landmarks: Tensor, size: Size, generator: torch.Generator, mix: Mapping[str, float] = TRAINING_MIX
+) -> Tensor:
+    """One mask per face of landmarks (B, 68, 2), of kinds drawn in the shares of `mix` -> (B, 1, H, W).
 
     A face whose landmarks are unknown (NaN) gets an irregular mask where its kind would need them.
     """
     masks = []
     for face in landmarks.split(1):
         rng = _random(generator)
-        kind = rng.choices(list(TRAINING_MIX), weights=list(TRAINING_MIX.values()))[0]
+        kind = rng.choices(list(mix), weights=list(mix.values()))[0]
         if kind in ("standard-on-face", "face-mask") and not face.isfinite().all():
             kind = "irregular"
         if kind == "standard":

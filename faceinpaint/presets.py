@@ -92,14 +92,17 @@ class CompletionTraining(MixtureTraining):
     width: int = 48  # of the generator
     discriminator_width: int = 32
     prior: bool = True  # False is the paper's plain network
+    masks: Literal["all", "unseen"] = "all"  # unseen: mostly those under which neither side of the face is visible
     landmark_noise: float = 0.0  # by how much predicted landmarks are led astray, over the distance of the eyes
     reconstruction: float = 50.0  # weights of equations 2 to 5
     perceptual: float = 0.5
     identity: float = 0.1
     adversarial: float = 0.05
+    mirrored: float = 1.0  # share of the adversarial weight where the other side of the face is visible
     total_variation: float = 0.0  # weights of the optional terms
     style: float = 0.0
     symmetry: float = 0.0
+    texture: float = 0.0
     r1: float = 0.0
     gan: Literal["paper", "hinge"] = "paper"  # which form of equation 5
     features: str = "embedded"  # of the perceptual loss: embedded or vgg19

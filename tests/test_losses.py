@@ -26,6 +26,7 @@ from faceinpaint.losses import (
     r1_penalty,
     reconstruction_loss,
     symmetry_loss,
+    texture_loss,
     total_variation_loss,
 )
 
@@ -243,6 +244,16 @@ def test_the_generator_has_a_slope_where_the_discriminator_is_sure(logit: float)
     assert slopes["paper"] == pytest.approx(-1 / (1 + 2.718281828**logit), rel=1e-3)
 
 
+def test_patches_may_count_less_for_the_generator() -> None:
+    mask = torch.ones(1, 1, 64, 64)
+    counts = torch.ones_like(mask)
+    counts[..., 32:] = 0.25
+    fake = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    adversarial_loss(fake, mask, counts=counts).backward()
+    assert torch.allclose(fake.grad[..., 4:], 0.25 * fake.grad[..., :4])
+    assert torch.equal(adversarial_loss(fake, mask, counts=torch.ones_like(mask)), adversarial_loss(fake, mask))
+
+
 @pytest.mark.parametrize("loss", [adversarial_loss, partial(discriminator_loss, torch.zeros(1, 1, 6, 6))])
 def test_an_unknown_kind_names_the_nearest(loss: object) -> None:
     with pytest.raises(InputError, match="no adversarial loss 'hing': did you mean 'hinge'"):
@@ -347,6 +358,31 @@ def test_symmetry_is_asked_for_on_the_face_and_in_the_hole_alone(face: Tensor) -
         symmetry_loss(picture, mask, face * float("nan"))
 
 
+def test_texture_minds_how_much_there_is_and_not_how_it_lies() -> None:
+    random = seeded(0)
+    image, other = (0.5 + 0.1 * torch.randn(1, 3, 128, 128, generator=random) for _ in range(2))
+    mask = torch.zeros(1, 1, 128, 128)
+    mask[..., 32:96, 32:96] = 1
+    smooth = F.avg_pool2d(F.pad(other, [2] * 4, mode="reflect"), 5, 1)
+    assert texture_loss(image, image, mask) == 0
+    assert texture_loss(other, image, mask) < 0.2 * texture_loss(smooth, image, mask)
+    assert texture_loss(image.flip(3), image, mask) < 0.2 * texture_loss(smooth, image, mask)
+
+
+def test_a_flat_hole_is_led_towards_texture_and_known_pixels_do_not_count() -> None:
+    image = 0.5 + 0.1 * torch.randn(1, 3, 64, 64, generator=seeded(0))
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:44, 20:44] = 1
+    completed = torch.where(mask > 0, 0.5 + 0.01 * torch.randn(image.shape, generator=seeded(1)), image).requires_grad_()
+    loss = texture_loss(completed, image, mask)
+    loss.backward()
+    assert completed.grad.isfinite().all()
+    assert texture_loss(completed.detach() - 0.5 * completed.grad, image, mask) < loss
+    far = F.max_pool2d(mask, 3, 1, 1) == 0  # a hidden pixel is compared with the known one beside it
+    assert (completed.grad * far).abs().max() == 0
+    assert texture_loss(torch.full_like(image, 0.5, requires_grad=True), image, 0 * mask) == 0
+
+
 # ------------------------------------------------------------------------------------ one face and another
 
 
@@ -376,6 +412,8 @@ LOSSES = {  # each as a function of the batch and of the faces of it that count
     "r1": lambda b, i: r1_penalty(b.judge, b.image[i], b.mask[i]),
     "total variation": lambda b, i: total_variation_loss(b.completed[i], b.mask[i]),
     "style": lambda b, i: b.style(b.completed[i], b.image[i]),
+    "texture": lambda b, i: texture_loss(b.completed[i], b.image[i], b.mask[i]),
+    "adversarial, partly": lambda b, i: adversarial_loss(b.fake[i], b.mask[i], counts=0.5 * torch.ones_like(b.mask[i])),
     "symmetry": lambda b, i: symmetry_loss(b.completed[i], b.mask[i], b.landmarks[i]),
 }
 

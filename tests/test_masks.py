@@ -254,6 +254,17 @@ def test_training_masks_mix_every_kind_and_survive_unknown_landmarks() -> None:
     assert (masks.hole_ratio(unknown) > 0).all()
 
 
+def test_where_little_is_seen_face_masks_are_frequent() -> None:
+    assert sum(masks.UNSEEN_MIX.values()) == pytest.approx(1) and set(masks.UNSEEN_MIX) == set(masks.TRAINING_MIX)
+    size = 32
+    faces = (FACE * size / SIZE).expand(400, -1, -1)
+    worn = [masks.face_mask(faces[:1], size, shape) for shape in masks.FACE_MASK_SHAPES]
+    for mix in (masks.TRAINING_MIX, masks.UNSEEN_MIX):
+        drawn = masks.random_training_mask(faces, size, seeded(0), mix)
+        share = sum((drawn == mask).flatten(1).all(1).float().mean().item() for mask in worn)
+        assert share == pytest.approx(mix["face-mask"], abs=0.07)
+
+
 def test_a_mask_takes_milliseconds() -> None:
     generator = seeded(0)
     kinds = {name: (lambda name=name: masks.named(name, SIZE, FACE, generator)) for name in masks.NAMES}

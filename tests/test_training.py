@@ -98,12 +98,12 @@ def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, rec
 def test_optional_terms_and_hinge_join_in_where_they_are_asked_for(folder, tmp_path, predictor, recogniser):
     learn_completion(
         folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1, gan="hinge", r1=1.0, total_variation=0.1,
-        style=0.1, symmetry=0.1,
+        style=0.1, symmetry=0.1, texture=1.0, masks="unseen", mirrored=0.3,
     )
     log = read_log(tmp_path)
-    assert {"total_variation", "style", "symmetry"} <= set(log)
+    assert {"total_variation", "style", "symmetry", "texture"} <= set(log)
     plain = CompletionTraining()
-    assert plain.total_variation == plain.style == plain.symmetry == plain.r1 == 0
+    assert plain.total_variation == plain.style == plain.symmetry == plain.texture == plain.r1 == 0
 
 
 def test_the_averaged_generator_ships_and_lags_behind(folder, tmp_path, predictor, recogniser):
@@ -330,6 +330,7 @@ def test_losses_one_after_another_give_the_gradient_of_their_sum(predictor, reco
     assert list(objective.terms) == ["reconstruction", "perceptual", "identity", "adversarial", "style", "symmetry"]
     batch = MaskedFaces(torch.rand(2, 3, 64, 64), canonical_face(64).repeat(2, 1, 1), mask=torch.zeros(2, 1, 64, 64))
     batch.mask[..., :32] = 1
+    batch = replace(batch, unseen=batch.mask)
 
     def gradients(through):
         generator.zero_grad()

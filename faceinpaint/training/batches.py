@@ -27,15 +27,20 @@ SLOTS = 1000  # a mixture's shares are rounded to thousandths
 
 @dataclass(frozen=True)
 class MaskedFaces(Faces):
-    """Faces and what is hidden of them. mask: (B, 1, H, W), 1 = unknown."""
+    """Faces and what is hidden of them.
+
+    mask: (B, 1, H, W), 1 = unknown. unseen: (B, 1, H, W), 1 where the other side of the face is hidden too.
+    """
 
     mask: Tensor | None = None
+    unseen: Tensor | None = None
 
 
 class Mixture:
     """The faces of all sources of a run, in the shares that were asked for.
 
-    specs: `NAME` or `NAME:WEIGHT` each. masks: "all" kinds, or "none". same_person: keep the proportions of faces.
+    specs: `NAME` or `NAME:WEIGHT` each. masks: "all" kinds, mostly "unseen" ones (`masks.UNSEEN_MIX`), or
+    "none". same_person: keep the proportions of faces.
     """
 
     def __init__(
@@ -111,7 +116,8 @@ class PhotographedAnew(Dataset):
         if self.masks == "none":
             mask = torch.zeros(1, 1, self.size, self.size)
         else:
-            mask = masks.random_training_mask(face.landmarks, self.size, random)
+            mix = masks.UNSEEN_MIX if self.masks == "unseen" else masks.TRAINING_MIX
+            mask = masks.random_training_mask(face.landmarks, self.size, random, mix)
         return MaskedFaces(face.image, face.landmarks, face.identity, face.name, mask)
 
     def place(self, position: int) -> tuple[int, int]:

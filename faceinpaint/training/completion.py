@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -47,7 +48,7 @@ def train_completion(
     predictor = machine.frozen(predictor)
     need = Need(settings.size, seed, predictor=predictor, rendered=settings.rendered, morphs=settings.morphs,
                 backdrops=settings.backdrops, device=device, rank=machine.rank, processes=machine.processes)
-    mixture = Mixture(faces, need)
+    mixture = Mixture(faces, need, settings.masks)
     torch.manual_seed(seed)
     generator = Generator(settings.width, settings.prior)
     if start:
@@ -92,7 +93,9 @@ def train_completion(
                     landmarks = predictor(batch.image, batch.mask)
                 if settings.landmark_noise:
                     landmarks = led_astray(landmarks, batch.mask, settings.landmark_noise)
-                painted = model(batch.image, batch.mask, landmarks)
+                prior = generator.first_guess(batch.image, batch.mask, landmarks)
+                batch = replace(batch, unseen=batch.mask if prior is None else batch.mask * (1 - prior.mirrored))
+                painted = model(batch.image, batch.mask, landmarks, prior)
                 completed = composite(painted, batch.image, batch.mask)
 
             discriminator.requires_grad_(False)
@@ -174,6 +177,7 @@ class Objective:
             "total_variation": lambda completed, batch: losses.total_variation_loss(completed, batch.mask),
             "style": lambda completed, batch: self.style(completed, batch.image),
             "symmetry": lambda completed, batch: losses.symmetry_loss(completed, batch.mask, batch.landmarks),
+            "texture": lambda completed, batch: losses.texture_loss(completed, batch.image, batch.unseen),
         }
         self.terms = {name: term for name, term in every.items() if getattr(settings, name)}
 
@@ -199,8 +203,9 @@ class Objective:
 
     def adversarial(self, completed: Tensor, batch: MaskedFaces) -> Tensor:
         """Equation 5 as the generator sees it."""
+        counts = batch.unseen + self.settings.mirrored * (batch.mask - batch.unseen)
         return losses.adversarial_loss(
-            self.discriminator(completed, batch.mask), batch.mask, self.settings.gan)
+            self.discriminator(completed, batch.mask), batch.mask, self.settings.gan, counts)
 
     def embed(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Embeddings (B, D) of pictures, by the recogniser of the identity loss."""
