@@ -106,6 +106,7 @@ class CompletionTraining(MixtureTraining):
     r1: float = 0.0
     gan: Literal["paper", "hinge"] = "paper"  # which form of equation 5
     features: str = "embedded"  # of the perceptual loss: embedded or vgg19
+    discriminator_rate: float = 1.0  # times the generator's rate (two time scales: Heusel et al. 2017)
     adversarial_from: int = 500  # step at which the discriminator joins
     milestone_faces: int = 24  # that each of the paper's five milestones is measured on; 0: none
     ema: float = 0.998  # decay of the averaged generator, which is the one that ships

@@ -106,6 +106,13 @@ def test_optional_terms_and_hinge_join_in_where_they_are_asked_for(folder, tmp_p
     assert plain.total_variation == plain.style == plain.symmetry == plain.texture == plain.r1 == 0
 
 
+def test_the_discriminator_may_learn_at_another_rate(folder, tmp_path, predictor, recogniser):
+    learn_completion(folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1, discriminator_rate=4.0)
+    state = torch.load(tmp_path / "checkpoints" / "step-0000002.pt", weights_only=True)
+    mine, judge = (state[name]["param_groups"][0]["lr"] for name in ("optimizer", "judge_optimizer"))
+    assert judge == pytest.approx(4 * mine) and mine > 0
+
+
 def test_the_averaged_generator_ships_and_lags_behind(folder, tmp_path, predictor, recogniser):
     path = learn_completion(folder, tmp_path, predictor, recogniser, steps=3, ema=0.9, lr=1e-2)
     state = torch.load(tmp_path / "checkpoints" / "step-0000003.pt", weights_only=True)

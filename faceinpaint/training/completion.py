@@ -83,7 +83,7 @@ def train_completion(
     with run:
         for step, batch in run.steps(batches, seed):
             set_rate(optimizer, settings, step)
-            set_rate(judge_optimizer, settings, step)
+            set_rate(judge_optimizer, settings, step, settings.discriminator_rate)
             against = step >= settings.adversarial_from
 
             # The generator's step comes first, through a judge that holds still: a judge that had already stepped

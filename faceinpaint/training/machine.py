@@ -122,13 +122,13 @@ class FrozenPReLU(nn.Module):
         return slope * x + (1 - slope) * F.relu(x)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int) -> None:
+def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int, times: float = 1.0) -> None:
     """The learning rate of a step: rises for at most a hundred steps, then stays or falls along a cosine to 2 %.
 
-    It depends on nothing but the step, so that a run can be resumed with more steps than it was planned for.
+    times: a factor for all steps. It depends on nothing but the step, so that a run can be resumed with more steps than it was planned for.
     """
     for group in optimizer.param_groups:
-        group["lr"] = settings.lr * share_of_rate(settings, step)
+        group["lr"] = times * settings.lr * share_of_rate(settings, step)
 
 
 def share_of_rate(settings: Training, step: int) -> float:
