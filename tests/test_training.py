@@ -279,7 +279,7 @@ def test_completion_does_not_train_by_a_recogniser_without_a_gradient(folder, tm
 def test_a_mixture_of_rendered_people_and_a_folder_trains(folder, tmp_path):
     settings = replace(SMOKE.landmarks, steps=2, batch=4, rendered=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(landmarks, "Need", partial(Need, validation=2))
+        patch.setattr(landmarks.Need, "of", partial(Need.of, validation=2))
         training.train_landmarks(["synthetic:0.5", f"{folder}:0.5"], settings, tmp_path)
     assert read_log(tmp_path)["loss"][0] == [1, 2]
 

@@ -44,11 +44,8 @@ def train_completion(
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
-    device = machine.device
     predictor = machine.frozen(predictor)
-    need = Need(settings.size, seed, predictor=predictor, rendered=settings.rendered, morphs=settings.morphs,
-                backdrops=settings.backdrops, device=device, rank=machine.rank, processes=machine.processes)
-    mixture = Mixture(faces, need, settings.masks)
+    mixture = Mixture(faces, Need.of(settings, machine, settings.size, seed, predictor=predictor), settings.masks)
     torch.manual_seed(seed)
     generator = Generator(settings.width, settings.prior)
     if start:

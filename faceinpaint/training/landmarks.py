@@ -31,9 +31,7 @@ def train_landmarks(
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
-    need = Need(settings.size, seed, labelled=True, rendered=settings.rendered, morphs=settings.morphs,
-                backdrops=settings.backdrops, device=machine.device, rank=machine.rank, processes=machine.processes)
-    mixture = Mixture(faces, need, settings.masks)
+    mixture = Mixture(faces, Need.of(settings, machine, settings.size, seed, labelled=True), settings.masks)
     torch.manual_seed(seed)
     predictor = LandmarkPredictor(settings.width, settings.size)
     if start:

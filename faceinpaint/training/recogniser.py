@@ -54,9 +54,8 @@ def train_recogniser(
     machine = machine_of(settings)
     accelerator = machine.accelerator
     predictor = predictor.to(machine.device).eval()
-    need = Need(SIZE, seed, predictor=predictor, rendered=settings.rendered, people=settings.people,
-                morphs=settings.morphs, backdrops=settings.backdrops, half=settings.half,
-                validation=settings.validation, device=machine.device, rank=machine.rank, processes=machine.processes)
+    need = Need.of(settings, machine, SIZE, seed, predictor=predictor, people=settings.people, half=settings.half,
+                   validation=settings.validation)
     mixture = Mixture(faces, need, same_person=True)
     validation = [source.validation() for source in mixture.sources] if machine.first else []
     _require_two_people(validation)

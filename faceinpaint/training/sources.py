@@ -29,6 +29,8 @@ from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.faces.shards import ShardedFaces, is_sharded
 from faceinpaint.faces.synthetic.dataset import person_of, render_people
 from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.presets import MixtureTraining
+from faceinpaint.training.machine import Machine
 
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
 MEMORY = 2 * 1024**3  # bytes that the faces of one folder may take
@@ -82,6 +84,14 @@ class Need:
     rank: int = 0
     processes: int = 1
     device: torch.device | str = "cpu"
+
+    @classmethod
+    def of(cls, settings: MixtureTraining, machine: Machine, size: int, seed: int, **special: object) -> Need:
+        """That of a stage with these settings on this machine; special: what this stage asks for beside them."""
+        return cls(
+            size, seed, rendered=settings.rendered, morphs=settings.morphs, backdrops=settings.backdrops,
+            device=machine.device, rank=machine.rank, processes=machine.processes, **special,
+        )
 
     @property
     def wide(self) -> int:
