@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint.appearance import AppearanceModel
+from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import Prior, smooth_fill, symmetry_prior
 
@@ -93,9 +94,14 @@ class Generator(nn.Module):
         return Bounded.apply(prior.image * gate + painted[:, :3])
 
     def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor, prior: Prior | None = None) -> Tensor:
-        """Paint the hole and keep every known pixel bit for bit (equation 1), without a step at the hole's edge."""
-        painted = without_seam(self(image, mask, landmarks, prior), image, mask)
-        return composite(painted, image, mask)
+        """Paint the hole and keep every known pixel bit for bit (equation 1).
+
+        The painted hole gets the grain of the visible skin, and no step is left at its edge; arguments as in `forward`.
+        """
+        prior = prior or self.first_guess(image, mask, landmarks)
+        unseen = mask if prior is None else mask * (1 - prior.mirrored)
+        painted = with_grain(self(image, mask, landmarks, prior), image, mask, landmarks, unseen)
+        return composite(without_seam(painted, image, mask), image, mask)
 
 
 class Bounded(torch.autograd.Function):

@@ -1,0 +1,75 @@
+"""Pores, stubble and the camera's noise: what nobody can know grain by grain, but everybody misses.
+
+A network that is asked for the least squared error paints their mean, which is smooth skin, and beside real skin that
+looks like wax. Who retouches film gives what he painted in the grain of its surroundings; so do we, where neither side
+of the face is visible: measured in the visible skin, drawn at random, and only as much as the painted skin lacks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from faceinpaint.masks import face_region
+
+BANDS = ((0.0, 0.7), (0.7, 1.4))  # grain is what two blurs differ by, of these standard deviations in pixels
+EDGE = 1.5  # pixels, standard deviation: how softly it begins
+DEVIATION = 0.6745  # the median distance from the mean of normal numbers, in standard deviations
+
+
+@torch.no_grad()
+def with_grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unseen: Tensor) -> Tensor:
+    """The painted picture (B, 3, H, H) in [0, 1] with the grain of the visible skin where the face is unseen.
+
+    image (B, 3, H, H) in [0, 1] and mask (B, 1, H, H), 1 = unknown, say what is visible; landmarks (B, 68, 2) pixels,
+    where the face is; unseen (B, 1, H, H), 1 = neither side is visible. The grain is the same at every call. Where no
+    skin is visible there is none.
+    """
+    size = mask.shape[-1]
+    with torch.autocast(mask.device.type, enabled=False):  # it is in the last digits
+        painted, image, mask = painted.float(), image.float(), mask.float()
+        face = face_region(landmarks, size).to(mask)
+        skin = eroded((1 - mask) * face)
+        bare = mask * unseen.float() * face
+        brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
+        noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)).to(mask)
+        grain = torch.zeros_like(mask)
+        for band in BANDS:
+            lack = deviation(between(brightness, band), skin).square() - deviation(between(ours, band), bare).square()
+            drawn = between(noise, band)
+            grain = grain + lack.clamp_min(0).sqrt() * drawn / drawn.std()
+        return (painted + mask * blurred(bare, EDGE) * grain).clamp(0, 1)
+
+
+def deviation(values: Tensor, region: Tensor) -> Tensor:
+    """The standard deviation of values (B, 1, H, W) of mean 0 over a region, (B, 1, 1, 1); 0 where it is empty.
+
+    By the median, which a wrinkle or an eyebrow does not move.
+    """
+    inside = torch.where(region > 0.5, values.abs(), torch.nan).flatten(1)
+    return (inside.nanmedian(dim=1).values / DEVIATION).nan_to_num(0.0)[:, None, None, None]
+
+
+def between(image: Tensor, band: tuple[float, float]) -> Tensor:
+    """What blurs by the two standard deviations of a band differ by, (B, 1, H, W)."""
+    fine, coarse = band
+    return blurred(image, fine) - blurred(image, coarse)
+
+
+def blurred(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (B, 1, H, W) by a standard deviation in pixels; 0 leaves it as it is."""
+    if not sigma:
+        return image
+    reach = math.ceil(3 * sigma)
+    line = torch.exp(-torch.arange(-reach, reach + 1.0, device=image.device).square() / (2 * sigma**2))
+    line = line / line.sum()
+    image = F.conv2d(F.pad(image, (reach, reach, 0, 0), mode="reflect"), line.view(1, 1, 1, -1))
+    return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="reflect"), line.view(1, 1, -1, 1))
+
+
+def eroded(region: Tensor) -> Tensor:
+    """A region (B, 1, H, W) of zeros and ones without the two pixels along its edge, where blurs see across it."""
+    return 1 - F.max_pool2d(1 - region, 5, 1, 2)
