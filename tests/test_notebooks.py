@@ -110,6 +110,9 @@ def faults_of_the_prose(notebook):
     for link in re.findall(r"\]\(([^)#]+\.ipynb)", prose):
         if not (course.NOTEBOOKS / link).is_file():
             yield f"{link} is linked and not there"
+    for formula in re.findall(r"\$\$.*?\$\$", prose, re.DOTALL):
+        if re.search(r"\\\\[A-Za-z]", formula):  # a line break, and then the command's name as letters
+            yield "a command in a formula has two backslashes"
     for details in re.findall(r"<details>.*?</details>", prose, re.DOTALL):
         # An empty line ends an HTML block, and on the page all after it would be in plain sight.
         if "\n\n" in details:
@@ -207,7 +210,8 @@ BREAK = {  # how to break a good chapter: the fault that must be found
     "## Summary has fewer": lambda n: replace(n, "- Landmarks are", "And landmarks are"),
     "to do** has fewer": lambda n: replace(n, "be able to do**\n\n", "be able to do**\n\n- all.\n\n"),
     "not two to four": lambda n: replace(n, "### 3. Only", "### 4. Only"),
-    "exercise 2 does not say how many": lambda n: replace(n, "half (5 minutes)", "half (soon)"),
+    "exercise 2 does not say how many": lambda n: replace(n, "another? (5 minutes)", "another? (soon)"),
+    "two backslashes": lambda n: replace(n, "where ⊙ multiplies", r"$$\\frac12$$ where ⊙ multiplies"),
     "empty line": lambda n: replace(n, "<pre>", "\n\n<pre>"),
 }
 

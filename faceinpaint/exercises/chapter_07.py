@@ -43,10 +43,11 @@ def _test_stroke_mask(answer: Callable) -> None:
         "joins the last point to the first; a stroke is no ring":
             stroke_mask(torch.cat([points, points[:1]]), 5.0, 64),
     }
+    require(found.any(), "your mask hides nothing yet; draw the line.")
     for what, other in others.items():
         require(_differ(found, other) > 0.004, f"your mask {what}.")
     wrong = _differ(found, right)
-    require(wrong < 0.004, f"{wrong:.1%} of the pixels of your mask are wrong; the line itself must be in it.")
+    require(wrong < 0.004, f"{wrong:.1%} of the pixels of your mask are wrong; look at it, `figures.row([mask])`.")
 
 
 def _dot(point: Tensor, radius: float) -> Tensor:
