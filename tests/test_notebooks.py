@@ -158,6 +158,14 @@ def test_chapters_lead_to_their_neighbours():
     assert len([*faults_of_the_neighbours(first, names[1], names[2])]) == 2
 
 
+def test_links_out_of_the_folder_lead_somewhere_and_jupyterlab_may_follow_them():
+    prose = "\n".join(prose_of(read(name)) for name in NOTEBOOKS)
+    links = set(re.findall(r"\]\((\.\./[^)#]+)", prose))
+    assert links and [link for link in links if not (course.NOTEBOOKS / link).is_file()] == []
+    lab = (course.NOTEBOOKS.parent / "Makefile").read_text(encoding="utf-8").partition("\nlab:")[2].partition("\n\n")[0]
+    assert lab.endswith("jupyter-lab --FileContentsManager.preferred_dir=notebooks")  # the root is the clone
+
+
 def test_instructors_are_told_the_times_that_the_chapters_tell():
     told = (course.NOTEBOOKS.parent / "INSTRUCTORS.md").read_text(encoding="utf-8")
     for name in NOTEBOOKS:
