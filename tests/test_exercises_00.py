@@ -58,7 +58,7 @@ WRONG = [
     ("00.2", lambda a, b: 0.9 * DISTANCE(a, b), "for pair"),
     ("00.3", lambda p, h, w: torch.zeros(1, 1, h, w), "hides nothing yet"),  # what the notebook begins with
     ("00.3", lambda p, h, w: None, "returns nothing"),
-    ("00.3", lambda p, h, w: EYES(p, h, w).numpy(), "returns a ndarray"),
+    ("00.3", lambda p, h, w: EYES(p, h, w).numpy(), "returns an ndarray"),
     ("00.3", lambda p, h, w: EYES(p, w, h), "on its side"),
     ("00.3", lambda p, h, w: 255 * EYES(p, h, w), "other values"),
     ("00.3", lambda p, h, w: 1 - EYES(p, h, w), "all but the eyes"),

@@ -42,7 +42,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("01.1", lambda h, w: filled(h, w, slice(w // 2), slice(h // 2)), "48 rows and 80 columns .* in this order"),
     ("01.1", lambda h, w: chapter_01.upper_left(64, 64), r"shape \(1, 1, 64, 64\); for 48 rows"),
     ("01.1", lambda h, w: None, "returns nothing"),
-    ("01.1", lambda h, w: chapter_01.upper_left(h, w).numpy(), "returns a ndarray; a mask is a tensor"),
+    ("01.1", lambda h, w: chapter_01.upper_left(h, w).numpy(), "returns an ndarray; a mask is a tensor"),
     ("01.1", lambda h, w: filled(h, w, slice(h / 2)), "stops with TypeError.*in the line `mask"),
     ("01.2", lambda r, s, g: filled(s, s, slice(int(r * s)), slice(int(r * s))), "6% where 25%.*area of 0.25 × 0.25"),
     ("01.2", lambda r, s, g: 1 - hole(r, s, g), "hides 75% where 25% are asked for, all the rest"),

@@ -70,7 +70,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("02.1", lambda p, t: 2 * over_eyes()(p.double(), t), "for face . you find"),
     ("02.1", over_eyes(0, 16), "for face . you find"),
     ("02.1", lambda p, t: None, "returns nothing"),
-    ("02.1", lambda p, t: over_eyes()(p, t).numpy(), "returns a ndarray"),
+    ("02.1", lambda p, t: over_eyes()(p, t).numpy(), "returns an ndarray"),
     ("02.1", lambda p, t: torch.cdist(p, t), "shape"),
     ("02.2", lambda e, limit: (e <= limit).float().mean(), "share of the others"),
     ("02.2", lambda e, limit: (e > limit).sum(), "return their number"),

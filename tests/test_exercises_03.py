@@ -111,7 +111,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.3", lambda q, k, v, known: (scores_of(q, k) + known.log()).softmax(-1) @ v, "how much of a position is known"),
     ("03.3", lambda q, k, v, known: scores_of(q, k).where(known > 0, torch.zeros(())) @ v, "values by scores"),
     ("03.3", lambda q, k, v, known: 2 * attend()(q, k, v, known), "query . reads"),
-    ("03.3", lambda q, k, v, known: attend()(q, k, v, known).numpy(), "returns a ndarray"),
+    ("03.3", lambda q, k, v, known: attend()(q, k, v, known).numpy(), "returns an ndarray"),
     ("03.4", lambda w: None, "returns nothing"),
     ("03.4", lambda w: w, "as it was"),
     ("03.4", lambda w: values(w)[0], "you return one number"),

@@ -42,7 +42,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("04.2", lambda f: torch.stack([torch.cov(one.flatten(1), correction=0) for one in f]), "the covariance"),
     ("04.2", lambda f: F.normalize(f.flatten(2), dim=2) @ F.normalize(f.flatten(2), dim=2).mT, "the correlation"),
     ("04.2", lambda f: gram_matrix(f).abs(), "for channels 0 and 1"),
-    ("04.2", lambda f: gram_matrix(f).numpy(), "returns a ndarray"),
+    ("04.2", lambda f: gram_matrix(f).numpy(), "returns an ndarray"),
     ("04.3", lambda r, f: r.new_zeros(()), "your loss is 0"),
     ("04.3", lambda r, f: torch.relu(1 + r).mean() + torch.relu(1 - f).mean(), "the other way round"),
     ("04.3", lambda r, f: torch.relu(1 - r).mean() + torch.relu(1 - f).mean(), "both kinds above 1"),

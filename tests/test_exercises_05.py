@@ -83,7 +83,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("05.2", risen(lambda s, n, r, h: h * cosine((s - r) / n)), "it is to be"),
     ("05.3", lambda s, b, r, n: [], "sees 0 positions at step 0; its batch is 4"),
     ("05.3", lambda s, b, r, n: None, "returns nothing"),
-    ("05.3", lambda s, b, r, n: s * b, "returns a int"),
+    ("05.3", lambda s, b, r, n: s * b, "returns an int"),
     ("05.3", lambda s, b, r, n: range(b), "was seen before"),
     ("05.3", lambda s, b, r, n: range(s * b, s * b + b), "the rank has to count"),
     ("05.3", lambda s, b, r, n: P(s, b, 0, n), "seen by two processes"),

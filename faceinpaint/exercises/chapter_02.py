@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import farthest, require, require_number
+from faceinpaint.exercises.exercise import farthest, kind_of, require, require_number
 from faceinpaint.faces import synthetic
 from faceinpaint.priors import MIRROR_ORDER
 
@@ -22,7 +22,7 @@ def _three_faces() -> Tensor:
 def _require_tensor(answer: object, shape: tuple[int, ...], ending: str) -> None:
     """A tensor of a shape, all of it numbers. ending: what the function's last line might be."""
     require(answer is not None, f"your function returns nothing; does it end in `{ending}`?")
-    require(isinstance(answer, Tensor), f"your function returns a {type(answer).__name__}; return a tensor.")
+    require(isinstance(answer, Tensor), f"your function returns {kind_of(answer)}; return a tensor.")
     require(tuple(answer.shape) == shape, f"your tensor has the shape {tuple(answer.shape)}; it should be {shape}.")
     require(answer.isfinite().all(), "your tensor holds values that are no numbers.")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import farthest, near, require, require_tensor
+from faceinpaint.exercises.exercise import farthest, kind_of, near, require, require_tensor
 
 
 def _whole_number(value: object, what: str) -> int:
@@ -17,7 +17,7 @@ def _whole_number(value: object, what: str) -> int:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        require(False, f"your function returns a {type(value).__name__}; {what} is one whole number.")
+        require(False, f"your function returns {kind_of(value)}; {what} is one whole number.")
     require(
         number == int(number) if math.isfinite(number) else False,
         f"you return {number:g}; {what} is a whole number. `a // b` divides and rounds down.",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import losses
-from faceinpaint.exercises.exercise import farthest, near, require, require_tensor
+from faceinpaint.exercises.exercise import farthest, kind_of, near, require, require_tensor
 
 
 # ------------------------------------------------------------------------------------------------ 04.1
@@ -158,7 +158,7 @@ def _test_weights_for(answer: Callable) -> None:
     shares = {"reconstruction": 0.5, "perceptual": 0.3, "identity": 0.2}
     found = answer(dict(norms), dict(shares))
     require(found is not None, "your function returns nothing; does it end in `return`?")
-    require(isinstance(found, dict), f"your function returns a {type(found).__name__}; a dictionary is wanted.")
+    require(isinstance(found, dict), f"your function returns {kind_of(found)}; a dictionary is wanted.")
     require(set(found) == set(norms), f"your dictionary has the terms {sorted(found)}; they are {sorted(norms)}.")
     found = {name: float(value) for name, value in found.items()}
     positive = all(value > 0 for value in found.values())

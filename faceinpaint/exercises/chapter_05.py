@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import require, require_number
+from faceinpaint.exercises.exercise import kind_of, require, require_number
 
 # ------------------------------------------------------------------------------------------------ 05.1
 
@@ -26,7 +26,7 @@ def _test_averaged(answer: Callable) -> None:
         given = average.clone(), weights.clone()
         found = answer(*given, decay)
         require(found is not None, "your function returns nothing; it is to return the new average.")
-        require(isinstance(found, Tensor), f"your function returns a {type(found).__name__}; an average is a tensor.")
+        require(isinstance(found, Tensor), f"your function returns {kind_of(found)}; an average is a tensor.")
         require(
             torch.equal(given[1], weights),
             "your function changes the weights that are being trained; work on the average, or on a copy.",
@@ -75,7 +75,7 @@ def _test_rate(answer: Callable) -> None:
 def _a_rate(found: object) -> float:
     require(found is not None, "your function returns nothing; it is to return the rate of the step.")
     require(
-        isinstance(found, (int, float, Tensor)), f"your function returns a {type(found).__name__}; a rate is a number."
+        isinstance(found, (int, float, Tensor)), f"your function returns {kind_of(found)}; a rate is a number."
     )
     return float(found)
 
@@ -139,7 +139,7 @@ def _one_part(answer: Callable, step: int, batch: int, rank: int, processes: int
     require(part is not None, "your function returns nothing; it is to return a list of positions.")
     require(
         isinstance(part, (Sequence, range, Tensor)) and not isinstance(part, str),
-        f"your function returns a {type(part).__name__}; it is to return a list of positions.",
+        f"your function returns {kind_of(part)}; it is to return a list of positions.",
     )
     part = [int(require_number(position, "each position")) for position in part]
     require(

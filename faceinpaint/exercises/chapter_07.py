@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import require, require_tensor
+from faceinpaint.exercises.exercise import kind_of, require, require_tensor
 
 # ------------------------------------------------------------------------------------------------ 07.1
 
@@ -98,7 +98,7 @@ def _test_replay(answer: Callable) -> None:
         given = list(actions)
         found = answer(given)
         require(found is not None, "your function returns nothing; it is to return the strokes that are left.")
-        require(isinstance(found, list), f"your function returns a {type(found).__name__}; return a list of strokes.")
+        require(isinstance(found, list), f"your function returns {kind_of(found)}; return a list of strokes.")
         right = replay(list(actions))
         require(found == right, f"after {' '.join(actions)} you have {found}, it is to be {right}: {rule}.")
         require(given == actions, "your function changes the list that it is given; leave it as it was.")

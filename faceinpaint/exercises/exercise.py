@@ -96,10 +96,16 @@ def require(condition: bool | Tensor, sentence: str) -> None:
         raise WrongAnswer(sentence)
 
 
+def kind_of(value: object) -> str:
+    """The type of a value, with its article: "a list", "an int"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioun' else 'a'} {name}"  # an ndarray, as it is spoken
+
+
 def require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
     """Raise WrongAnswer unless the value is a tensor of a shape, all of whose values are numbers. what: it should be."""
     require(value is not None, "your function returns nothing; does it end in `return`?")
-    require(isinstance(value, Tensor), f"your function returns a {type(value).__name__}; {what} is a tensor.")
+    require(isinstance(value, Tensor), f"your function returns {kind_of(value)}; {what} is a tensor.")
     found = tuple(value.shape)
     require(found == shape, f"what you return has the shape {found}; {what} has {shape}.")
     require(value.isfinite().all(), "what you return is no number everywhere (inf or nan); do you divide by 0?")
@@ -108,7 +114,7 @@ def require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
 def require_mask(mask: object, height: int, width: int) -> None:
     """Raise WrongAnswer unless the value is a mask: a tensor (1, 1, height, width) of zeros and ones."""
     require(mask is not None, "your function returns nothing; does it end in `return mask`?")
-    require(isinstance(mask, Tensor), f"your function returns a {type(mask).__name__}; a mask is a tensor.")
+    require(isinstance(mask, Tensor), f"your function returns {kind_of(mask)}; a mask is a tensor.")
     shape, wanted = tuple(mask.shape), (1, 1, height, width)
     require(
         shape != (1, 1, width, height) or height == width,
@@ -128,7 +134,7 @@ def require_number(value: object, what: str) -> float:
         number = float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
-        raise WrongAnswer(f"your function returns a {type(value).__name__}{shape}; {what} is one number.") from None
+        raise WrongAnswer(f"your function returns {kind_of(value)}{shape}; {what} is one number.") from None
     require(math.isfinite(number), f"your function returns {number}, and {what} is a number; do you divide by 0?")
     return number
 
