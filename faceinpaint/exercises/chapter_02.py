@@ -261,8 +261,10 @@ EXERCISES = {
     ),
     "02.2": (
         (
-            "<code>errors &gt; limit</code> is a tensor of True and False. The share of True is the mean of it as "
-            "numbers, <code>.float().mean()</code>.",
+            "A face fails or it does not. How do you count the True of a tensor of True and False, and what is their "
+            "share?",
+            "<code>errors &gt; limit</code> is such a tensor. The share of True is the mean of it as numbers, "
+            "<code>.float().mean()</code>.",
             "Every comparison with <code>nan</code> is False. So ask who succeeds, <code>errors &lt;= limit</code>: "
             "all others have failed.",
         ),
@@ -278,6 +280,8 @@ EXERCISES = {
     ),
     "02.4": (
         (
+            "Round first, to the nearest pixel. Then: which of the two numbers of a landmark is the row? And which rows and "
+            "columns does the map have?",
             "<code>column, row = landmarks[0].round().long().unbind(-1)</code>, and then "
             "<code>drawn[0, 0, row, column] = 1</code> sets them all at once.",
             "<code>(row &gt;= 0) &amp; (row &lt; size)</code> says which rows are inside. "
