@@ -50,8 +50,9 @@ lint: $(INSTALLED)
 	$(VENV)/bin/ty check
 	$(VENV)/bin/nbstripout --keep-id --verify notebooks/*.ipynb
 
+# Its root is the clone, so that chapters may link to what lies beside their folder.
 lab: $(INSTALLED)
-	$(VENV)/bin/jupyter-lab notebooks
+	$(VENV)/bin/jupyter-lab --FileContentsManager.preferred_dir=notebooks
 
 clean:
 	rm -rf $(VENV) build faceinpaint.egg-info

@@ -158,6 +158,7 @@ def test_landmarks_of_several_faces_are_refused():
 @pytest.mark.parametrize("code", [composite, Generator, Generator.complete, Completer.locate, InputError])
 def test_source_shows_the_very_code(code):
     shown = figures.source(code).data
+    assert "word-break: normal" in shown  # JupyterLab breaks words otherwise
     text = html.unescape(re.sub(r"<[^>]*>", "", shown))
     original = inspect.unwrap(code)
     assert textwrap.dedent(inspect.getsource(original)).strip() in text

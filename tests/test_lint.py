@@ -36,7 +36,8 @@ def test_the_hooks_are_of_the_releases_that_are_pinned():
     pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     ruff, nbstripout, local = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert ruff["rev"] == f"v{pins['ruff']}" and nbstripout["rev"] == pins["nbstripout"]
-    assert local["hooks"][0]["additional_dependencies"] == [f"ty=={pins['ty']}"]
+    # In an environment of pre-commit's own ty would find none of the packages that the code imports.
+    assert local["hooks"][0]["language"] == "system" and local["hooks"][0]["entry"].startswith(".venv/bin/ty check")
 
 
 # ------------------------------------------------------------------------------------------- the spelling

@@ -110,6 +110,9 @@ def faults_of_the_prose(notebook):
     for link in re.findall(r"\]\(([^)#]+\.ipynb)", prose):
         if not (course.NOTEBOOKS / link).is_file():
             yield f"{link} is linked and not there"
+    for formula in re.findall(r"\$\$.*?\$\$", prose, re.DOTALL):
+        if re.search(r"\\\\[A-Za-z]", formula):  # a line break, and then the command's name as letters
+            yield "a command in a formula has two backslashes"
     for details in re.findall(r"<details>.*?</details>", prose, re.DOTALL):
         # An empty line ends an HTML block, and on the page all after it would be in plain sight.
         if "\n\n" in details:
@@ -153,6 +156,14 @@ def test_chapters_lead_to_their_neighbours():
         assert [*faults_of_the_neighbours(prose_of(read(name)), before, after)] == [], name
     first = prose_of(read(names[0]))
     assert len([*faults_of_the_neighbours(first, names[1], names[2])]) == 2
+
+
+def test_links_out_of_the_folder_lead_somewhere_and_jupyterlab_may_follow_them():
+    prose = "\n".join(prose_of(read(name)) for name in NOTEBOOKS)
+    links = set(re.findall(r"\]\((\.\./[^)#]+)", prose))
+    assert links and [link for link in links if not (course.NOTEBOOKS / link).is_file()] == []
+    lab = (course.NOTEBOOKS.parent / "Makefile").read_text(encoding="utf-8").partition("\nlab:")[2].partition("\n\n")[0]
+    assert lab.endswith("jupyter-lab --FileContentsManager.preferred_dir=notebooks")  # the root is the clone
 
 
 def test_instructors_are_told_the_times_that_the_chapters_tell():
@@ -207,7 +218,8 @@ BREAK = {  # how to break a good chapter: the fault that must be found
     "## Summary has fewer": lambda n: replace(n, "- Landmarks are", "And landmarks are"),
     "to do** has fewer": lambda n: replace(n, "be able to do**\n\n", "be able to do**\n\n- all.\n\n"),
     "not two to four": lambda n: replace(n, "### 3. Only", "### 4. Only"),
-    "exercise 2 does not say how many": lambda n: replace(n, "half (5 minutes)", "half (soon)"),
+    "exercise 2 does not say how many": lambda n: replace(n, "another? (5 minutes)", "another? (soon)"),
+    "two backslashes": lambda n: replace(n, "where ⊙ multiplies", r"$$\\frac12$$ where ⊙ multiplies"),
     "empty line": lambda n: replace(n, "<pre>", "\n\n<pre>"),
 }
 

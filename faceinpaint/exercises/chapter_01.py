@@ -9,27 +9,8 @@ import torch
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.exercises.exercise import require
+from faceinpaint.exercises.exercise import require, require_mask
 from faceinpaint.faces import synthetic
-
-# ------------------------------------------------------------------------------------------- what all masks are
-
-
-def _require_mask(mask: object, height: int, width: int) -> None:
-    """A tensor of zeros and ones, (1, 1, height, width)."""
-    require(mask is not None, "your function returns nothing; does it end in `return mask`?")
-    require(isinstance(mask, Tensor), f"your function returns a {type(mask).__name__}; a mask is a tensor.")
-    shape, wanted = tuple(mask.shape), (1, 1, height, width)
-    require(
-        shape != (1, 1, width, height) or height == width,
-        "your mask lies on its side; the height comes before the width.",
-    )
-    require(
-        shape == wanted, f"your mask has the shape {shape}; for {height} rows and {width} columns it is {wanted}."
-    )
-    require(mask.isfinite().all(), "your mask holds values that are no numbers; it takes only 0 and 1.")
-    require(((mask == 0) | (mask == 1)).all(), "your mask holds other values than 0 and 1; 1 hides a pixel.")
-
 
 # ------------------------------------------------------------------------------------------------ 01.1
 
@@ -58,7 +39,7 @@ _OTHER_REGIONS = {
 def _test_upper_left(answer: Callable) -> None:
     for height, width in ((64, 64), (48, 80), (10, 6)):
         mask = answer(height, width)
-        _require_mask(mask, height, width)
+        require_mask(mask, height, width)
         require(mask.any(), "your mask hides nothing yet; set its upper-left quarter to 1.")
         for name, (rows, columns, advice) in _OTHER_REGIONS.items():
             (top, bottom), (left, right) = rows, columns
@@ -93,7 +74,7 @@ def _test_square_hole(answer: Callable) -> None:
     for ratio in (0.25, 0.04, 0.5):
         for seed in range(12):
             mask = answer(ratio, size, torch.Generator().manual_seed(seed))
-            _require_mask(mask, size, size)
+            require_mask(mask, size, size)
             require(mask.any(), "your mask hides nothing yet; cut a square hole into it.")
             _test_ratio(mask, ratio)
             rows, columns = mask[0, 0].any(1).nonzero()[:, 0], mask[0, 0].any(0).nonzero()[:, 0]
@@ -151,7 +132,7 @@ def _test_cut_to_face(answer: Callable) -> None:
     for name in ("mask01", "mask02", "mask04"):
         mask = masks.standard(name, 64)
         cut = answer(mask.clone(), landmarks.clone())
-        _require_mask(cut, 64, 64)
+        require_mask(cut, 64, 64)
         require((cut != mask).any(), "your function gives the mask back as it was; the background is still hidden.")
         require((cut != face).any(), "your mask is the whole face; hide only what the given mask hides, too.")
         either = torch.maximum(mask, face)

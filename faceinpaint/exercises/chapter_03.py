@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import near, require, require_tensor
+from faceinpaint.exercises.exercise import farthest, kind_of, near, require, require_tensor
 
 
 def _whole_number(value: object, what: str) -> int:
@@ -17,7 +17,7 @@ def _whole_number(value: object, what: str) -> int:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        require(False, f"your function returns a {type(value).__name__}; {what} is one whole number.")
+        require(False, f"your function returns {kind_of(value)}; {what} is one whole number.")
     require(
         number == int(number) if math.isfinite(number) else False,
         f"you return {number:g}; {what} is a whole number. `a // b` divides and rounds down.",
@@ -198,9 +198,10 @@ def _test_attend(answer: Callable) -> None:
     require(not near(found, torch.zeros(4, 6)), "you read nothing, all is 0; multiply weights and values.")
     for sentence, other in _wrong_attention(query, key, value, known).items():
         require(not near(found, other), f"{sentence}.")
+    worst = farthest(found[:, :1], right[:, :1])
     require(
         near(found, right),
-        f"the first query reads {found[0, 0]:.3f} in its first number; it should be {right[0, 0]:.3f}.",
+        f"query {worst} reads {found[worst, 0]:.3f} in its first number; it should be {right[worst, 0]:.3f}.",
     )
     nothing = answer(query, key, value, torch.zeros(9))
     require(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import losses
-from faceinpaint.exercises.exercise import near, require, require_tensor
+from faceinpaint.exercises.exercise import farthest, kind_of, near, require, require_tensor
 
 
 # ------------------------------------------------------------------------------------------------ 04.1
@@ -49,7 +49,8 @@ def _test_hole_error(answer: Callable) -> None:
     }
     for name, other in others.items():
         require(not near(found, other), f"what you return is {name}.")
-    require(near(found, right), f"for the first face you return {found[0]:.4f}; it is {right[0]:.4f}.")
+    worst = farthest(found, right)
+    require(near(found, right), f"for face {worst} you return {found[worst]:.4f}; it is {right[worst]:.4f}.")
 
     outside = image + 0.5 * (1 - mask)
     require(
@@ -118,7 +119,7 @@ def _test_hinge(answer: Callable) -> None:
     require(found != 0, "your loss is 0 although some logits are on the wrong side.")
     others = {
         "you want photographs below and paint above; it is to be the other way round": hinge(-real, -fake),
-        "you want both kinds above 1; what is wanted of paint?": hinge(real, -fake),
+        "you want both kinds above 1; paint is to be below −1": hinge(real, -fake),
         "your margin is 0; a logit is to be beyond 1": torch.relu(-real).mean() + torch.relu(fake).mean(),
         "your loss goes on falling beyond the margin; `torch.relu` stops it there": (1 - real + 1 + fake).mean(),
         "you forget the photographs": torch.relu(1 + fake).mean(),
@@ -157,7 +158,7 @@ def _test_weights_for(answer: Callable) -> None:
     shares = {"reconstruction": 0.5, "perceptual": 0.3, "identity": 0.2}
     found = answer(dict(norms), dict(shares))
     require(found is not None, "your function returns nothing; does it end in `return`?")
-    require(isinstance(found, dict), f"your function returns a {type(found).__name__}; a dictionary is wanted.")
+    require(isinstance(found, dict), f"your function returns {kind_of(found)}; a dictionary is wanted.")
     require(set(found) == set(norms), f"your dictionary has the terms {sorted(found)}; they are {sorted(norms)}.")
     found = {name: float(value) for name, value in found.items()}
     positive = all(value > 0 for value in found.values())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import require
+from faceinpaint.exercises.exercise import kind_of, require, require_number
 
 # ------------------------------------------------------------------------------------------------ 05.1
 
@@ -26,7 +26,7 @@ def _test_averaged(answer: Callable) -> None:
         given = average.clone(), weights.clone()
         found = answer(*given, decay)
         require(found is not None, "your function returns nothing; it is to return the new average.")
-        require(isinstance(found, Tensor), f"your function returns a {type(found).__name__}; an average is a tensor.")
+        require(isinstance(found, Tensor), f"your function returns {kind_of(found)}; an average is a tensor.")
         require(
             torch.equal(given[1], weights),
             "your function changes the weights that are being trained; work on the average, or on a copy.",
@@ -46,10 +46,10 @@ def _test_averaged(answer: Callable) -> None:
                 average + (1 - decay) * weights,
         }
         for what, other in others.items():
-            require(not torch.allclose(found, other), f"you return {what}.")
+            require(not torch.allclose(found.float(), other), f"you return {what}.")
         right = averaged(average, weights, decay)
         require(
-            torch.allclose(found, right, atol=1e-6),
+            torch.allclose(found.float(), right, atol=1e-6),
             f"with decay {decay:g}, an average of 1 and a weight of 3 make {right[0, 0]:g}, and not {found[0, 0]:g}.",
         )
 
@@ -75,7 +75,7 @@ def _test_rate(answer: Callable) -> None:
 def _a_rate(found: object) -> float:
     require(found is not None, "your function returns nothing; it is to return the rate of the step.")
     require(
-        isinstance(found, (int, float, Tensor)), f"your function returns a {type(found).__name__}; a rate is a number."
+        isinstance(found, (int, float, Tensor)), f"your function returns {kind_of(found)}; a rate is a number."
     )
     return float(found)
 
@@ -86,7 +86,7 @@ def _require_rise(found: Sequence[float], rise: int, highest: float, where: str)
         here = f"at step {step} {where} your rate is"
         require(math.isfinite(one), f"{here} {one}.")
         require(step == rise or abs(one - highest) > 1e-6 * highest, f"{here} the highest already; it is to rise first.")
-        require(abs(one - right) <= 1e-6 * highest, f"{here} {one:.3g}; on a straight rise it is {right:.3g}.")
+        require(abs(one - right) <= 1e-6 * highest, f"{here} {one:.6g}; on a straight rise it is {right:.6g}.")
 
 
 def _require_fall(found: Sequence[float], steps: int, rise: int, highest: float, where: str) -> None:
@@ -111,7 +111,7 @@ def _require_fall(found: Sequence[float], steps: int, rise: int, highest: float,
         here = f"at step {step} {where} your rate is"
         require(math.isfinite(found[step]), f"{here} {found[step]}.")
         require(found[step] <= highest * (1 + 1e-6), f"{here} {found[step]:.3g}, more than the highest.")
-        require(abs(found[step] - right) <= 1e-6 * highest, f"{here} {found[step]:.3g}; it is to be {right:.3g}.")
+        require(abs(found[step] - right) <= 1e-6 * highest, f"{here} {found[step]:.6g}; it is to be {right:.6g}.")
 
 
 # ------------------------------------------------------------------------------------------------ 05.3
@@ -139,9 +139,9 @@ def _one_part(answer: Callable, step: int, batch: int, rank: int, processes: int
     require(part is not None, "your function returns nothing; it is to return a list of positions.")
     require(
         isinstance(part, (Sequence, range, Tensor)) and not isinstance(part, str),
-        f"your function returns a {type(part).__name__}; it is to return a list of positions.",
+        f"your function returns {kind_of(part)}; it is to return a list of positions.",
     )
-    part = [int(position) for position in part]
+    part = [int(require_number(position, "each position")) for position in part]
     require(
         len(part) == batch,
         f"process {rank} of {processes} sees {len(part)} positions at step {step}; its batch is {batch}.",
@@ -153,7 +153,7 @@ def _require_split(together: list[int], seen: list[int], step: int, batch: int, 
     """What all processes see at a step, in their order, is what one with the n-fold batch would see."""
     first = step * batch * processes
     wanted = list(range(first, first + batch * processes))
-    here = f"with {processes} processes and batches of {batch}"
+    here = f"with {processes} process{'es' * (processes > 1)} and batches of {batch}"
     twice = [position for position in together if together.count(position) > 1]
     require(
         not twice,
@@ -231,9 +231,9 @@ def _test_mean_loss(answer: Callable) -> None:
         f"when the last batches were calculated, the graphs of {most} earlier ones were still in memory; "
         "what do you add up, losses or numbers?",
     )
-    right = mean_loss(lambda number: losses[number], len(losses))
-    require(abs(float(found) - losses.sum().item()) > 1e-6, "you return the sum of the losses; divide by their number.")
-    require(abs(float(found) - right) <= 1e-6, f"you return {float(found):g}; the mean of these losses is {right:g}.")
+    mean, right = require_number(found, "a mean"), losses.mean().item()
+    require(abs(mean - losses.sum().item()) > 1e-6, "you return the sum of the losses; divide by their number.")
+    require(abs(mean - right) <= 1e-6, f"you return {mean:g}; the mean of these losses is {right:g}.")
 
 
 EXERCISES = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import require, require_tensor
+from faceinpaint.exercises.exercise import kind_of, require, require_tensor
 
 # ------------------------------------------------------------------------------------------------ 07.1
 
@@ -43,10 +43,11 @@ def _test_stroke_mask(answer: Callable) -> None:
         "joins the last point to the first; a stroke is no ring":
             stroke_mask(torch.cat([points, points[:1]]), 5.0, 64),
     }
+    require(found.any(), "your mask hides nothing yet; draw the line.")
     for what, other in others.items():
         require(_differ(found, other) > 0.004, f"your mask {what}.")
     wrong = _differ(found, right)
-    require(wrong < 0.004, f"{wrong:.1%} of the pixels of your mask are wrong; the line itself must be in it.")
+    require(wrong < 0.004, f"{wrong:.1%} of the pixels of your mask are wrong; look at it, `figures.row([mask])`.")
 
 
 def _dot(point: Tensor, radius: float) -> Tensor:
@@ -97,7 +98,7 @@ def _test_replay(answer: Callable) -> None:
         given = list(actions)
         found = answer(given)
         require(found is not None, "your function returns nothing; it is to return the strokes that are left.")
-        require(isinstance(found, list), f"your function returns a {type(found).__name__}; return a list of strokes.")
+        require(isinstance(found, list), f"your function returns {kind_of(found)}; return a list of strokes.")
         right = replay(list(actions))
         require(found == right, f"after {' '.join(actions)} you have {found}, it is to be {right}: {rule}.")
         require(given == actions, "your function changes the list that it is given; leave it as it was.")

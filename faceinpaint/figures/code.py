@@ -34,7 +34,9 @@ def source(code: Callable) -> HTML:
     formatter = HtmlFormatter(
         noclasses=True, style="default",
         cssstyles="padding: 0.3em 0.8em; border-left: 4px solid #0072b2",
-        prestyles="font: 0.9em monospace; color: #222; background: none; margin: 0; white-space: pre-wrap",
+        # JupyterLab would break a long line in the middle of a word.
+        prestyles="font: 0.9em monospace; color: #222; background: none; margin: 0; white-space: pre-wrap; "
+                  "word-break: normal",
     )
     place = file.relative_to(REPOSITORY).as_posix() if file.is_relative_to(REPOSITORY) else file.name
     highlighted = highlight(text, PythonLexer(), formatter)
