@@ -11,8 +11,21 @@ def reason_of(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".").replace(". ", ", ")
 
 
+LONGEST = 1000  # characters of a sentence
+
+
 class InputError(ValueError):
-    """Bad input: its text is one sentence that names the input, the fault and the remedy."""
+    """Bad input: its text is one sentence that names the input, the fault and the remedy.
+
+    What it quotes may be anything: line ends and the like are escaped, and of a long quotation the middle is left out.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        if not sentence.isprintable():
+            sentence = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in sentence)
+        if len(sentence) > LONGEST:
+            sentence = f"{sentence[: LONGEST // 2]}…{sentence[1 - LONGEST // 2 :]}"
+        super().__init__(sentence)
 
 
 def require_known(what: str, name: str, valid: Sequence[str]) -> None:
