@@ -227,9 +227,10 @@ def random_training_mask(landmarks: Tensor, size: Size, generator: torch.Generat
 def _irregular_hole(rng: random.Random, height: int, width: int, low: float, high: float) -> np.ndarray:
     """Strokes until the hole's share of the pixels lies in (low, high) -> (H, W), 0 or 255."""
     pixels = height * width
-    fewest = math.floor(low * pixels + 1e-6) + 1  # 1e-6: 0.29 * 100 is 28.999999999999996
-    most = math.ceil(high * pixels - 1e-6) - 1
-    if not (0 <= low < high <= 1 and fewest <= most):
+    within = 0 <= low < high <= 1  # as NaN is not
+    fewest = math.floor(low * pixels + 1e-6) + 1 if within else 0  # 1e-6: 0.29 * 100 is 28.999999999999996
+    most = math.ceil(high * pixels - 1e-6) - 1 if within else -1
+    if fewest > most:
         raise InputError(
             f"no mask of {width} x {height} pixels has a hole ratio between {low} and {high}: "
             "give a wider (low, high) within 0 and 1, for instance one of HOLE_RATIO_BINS"
