@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
@@ -38,15 +38,17 @@ def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
         return load_arcface(None if name == "arcface" else name)
     if name in (LOSS, JUDGE):
         return _from_file(name, weights.path_of(name))
-    if name.endswith(".safetensors") or Path(name).is_file():
+    if name.endswith(".safetensors") or os.path.isfile(name):
         return _from_file(Path(name).stem, Path(name))
     raise unknown("recogniser", name, [*NAMES, "FILE.safetensors"])
 
 
 def _from_file(name: str, path: Path) -> Recogniser:
     network = load_network(path)
-    calibrated = network.threshold is not None
-    return Recogniser(name, network, network.threshold if calibrated else MOBILEFACENET_THRESHOLD)
+    threshold = MOBILEFACENET_THRESHOLD if network.threshold is None else network.threshold
+    if type(threshold) not in (int, float) or not 0 <= threshold <= 2:
+        raise InputError(f"{path} has a threshold that is no cosine distance, from 0 to 2: train or fetch it again")
+    return Recogniser(name, network, threshold)
 
 
 def load_network(path: Path | str) -> torch.nn.Module:
@@ -54,18 +56,14 @@ def load_network(path: Path | str) -> torch.nn.Module:
 
     Returns it frozen, in evaluation mode. Raises InputError when the file is missing, damaged or another's.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no recogniser file {path}: give the path of a .safetensors file")
+    metadata, state = weights.content_of(Path(path))
+    if "architecture" in metadata:
+        return weights.load(Path(path), NETWORKS.get(metadata["architecture"], MobileFaceNet))
+    network = MobileFaceNet()
     try:
-        with safe_open(path, framework="pt") as file:
-            architecture = (file.metadata() or {}).get("architecture")
-            if architecture is not None:
-                return weights.load(Path(path), NETWORKS.get(architecture, MobileFaceNet))
-            state = {key: file.get_tensor(key) for key in file.keys()}
-        network = MobileFaceNet()
         network.load_state_dict(state)
-    except SafetensorError as error:
-        raise InputError(f"{path} is not a whole .safetensors file: fetch or write it again") from error
     except (RuntimeError, TypeError, KeyError) as error:
         raise InputError(f"{path} holds another network: give the weights of a MobileFaceNet") from error
     return network.eval().requires_grad_(False)
@@ -82,7 +80,7 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
 
     name = "facenet" if path is None else Path(path).stem
     path = _facenet_path() if path is None else Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file of FaceNet weights {path}: get them with `{fetch.command('facenet')}`")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
