@@ -6,6 +6,7 @@ Exit status: 0 all done, 1 something failed and is named in the report, 2 a wron
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import time
@@ -133,7 +134,7 @@ def _mask_of(file: Path, mask: str) -> str | Path:
     if is_mask_name(mask):
         check_name(mask)
         return mask
-    if not Path(mask).exists():
+    if not os.path.exists(mask):
         raise InputError(f"there is no mask {mask}: give a PNG, a folder of PNGs or a mask's name")
     return Path(mask) / f"{file.stem}.png" if Path(mask).is_dir() else Path(mask)
 
@@ -426,4 +427,9 @@ def main() -> None:
         app()
     except InputError as error:
         typer.echo(f"faceinpaint: {error}", err=True)
-        raise SystemExit(2) from None
+    except OSError as error:  # what no module expects of a disk
+        named = f" {error.filename}" if error.filename else ""
+        typer.echo(f"faceinpaint: the file{named} can't be used ({error.strerror or error}): give another", err=True)
+    except MemoryError:
+        typer.echo("faceinpaint: memory is short: close other programs, or choose a smaller size or batch", err=True)
+    raise SystemExit(2)
