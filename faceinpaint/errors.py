@@ -11,6 +11,11 @@ def reason_of(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".").replace(". ", ", ")
 
 
+def one_line(text: str) -> str:
+    """A text, such as the name of a file, in one line that can be read: line ends and the like are escaped."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 LONGEST = 1000  # characters of a sentence
 
 
@@ -21,8 +26,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, sentence: str) -> None:
-        if not sentence.isprintable():
-            sentence = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in sentence)
+        sentence = one_line(sentence)
         if len(sentence) > LONGEST:
             sentence = f"{sentence[: LONGEST // 2]}…{sentence[1 - LONGEST // 2 :]}"
         super().__init__(sentence)

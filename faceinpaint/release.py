@@ -139,6 +139,8 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
     for name in (stage.name, stage.ships or stage.name):
         if not re.fullmatch(r"[\w-][\w.-]*", name):  # nothing that leads to another folder
             raise InputError(f"a stage can't be called, or ship as, {name!r}: take letters, digits, - and _")
+    if not 0 <= stage.seed < 2**31:
+        raise InputError(f"the stage {stage.name} has a seed that is none: take one from 0 to {2**31 - 1}")
     if bool(stage.train) == bool(stage.evaluate):
         raise InputError(f"the stage {stage.name} has to have either `train` or `evaluate`")
     if not stage.faces or stage.evaluate and len(stage.faces) > 1:
