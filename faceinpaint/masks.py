@@ -379,6 +379,6 @@ def _checked_stroke(stroke: Sequence) -> tuple[float, np.ndarray]:
         radius, points = float(stroke[0]), np.array(stroke[1], dtype=float).reshape(-1, 2)
         if 0 < radius < 1e6 and len(points) > 0 and (np.abs(points) < 1e6).all():
             return radius, points
-    except (TypeError, ValueError, LookupError):
+    except (TypeError, ValueError, LookupError, OverflowError):
         pass
     raise InputError(f"a stroke is [radius, [x, y, x, y, ...]] in pixels: {str(stroke)[:80]} is none")

@@ -208,7 +208,7 @@ class FaceFolder(Dataset):
         self.root = Path(root)
         self.size = size
         self.margin = margin
-        rows = _read_metadata(self.root)
+        rows = read_metadata(self.root)
         self.identities = sorted({row.identity for row in rows})
         self.rows = [row for row in rows if split in (None, row.split)]
         if not self.rows:
@@ -284,7 +284,7 @@ class _Row(NamedTuple):
     points: np.ndarray | None  # (5, 2) pixels in the order of `align.five_points`, which sets without landmarks have
 
 
-def _read_metadata(root: Path) -> list[_Row]:
+def read_metadata(root: Path) -> list[_Row]:
     """The checked rows of a face folder."""
     file = root / METADATA
     if not os.path.isfile(file):

@@ -24,7 +24,7 @@ from torchvision.transforms.functional import gaussian_blur
 from faceinpaint import masks, weights
 from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.photos import METADATA, FaceFolder, read_photo, to_image, to_tensor
+from faceinpaint.faces.photos import METADATA, read_metadata, read_photo, to_image, to_tensor
 from faceinpaint.faces.synthetic import LABELS
 from faceinpaint.features import FeatureNetwork
 from faceinpaint.presets import FeatureTraining, Training
@@ -140,7 +140,7 @@ def read_parsed_faces(folder: Path, split: str) -> ParsedFaces:
     """All rendered faces of one split of a face folder; InputError where it has no such faces or no segmentation."""
     if not os.path.isfile(folder / METADATA):
         raise InputError(f"{folder} holds no {METADATA}: render one with `faceinpaint data synthetic --out {folder}`")
-    files = [folder / row.file_name for row in FaceFolder(folder).rows if row.split == split]
+    files = [folder / row.file_name for row in read_metadata(folder) if row.split == split]
     parts = [folder / "segmentation" / f"{file.stem}.png" for file in files]
     if not files or not all(part.is_file() for part in parts):
         raise InputError(
