@@ -133,17 +133,27 @@ def laid(faces: Faces, size: int, margin: float = 1.0) -> Faces:
 
 
 def require_near(crop: Crop, photo_size: tuple[int, int]) -> None:
-    """Raise InputError for a crop that can't be of a face in the photo (height, width).
-
-    One far outside it, of less than two pixels, or so much larger that memory would end.
-    """
+    """Raise InputError for a crop that can't be of a face in the photo (height, width): outside it, or of no size."""
     height, width = photo_size
-    (x, y), largest = crop.centre, min(2 * max(height, width), LARGEST_HALF_SIDE)
+    x, y = crop.centre
     inside = abs(x - width / 2) <= 2 * width and abs(y - height / 2) <= 2 * height
-    if not (1 <= crop.half_side <= largest and inside):  # written so that NaN fails too
-        raise InputError(
-            f"A photo of {width} x {height} pixels has no face where the points lie: give them in pixels of this photo."
-        )
+    if not (1 <= crop.half_side and inside):
+        raise _no_face_there(photo_size)
+    _require_bounded(crop, photo_size)
+
+
+def _require_bounded(crop: Crop, photo_size: tuple[int, int]) -> None:
+    """Raise InputError for a crop so much larger than the photo that memory would end."""
+    largest = min(max(1_000, 2 * max(photo_size)), LARGEST_HALF_SIDE)  # some memory is always there
+    if not (crop.half_side <= largest and all(map(math.isfinite, crop.centre))):  # written so that NaN fails too
+        raise _no_face_there(photo_size)
+
+
+def _no_face_there(photo_size: tuple[int, int]) -> InputError:
+    height, width = photo_size
+    return InputError(
+        f"A photo of {width} x {height} pixels has no face where the points lie: give them in pixels of this photo."
+    )
 
 
 def aligned_crop(photo_size: tuple[int, int]) -> Crop:
@@ -281,7 +291,7 @@ def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
 def _resample(photo: Tensor, crop: Crop, size: int, mode: str) -> Tensor:
     """The crop of (1, C, H, W) as (1, C, size, size), each pixel the mean over its area; not clamped."""
     scale = 2 * crop.half_side / size  # photo pixels per crop pixel
-    require_near(crop, (photo.shape[-2], photo.shape[-1]))
+    _require_bounded(crop, (photo.shape[-2], photo.shape[-1]))
     coarse = max(1, int(scale / 2))  # a large photo is first averaged in blocks, which is quick
     window, (left, top) = _window(photo, crop, border=4 * coarse)
     window = F.avg_pool2d(window, coarse)
