@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import torch
@@ -83,6 +84,7 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
     if not os.path.isfile(path):
         raise InputError(f"there is no file of FaceNet weights {path}: get them with `{fetch.command('facenet')}`")
     try:
+        _require_stored(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         # The classifier over the training people is published too; the embedding has no use for it.
         state = {key: value for key, value in state.items() if not key.startswith("logits.")}
@@ -93,6 +95,14 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
             f"{path} does not hold FaceNet's weights: delete it and get them with `{fetch.command('facenet')}`"
         ) from error
     return FaceNet(name, network, FACENET_THRESHOLD)
+
+
+def _require_stored(path: Path) -> None:
+    """Raise ValueError for a zip that unpacks to more than it is: torch doesn't pack numbers, but would unpack any."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise ValueError(f"{path} is packed")
 
 
 def _facenet_path() -> Path:
