@@ -1,7 +1,8 @@
 """Broken inputs by the hundred, each the same for the same seed and number, and what has to come of every one.
 
 A broken input is taken as it is, or refused by one sentence: no other exception, no end of time or memory, and no file
-that is left behind. `fuzzing_inputs` makes the inputs; here they are damaged, run, and judged.
+that is left behind. `fuzzing_inputs`, and the modules that it takes them from, make the inputs; here they are damaged,
+run, and judged.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,6 +205,22 @@ DAMAGES: dict[str, Callable[[bytearray, int, random.Random], bytearray]] = {
     "cut short": lambda content, at, rng: content[:at],
     "more at the end": lambda content, at, rng: content + rng.randbytes(rng.randrange(1, 2000)),
 }
+
+
+# ------------------------------------------------------------------------------------ values
+
+DEEP = 100_000  # lists in each other
+# What stands where another value is expected.
+NASTY = (
+    None, True, False, 0, -1, 1.5, 1e308, -1e308, 10**400, float("nan"), float("inf"), "", " ", "\0", "\ud800", "..",
+    "../../../etc/passwd", "/etc/passwd", "x" * 300, "x" * 1_000_000, "naïve 写真 🙂", "a/b\\c:d", "__class__", "NaN",
+    "{name}", "%s", "${HOME}", [], {}, [None], [[]], [[[1, 2]]], [1, "2"], {"a": 1}, list(range(1000)),
+)
+
+
+def member(name: str) -> zipfile.ZipInfo:
+    """A member of a zip that was written at no particular time."""
+    return zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
 
 
 # ------------------------------------------------------------------------------------ bounds

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from fuzzing import Case, Outcome, damaged, files_below, judged
-from fuzzing_inputs import KINDS, pictures
+from fuzzing_inputs import KINDS
+from fuzzing_pictures import pictures
 
 from faceinpaint.errors import InputError
 
