@@ -119,14 +119,15 @@ def call(rng: random.Random, folder: Path) -> Case:
     }
     name = rng.choices(list(calls), weights=[4, 2, 2, 2, 2, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1])[0]
     arguments = [os.fsencode(str(one).replace("\0", "")).decode(errors="surrogateescape") for one in calls[name]]
-    kept = {f"out/{Path(os.fsdecode(one)).stem}.png" for one in names} | {"out/report.csv", "out"}
+    results = {f"{Path(os.fsdecode(one)).stem}.png" for one in names} | {"report.csv", ""}
+    kept = {str(Path(place, name)) for place in ("out", "none", "photos", ".") for name in results}
     shown = " ".join(os.path.basename(one)[:30] for one in arguments)
 
     def run() -> None:
         with mock.patch.object(Completer, "from_pretrained", completer_of):
             command(*arguments)
 
-    return Case(shown, run, frozenset(kept | {one.removeprefix("out/") for one in kept}))
+    return Case(shown, run, frozenset(kept))
 
 
 def completer_of(generator: str = "generator", size: int = 256, device: str = "auto") -> Completer:
