@@ -6,6 +6,7 @@ Exit status: 0 all done, 1 something failed and is named in the report, 2 a wron
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ import typer
 from typer.core import TyperCommand
 
 from faceinpaint.cli_data import data
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, one_line
 from faceinpaint.files import write_csv, write_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
@@ -43,6 +44,8 @@ class ManyValues(TyperCommand):
             spread.append(arg)
         return super().parse_args(ctx, spread)
 
+
+SEEDS = 2**31 - 1  # the largest: others are made of it by sums and products
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face completion that keeps the person.")
 app.add_typer(data, name="data")
@@ -78,7 +81,9 @@ def complete(
     ] = False,
     face: Annotated[int, typer.Option(min=0, help="which face, the largest is 0")] = 0,
     all_faces: Annotated[bool, typer.Option("--all-faces", help="complete every face of a photo")] = False,
-    seed: Annotated[int, typer.Option(help="of the irregular and block masks, and of further answers")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=SEEDS, help="of the irregular and block masks, and of further answers")
+    ] = 0,
     reference: Annotated[Optional[Path], typer.Option(
         help="another photo of the same person, to go by; or a folder of them, named like the photos"
     )] = None,
@@ -119,7 +124,7 @@ def complete(
             row["error"] = f"the networks failed ({reason}): try a smaller photo or --size"
         row["seconds"] = f"{time.perf_counter() - begin:.2f}"
         rows.append(row)
-        typer.echo(f"{file.name}: {row.get('error') or row['said']}", err="error" in row)
+        typer.echo(one_line(f"{file.name}: {row.get('error') or row['said']}"), err="error" in row)
     write_csv(out / "report.csv", REPORT, rows)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
@@ -133,7 +138,7 @@ def _mask_of(file: Path, mask: str) -> str | Path:
     if is_mask_name(mask):
         check_name(mask)
         return mask
-    if not Path(mask).exists():
+    if not os.path.exists(mask):
         raise InputError(f"there is no mask {mask}: give a PNG, a folder of PNGs or a mask's name")
     return Path(mask) / f"{file.stem}.png" if Path(mask).is_dir() else Path(mask)
 
@@ -218,7 +223,7 @@ def train(
     start: Annotated[
         Optional[str], typer.Option(help="landmarks, completion: weights to begin with, a name or a file")
     ] = None,
-    seed: Annotated[int, typer.Option(help="of everything random")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="of everything random")] = 0,
 ) -> None:
     """Train one stage; `--resume` goes on where a run stopped.
 
@@ -382,7 +387,7 @@ class Benchmark(str, Enum):
 @app.command()
 def bench(
     what: Annotated[Benchmark, typer.Argument(help="what to time")] = Benchmark.completion,
-    size: Annotated[int, typer.Option(min=64, help="pixels of the aligned face, a multiple of 8")] = 256,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the aligned face, a multiple of 8")] = 256,
     batch: Annotated[int, typer.Option(min=1, help="training: pictures of a step")] = 8,
 ) -> None:
     """Time one completion, or training steps, beside the plain reading of the same networks."""
@@ -426,4 +431,11 @@ def main() -> None:
         app()
     except InputError as error:
         typer.echo(f"faceinpaint: {error}", err=True)
-        raise SystemExit(2) from None
+    except OSError as error:  # what no module expects of a disk
+        named = f" {error.filename}" if error.filename else ""
+        typer.echo(f"faceinpaint: the file{named} can't be used ({error.strerror or error}): give another", err=True)
+    except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        typer.echo("faceinpaint: memory is short: close other programs, or choose a smaller size or batch", err=True)
+    raise SystemExit(2)

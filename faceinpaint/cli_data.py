@@ -17,7 +17,7 @@ Out = Annotated[Path, typer.Option(help="folder for the set; a run that was stop
 Downloads = Annotated[Optional[Path], typer.Option(
     help="folder for what is downloaded, which may be deleted afterwards; OUT-downloads by default"
 )]
-Size = Annotated[int, typer.Option(min=32, help="pixels of the square images")]
+Size = Annotated[int, typer.Option(min=32, max=4096, help="pixels of the square images")]
 Landmarks = Annotated[str, typer.Option(
     help="who finds the 68 landmarks: face-alignment (a package of its own), predictor (this package's), none; "
     "auto is the first that is installed"
@@ -33,8 +33,8 @@ def synthetic(
     people: Annotated[int, typer.Option(min=1, help="how many people")] = 500,
     photos: Annotated[int, typer.Option(min=1, help="of each person")] = 6,
     size: Size = 128,
-    seed: Annotated[int, typer.Option(help="of everything random")] = 0,
-    supersample: Annotated[int, typer.Option(min=1, help="rays along each side of a pixel")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of everything random")] = 0,
+    supersample: Annotated[int, typer.Option(min=1, max=16, help="rays along each side of a pixel")] = 2,
     max_yaw: Annotated[Optional[float], typer.Option(
         min=0, help="degrees that heads turn at most; as far as the renderer's people do by default"
     )] = None,

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from faceinpaint import masks, weights
 from faceinpaint.answers import Style, expressed
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import MAX_PIXELS, MIN_SIDE, read_mask, read_photo, to_image, to_tensor
 from faceinpaint.generator import Generator
@@ -251,6 +252,8 @@ class Completer:
         if mask.all():
             raise InputError("the mask hides the whole face: leave a part of it visible to go by")
         completed, landmarks = self.complete(original, mask, reference, style)
+        if not completed.isfinite().all():
+            raise InputError("the generator painted what is no colour (NaN): choose other weights")
         distance = self.distance(original, completed, whole).item()
         return CompletedFace(
             original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(mask).item()
@@ -284,7 +287,7 @@ def is_mask_name(mask: Tensor | Image.Image | str | Path) -> bool:
     if not isinstance(mask, str):
         return False
     path = Path(mask)
-    return mask in ("", *masks.NAMES) or not (path.suffix or path.name != mask or path.exists())
+    return mask in ("", *masks.NAMES) or not (path.suffix or path.name != mask or os.path.exists(path))
 
 
 def _read_photo(photo: Image.Image | str | Path) -> Image.Image:
@@ -309,7 +312,7 @@ def _read_mask(mask: Tensor | Image.Image | str | Path, size: tuple[int, int], n
         mask, resized = read_mask(mask, size)
     elif isinstance(mask, Image.Image):
         mask = torch.from_numpy(np.array(_plain(mask, "L", background="black")) >= 128)
-    if not isinstance(mask, Tensor) or mask.ndim < 2 or mask.numel() != mask.shape[-2] * mask.shape[-1]:
+    if not isinstance(mask, Tensor) or mask.ndim < 2 or not 0 < mask.numel() == mask.shape[-2] * mask.shape[-1]:
         raise InputError("this is no mask: give a name, a file, a PIL image or a tensor (1, 1, H, W)")
     mask = (mask.detach().cpu().reshape(1, 1, *mask.shape[-2:]) > 0.5).float()
     if mask.shape[-2:] != size:
@@ -325,8 +328,8 @@ def _plain(picture: Image.Image, mode: str, background: str) -> Image.Image:
         raise InputError("the picture has more than 8 bits for a colour: give its file or convert it")
     try:
         upright = ImageOps.exif_transpose(picture)
-    except OSError as error:  # pixels are read from the file only now
-        raise InputError(f"the picture can't be read ({error}): get its file again") from error
+    except Exception as error:  # pixels are read from the file only now, and a decoder may raise anything
+        raise InputError(f"the picture can't be read ({reason_of(error)}): get its file again") from error
     if upright.has_transparency_data:
         over = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", over.size, background), over)

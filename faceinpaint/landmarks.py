@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
+from faceinpaint.errors import InputError
 from faceinpaint.priors import mirror_landmarks
 
 LANDMARKS = 68
+SIZES = (32, 1024)  # pixels that the predictor may look at
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the image
 OUTER_EYE_CORNERS = (36, 45)
 
@@ -24,6 +26,9 @@ class LandmarkPredictor(nn.Module):
 
     def __init__(self, width: float = 1.0, size: int = 128) -> None:
         super().__init__()
+        low, high = SIZES
+        if not low <= size <= high:
+            raise InputError(f"a landmark predictor can't look at {size} pixels: choose {low} to {high}")
         self.size = size
         backbone = mobilenet_v2(weights=None, width_mult=width).features
         first = backbone[0][0]

@@ -230,9 +230,10 @@ def random_training_mask(
 def _irregular_hole(rng: random.Random, height: int, width: int, low: float, high: float) -> np.ndarray:
     """Strokes until the hole's share of the pixels lies in (low, high) -> (H, W), 0 or 255."""
     pixels = height * width
-    fewest = math.floor(low * pixels + 1e-6) + 1  # 1e-6: 0.29 * 100 is 28.999999999999996
-    most = math.ceil(high * pixels - 1e-6) - 1
-    if not (0 <= low < high <= 1 and fewest <= most):
+    within = 0 <= low < high <= 1  # as NaN is not
+    fewest = math.floor(low * pixels + 1e-6) + 1 if within else 0  # 1e-6: 0.29 * 100 is 28.999999999999996
+    most = math.ceil(high * pixels - 1e-6) - 1 if within else -1
+    if fewest > most:
         raise InputError(
             f"no mask of {width} x {height} pixels has a hole ratio between {low} and {high}: "
             "give a wider (low, high) within 0 and 1, for instance one of HOLE_RATIO_BINS"
@@ -381,6 +382,6 @@ def _checked_stroke(stroke: Sequence) -> tuple[float, np.ndarray]:
         radius, points = float(stroke[0]), np.array(stroke[1], dtype=float).reshape(-1, 2)
         if 0 < radius < 1e6 and len(points) > 0 and (np.abs(points) < 1e6).all():
             return radius, points
-    except (TypeError, ValueError, LookupError):
+    except (TypeError, ValueError, LookupError, OverflowError):
         pass
     raise InputError(f"a stroke is [radius, [x, y, x, y, ...]] in pixels: {str(stroke)[:80]} is none")

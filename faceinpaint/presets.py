@@ -164,7 +164,7 @@ def _override(chosen: Preset, text: str) -> Preset:
     require_known("stage", stage, [one.name for one in fields(chosen)])
     settings = getattr(chosen, stage)
     require_known(f"{stage} setting", key, [one.name for one in fields(settings)])
-    parsed = _parse(value.strip(), get_type_hints(type(settings))[key], path)
+    parsed = _parse(value.strip(), get_type_hints(type(settings))[key], f"{stage}.{key}")
     return replace(chosen, **{stage: replace(settings, **{key: parsed})})
 
 
@@ -183,6 +183,11 @@ def _parse(value: str, kind: type, path: str) -> bool | int | float | str:
         raise InputError(f"{path} takes a number from 0 upwards, not '{value}'")
     if kind is int and parsed == 0 and path.partition(".")[2] in AT_LEAST_ONE:
         raise InputError(f"{path} takes a number from 1 upwards, not '{value}'")
+    most = AT_MOST.get(path.partition(".")[2], LARGEST)
+    if parsed > most:
+        raise InputError(f"{path} takes a number up to {most:,}, not '{value}'")
+    if path == "completion.size" and parsed % 8:
+        raise InputError(f"{path} takes a multiple of 8, not '{value}'")
     return parsed
 
 
@@ -191,3 +196,9 @@ AT_LEAST_ONE = {
     "steps", "batch", "refresh", "rendered", "validate_every", "checkpoint_every", "size", "width",
     "discriminator_width", "embedding", "people", "validation",
 }
+# Beyond them no memory is enough, or, for a decay, there is no mean.
+AT_MOST = {
+    "size": 1024, "width": 1024, "discriminator_width": 1024, "embedding": 4096, "batch": 65_536, "workers": 256,
+    "rendered": 1_000_000, "validation": 1_000_000, "ema": 1,
+}
+LARGEST = 1_000_000_000

@@ -23,7 +23,9 @@ what that one has made; anything else is a file, or weights that come with the p
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import time
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -35,13 +37,14 @@ import torch
 
 from faceinpaint import evaluation, training, weights
 from faceinpaint.completion import find_device
-from faceinpaint.errors import InputError, require_known
-from faceinpaint.files import write_whole
+from faceinpaint.errors import InputError, reason_of, require_known
+from faceinpaint.files import parse_json, write_whole
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import Training, preset
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 
 RECORD = "release.json"
+LARGEST = 1_000_000  # bytes of a recipe
 KINDS = ("landmarks", "recogniser", "features", "completion")
 
 
@@ -78,17 +81,24 @@ class Recipe:
     @classmethod
     def read(cls, file: Path, given: dict[str, str]) -> Recipe:
         """From a TOML file, its `[let]` changed by what was given; InputError for whatever it can't mean."""
+        if not os.path.isfile(file):
+            raise InputError(f"the recipe {file} can't be read (no such file): give a .toml file")
+        if file.stat().st_size > LARGEST:
+            raise InputError(f"the recipe {file} has more than {LARGEST:,} bytes, which is none: give a .toml file")
         try:
             content = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"the recipe {file} can't be read ({error.strerror}): give a .toml file") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"the recipe {file} is no TOML file ({error}): mend it") from None
+        except (ValueError, RecursionError) as error:  # the former for a number of too many digits too
+            raise InputError(f"the recipe {file} is no TOML file ({reason_of(error)}): mend it") from None
         for key in content:
             require_known("part of a recipe", key, ["let", "stage"])
+        rows = content.get("stage", [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"the stages of the recipe {file} are no tables: write [[stage]] above each")
         values = _values(content.get("let", {}), given)
-        stages = [_stage(row, values) for row in content.get("stage", [])]
-        written = [_stage(row, {name: name.upper() for name in values}) for row in content.get("stage", [])]
+        stages = [_stage(row, values) for row in rows]
+        written = [_stage(row, {name: name.upper() for name in values}) for row in rows]
         if not stages:
             raise InputError(f"the recipe {file} has no stage: write at least one [[stage]]")
         names = [stage.name for stage in stages]
@@ -99,6 +109,8 @@ class Recipe:
 
 
 def _values(defaults: dict[str, str], given: dict[str, str]) -> dict[str, str]:
+    if not isinstance(defaults, dict) or not all(isinstance(value, str) for value in defaults.values()):
+        raise InputError("the recipe's [let] is no table of texts: write NAME = \"VALUE\" in it")
     for name in given:
         require_known("name of the recipe's [let]", name, list(defaults))
     values = defaults | given
@@ -120,7 +132,15 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
         kind = type(getattr(Stage("example"), key))
         if not isinstance(value, kind) or kind is not bool and isinstance(value, bool):
             raise InputError(f"{key} of the stage {row['name']} is no {kind.__name__}: {value!r}")
+        inside = value.values() if kind is dict else value if kind is list else ()
+        if not all(isinstance(one, (bool, int, float, str) if key == "set" else str) for one in inside):
+            raise InputError(f"{key} of the stage {row['name']} holds what it can't: {value!r}, write texts in quotes")
     stage = Stage(**filled)
+    for name in (stage.name, stage.ships or stage.name):
+        if not re.fullmatch(r"[\w-][\w.-]*", name):  # nothing that leads to another folder
+            raise InputError(f"a stage can't be called, or ship as, {name!r}: take letters, digits, - and _")
+    if not 0 <= stage.seed < 2**31:
+        raise InputError(f"the stage {stage.name} has a seed that is none: take one from 0 to {2**31 - 1}")
     if bool(stage.train) == bool(stage.evaluate):
         raise InputError(f"the stage {stage.name} has to have either `train` or `evaluate`")
     if not stage.faces or stage.evaluate and len(stage.faces) > 1:
@@ -140,9 +160,15 @@ def _filled(value: object, values: dict[str, str]) -> object:
         return {key: _filled(one, values) for key, one in value.items()}
     if not isinstance(value, str):
         return value
-    for _, name, _, _ in Formatter().parse(value):
+    try:
+        parts = list(Formatter().parse(value))
+    except ValueError as error:
+        raise InputError(f"{value!r} in the recipe can't be filled in ({error}): write {{{{ for a brace") from None
+    for _, name, form, conversion in parts:
         if name is not None:
             require_known("name of the recipe's [let]", name, list(values))
+        if form or conversion:  # which could make a text of any length
+            raise InputError(f"{value!r} in the recipe asks for a form: write the name in braces alone, {{{name}}}")
     return value.format(**values)
 
 
@@ -276,9 +302,20 @@ def _read_record(out: Path) -> dict[str, dict]:
     if not file.is_file():
         return {}
     try:
-        return json.loads(file.read_text())
+        record = parse_json(file.read_bytes())
     except ValueError:
-        raise InputError(f"{file} is damaged: delete it, the stages then find their checkpoints again") from None
+        record = None
+    if not isinstance(record, dict) or not all(map(_is_entry, record.values())):
+        raise InputError(f"{file} is damaged: delete it, the stages then find their checkpoints again")
+    return record
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether this is what a record says of a stage."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("told"), dict):
+        return False
+    made = isinstance(entry.get("file"), str) or not entry.get("finished")
+    return made and isinstance(entry.get("seconds", 0.0), (int, float))
 
 
 def _write_record(out: Path, record: dict[str, dict]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import random
 import socket
 import stat
 import tarfile
@@ -428,6 +429,36 @@ def test_bombs(tmp_path, make):
     assert "more than" in refused(unpack, archive, tmp_path / "out", largest=1_199_999)
     assert "more than" in refused(unpack, archive, tmp_path / "out", most=1)
     assert names(tmp_path) == {"archive", "enough"}
+
+
+def test_a_small_archive_does_not_become_gigabytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "GROUND", 100_000)
+    for make in (zipped, tarred):
+        archive = make(tmp_path / "archive", {"zeros": bytes(10_000_000)})
+        assert "unpacks to more than" in refused(unpack, archive, tmp_path / "out")
+        noise = make(tmp_path / "noise", {"noise": random.Random(0).randbytes(1_000_000)})
+        unpack(noise, tmp_path / make.__name__)
+    assert names(tmp_path) == {"archive", "noise", "zipped", "tarred"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_of_many_megabytes_is_not_read(tmp_path, kind):
+    archive = tarred(tmp_path / "archive", {"a": bytes(2 << 20)}, type=kind)
+    assert "no zip or tar" in refused(unpack, archive, tmp_path / "out")
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, content, its_kind in (("a", b"first", tarfile.REGTYPE), ("b", bytes(2 << 20), kind)):
+            info = tarfile.TarInfo(name)
+            info.size, info.type = len(content), its_kind
+            tar.addfile(info, io.BytesIO(content))
+    assert "a header of 2,097,152 bytes" in refused(unpack, archive, tmp_path / "out")
+    assert names(tmp_path) == {"archive"}
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "d/" * 2000 + "f", "ß" * 200])
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_names_that_no_disk_takes(tmp_path, make, name):
+    assert "too long a name" in refused(unpack, make(tmp_path / "archive", {name: b""}), tmp_path / "out")
+    assert names(tmp_path) == {"archive"}
 
 
 def test_a_zip_that_understates_its_size(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import warnings
 import zlib
@@ -202,6 +203,22 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path, size):
 def test_pixels_up_to_the_limit_are_decoded(tmp_path):
     (tmp_path / "large.png").write_bytes(png_header(8_000, 8_000))
     assert "cut short" in refused(read_photo, tmp_path / "large.png")  # the size alone was no reason
+
+
+@pytest.mark.parametrize("size", [(1, 60_000_000), (60_000_000, 1), (65_536, 40)])
+def test_a_side_that_takes_minutes_to_decode_is_refused(tmp_path, size):
+    (tmp_path / "long.png").write_bytes(png_header(*size))
+    for read in (read_photo, read_mask):
+        assert "65535 pixels a side" in refused(read, tmp_path / "long.png")
+
+
+def test_no_program_is_run_and_nothing_is_waited_for(tmp_path, small, monkeypatch):
+    small.save(tmp_path / "a.eps")
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("an EPS ran a program"))
+    assert "not an image that can be read" in refused(read_photo, tmp_path / "a.eps")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "pipe or a device" in refused(read_photo, tmp_path / "pipe.png")
+    assert "pipe or a device" in refused(read_mask, "/dev/zero")
 
 
 @pytest.mark.parametrize("size, is_read", [((8, 8), False), ((500, 31), False), ((32, 32), True)])
@@ -483,3 +500,20 @@ def test_landmarks_that_span_no_square_are_named(face_folder, face_rows):
 def test_reader_ends_with_the_folder(face_folder):
     with pytest.raises(IndexError):
         FaceFolder(face_folder)[3]
+
+
+@pytest.mark.parametrize("scale, shift", [(1000, 0), (1e9, 0), (1e300, 0), (0.001, 0), (1, 1e6), (1, -1e12)])
+@pytest.mark.parametrize("key", ["landmarks", "points"])
+def test_points_far_from_the_photo_are_named_before_memory_ends(face_folder, face_rows, key, scale, shift):
+    five = align.five_points(torch.tensor([face_rows[0]["landmarks"]]))[0].tolist()
+    points = face_rows[0]["landmarks"] if key == "landmarks" else five
+    wrong = {"landmarks": None, key: [[x * scale + shift, y * scale] for x, y in points]}
+    write_rows(face_folder, [face_rows[0] | wrong, *face_rows[1:]])
+    assert f"{key} that outline no face" in refused(FaceFolder(face_folder).__getitem__, 0)
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5000])
+def test_json_that_python_gives_up_on_is_named(face_folder, face_rows, value):
+    text = json.dumps(face_rows[0] | {"more": 0}).replace('"more": 0', f'"more": {value}')
+    (face_folder / "metadata.jsonl").write_text(text)
+    assert "Line 1" in refused(FaceFolder, face_folder)

@@ -110,6 +110,18 @@ STAGE = '[[stage]]\nname = "a"\ntrain = "landmarks"\nfaces = ["b"]\n'
     ('[[stage]]\nname = "a"\ntrain = "landmarks"', "needs faces"),
     ('[[stage]]\nname = "a"\nevaluate = ["generator"]\nfaces = ["b", "c"]', "needs one face folder"),
     (STAGE.replace("landmarks", "landmark"), "no kind of training 'landmark': did you mean 'landmarks'"),
+    ("stage = 5", "are no tables: write .*stage.* above each"),
+    ("stage = [5]", "are no tables"),
+    ("let = 5\n" + STAGE, "is no table of texts"),
+    ("[let]\nx = 5\n" + STAGE, "is no table of texts"),
+    (STAGE.replace('"b"', "5"), "faces of the stage a holds what it can't"),
+    (STAGE + "set = { steps = [1] }", "set of the stage a holds what it can't"),
+    (STAGE.replace('"a"', '"../a"'), "can't be called, or ship as, '../a'"),
+    (STAGE + "ships = '/a'", "can't be called, or ship as, '/a'"),
+    (STAGE.replace('"b"', '"{"'), "can't be filled in"),
+    ("[let]\nx = 'x'\n" + STAGE.replace('"b"', '"{x:>2000000000}"'), "asks for a form"),
+    (STAGE.replace('"b"', "[" * 5000), "is no TOML file"),
+    (STAGE + "seed = " + "9" * 5000, "is no TOML file"),
     (STAGE.replace('"b"', '"{fotos}"'), "no name of the recipe's .let. 'fotos'"),
 ])
 def test_what_a_recipe_cannot_mean_is_said_before_anything_runs(text, sentence, tmp_path):

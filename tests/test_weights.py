@@ -167,6 +167,40 @@ def test_a_file_that_does_not_fit_is_said(saved: Path, metadata: dict) -> None:
         weights.load(saved, Small)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_said(saved: Path, value: float) -> None:
+    tensors = Small(4).state_dict()
+    tensors["linear.bias"][2] = value
+    save_file(tensors, saved, {"architecture": "Small", "settings": '{"width": 4}'})
+    with pytest.raises(InputError, match="holds numbers that are not finite"):
+        weights.load(saved, Small)
+
+
+@pytest.mark.parametrize("width", ["1000000000", "9999", "1e400", "NaN", "4.0", "true", "[" * 100_000, "9" * 5000])
+def test_no_network_is_made_of_settings_that_do_not_fit(saved: Path, width: str,
+    monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file(Small(4).state_dict(), saved, {"architecture": "Small", "settings": f'{{"width": {width}}}'})
+    made = []
+    monkeypatch.setattr(Small, "load_state_dict", lambda module, state: made.append(module))
+    with pytest.raises(InputError, match="does not fit this version's Small"):
+        weights.load(saved, Small)
+    assert not made
+
+
+@pytest.mark.parametrize("text", [
+    "[]", "5", "null", '{"small": 5}', '{"small": {}}', '{"small": {"file": "a"}}',
+    '{"small": {"file": "../a", "sha256": ""}}',
+    '{"small": {"file": "", "sha256": ""}}', '{"small": {"file": "a\\u0000", "sha256": ""}}', "[" * 100_000,
+    "9" * 5000, "\ud800",
+])
+def test_a_damaged_manifest_is_said_with_the_remedy(package: Path, text: str) -> None:
+    (package / "manifest.json").write_text(text, errors="surrogatepass")
+    for read in (weights.manifest, lambda: weights.path_of("small")):
+        weights.path_of.cache_clear()
+        with pytest.raises(InputError, match="manifest.json is missing or damaged: reinstall"):
+            read()
+
+
 @pytest.mark.parametrize("change", ["missing", "more"])
 def test_too_few_or_too_many_weights_do_not_fit(saved: Path, change: str) -> None:
     tensors = Small(4).state_dict()

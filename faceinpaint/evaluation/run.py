@@ -37,7 +37,7 @@ from faceinpaint.evaluation.report import Report, write_report
 from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, FaceFolder
-from faceinpaint.files import write_csv, write_whole
+from faceinpaint.files import parse_json, write_csv, write_whole
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import JUDGE, Recogniser, load_recogniser
@@ -165,12 +165,19 @@ def _all_of(where: Sequence[Limits]) -> str:
 def _claim(parts: Path, out: Path, settings: dict) -> None:
     """Write down what is being evaluated; InputError where the folder holds parts of something else."""
     file = parts / "settings.json"
-    if file.is_file() and json.loads(file.read_text()) != settings:
+    if file.is_file() and _begun(file) != settings:
         raise InputError(
             f"{out} holds parts of another evaluation: finish it with its own settings, delete {parts}, "
             "or choose another --out"
         )
     write_whole(file, (json.dumps(settings, indent=2) + "\n").encode())
+
+
+def _begun(file: Path) -> object:
+    try:
+        return parse_json(file.read_bytes())
+    except ValueError:  # damaged, and so nothing that could be gone on with
+        return None
 
 
 def _read(examination: Examination, data: FaceFolder, rows: list[int], block: Sequence[int]) -> Located:
@@ -229,13 +236,16 @@ def write_metrics(file: Path, rows: Sequence[Mapping]) -> None:
 def read_metrics(file: str | Path) -> list[dict]:
     """The rows of a metrics.csv: names as they are, measures as numbers, NaN where there was nothing to measure.
 
-    A measure that the file does not have, since an earlier version wrote it, is NaN too.
+    A measure that the file does not have, since an earlier version wrote it, is NaN too. InputError for another file.
     """
-    with open(file, newline="", encoding="utf-8", errors="surrogateescape") as lines:
-        return [
-            {key: (float(row.get(key) or "nan") if key in MEASURES else row[key]) for key in COLUMNS}
-            for row in csv.DictReader(lines)
-        ]
+    try:
+        with open(file, newline="", encoding="utf-8", errors="surrogateescape") as lines:
+            return [
+                {key: (float(row.get(key) or "nan") if key in MEASURES else row[key]) for key in COLUMNS}
+                for row in csv.DictReader(lines)
+            ]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error):
+        raise InputError(f"{file} is missing or no metrics.csv of an evaluation: evaluate again") from None
 
 
 def _cell(value: str | float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from faceinpaint.errors import InputError, unknown
 from faceinpaint.faces.photos import METADATA
+from faceinpaint.files import parse_json
 
 
 class Limits(NamedTuple):
@@ -46,7 +46,7 @@ def within(folder: Path, split: str, where: Sequence[Limits]) -> list[bool]:
     The folder's metadata has been checked. Raises InputError for a key under which no row of the split has a number.
     """
     with open(folder / METADATA, encoding="utf-8-sig", errors="replace") as lines:
-        rows = [row for row in (json.loads(line) for line in lines if line.strip()) if row["split"] == split]
+        rows = [row for row in (parse_json(line) for line in lines if line.strip()) if row["split"] == split]
     keys = sorted({key for row in rows for key in row if _is_number(row[key])})
     for one in where:
         if not keys:

@@ -38,6 +38,9 @@ POINT_OFFSET = 1.0
 # Over this share of the crop's half side, next to its edge, a completed hole fades into the photo around it.
 RIM = 0.12
 
+# Half the side of the largest crop, in photo pixels: of 64 megapixels a face takes less.
+LARGEST_HALF_SIDE = 7_000
+
 # A crop pixel counts as unknown when unknown photo pixels have more than this share in its colour: not
 # zero, because positions are rounded, but far below the 0.004 of one grey level.
 UNKNOWN_SHARE = 1e-6
@@ -113,6 +116,8 @@ def crop_from_points(five: Tensor, margin: float = 1.0) -> Crop:
 
 def crop_from_landmarks(landmarks: Tensor, margin: float = 1.0) -> Crop:
     """`crop_from_points` of the 68 landmarks of one face: (68, 2) or (1, 68, 2) photo pixels."""
+    if landmarks.shape not in ((68, 2), (1, 68, 2)):
+        raise InputError(f"the landmarks of a face are (68, 2) pixels, x then y: these are {tuple(landmarks.shape)}")
     return crop_from_points(five_points(landmarks.reshape(1, 68, 2))[0], margin)
 
 
@@ -124,6 +129,30 @@ def laid(faces: Faces, size: int, margin: float = 1.0) -> Faces:
         torch.cat([cut(image, crop, size) for image, crop in zip(faces.image.split(1), crops)]),
         torch.cat([to_crop(one.double(), crop, size).float() for one, crop in places]),
         faces.identity, faces.name,
+    )
+
+
+def require_near(crop: Crop, photo_size: tuple[int, int]) -> None:
+    """Raise InputError for a crop that can't be of a face in the photo (height, width): outside it, or of no size."""
+    height, width = photo_size
+    x, y = crop.centre
+    inside = abs(x - width / 2) <= 2 * width and abs(y - height / 2) <= 2 * height
+    if not (1 <= crop.half_side and inside):
+        raise _no_face_there(photo_size)
+    _require_bounded(crop, photo_size)
+
+
+def _require_bounded(crop: Crop, photo_size: tuple[int, int]) -> None:
+    """Raise InputError for a crop so much larger than the photo that memory would end."""
+    largest = min(max(1_000, 2 * max(photo_size)), LARGEST_HALF_SIDE)  # some memory is always there
+    if not (crop.half_side <= largest and all(map(math.isfinite, crop.centre))):  # written so that NaN fails too
+        raise _no_face_there(photo_size)
+
+
+def _no_face_there(photo_size: tuple[int, int]) -> InputError:
+    height, width = photo_size
+    return InputError(
+        f"A photo of {width} x {height} pixels has no face where the points lie: give them in pixels of this photo."
     )
 
 
@@ -262,6 +291,7 @@ def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
 def _resample(photo: Tensor, crop: Crop, size: int, mode: str) -> Tensor:
     """The crop of (1, C, H, W) as (1, C, size, size), each pixel the mean over its area; not clamped."""
     scale = 2 * crop.half_side / size  # photo pixels per crop pixel
+    _require_bounded(crop, (photo.shape[-2], photo.shape[-1]))
     coarse = max(1, int(scale / 2))  # a large photo is first averaged in blocks, which is quick
     window, (left, top) = _window(photo, crop, border=4 * coarse)
     window = F.avg_pool2d(window, coarse)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import gzip
 import hashlib
 import lzma
 import os
@@ -20,7 +23,7 @@ import requests
 from tqdm.auto import tqdm
 
 from faceinpaint import __version__
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 
 ATTEMPTS = 3  # at each source; after a cut connection the next attempt goes on where the last one stopped
 PAUSE = 1.0  # seconds between attempts
@@ -29,7 +32,10 @@ PIECE = 1 << 16  # bytes that are held in memory, and lost when a connection is 
 
 LARGEST = 16 << 30  # bytes that an archive may unpack to
 MOST = 1_000_000  # files that an archive may hold
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+# By how much an archive may grow: photographs hardly do, and what grows a thousandfold was made to fill a disk.
+GROWTH, GROUND = 100, 100 << 20  # times its size, and bytes in any case
+HEADER = 1 << 20  # bytes that are read at once, be it for the name of a file
+LONGEST_NAME, DEEPEST = 255, 40  # bytes of a name, and folders in each other
 
 
 class SourceError(Exception):
@@ -193,15 +199,19 @@ def unpack(
 
     wanted: tells by a member's name whether it is written. A folder that is there already is left as it is.
     Nothing in the archive is trusted: InputError for a member outside the folder, a link, a device, a name that
-    comes twice, more than `largest` bytes or `most` files in all, a damaged archive, and no room to write.
+    comes twice, more than `largest` bytes or `most` files in all, one that grows beyond measure, a damaged archive, and
+    no room to write.
     """
     if folder.is_dir():
         return folder
+    if not os.path.isfile(archive):
+        raise InputError(f"there is no archive {archive}: run the command again")
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
+    largest = min(largest, GROWTH * archive.stat().st_size + GROUND)
     total = 0
     try:
-        for count, member in enumerate(_members(archive), start=1):
+        for count, member in enumerate(_members(archive, largest), start=1):
             total += member.size
             if total > largest or count > most:
                 raise InputError(
@@ -213,17 +223,57 @@ def unpack(
         if not beside.is_dir():
             raise InputError(f"{archive} holds nothing that is wanted: get the archive from its publisher")
         os.replace(beside, folder)
-    except DAMAGED as error:
-        raise InputError(f"{archive} is damaged ({error}): delete it and run the command again") from None
+    except InputError:
+        raise
+    except Exception as error:  # the readers of archives may raise anything
+        raise InputError(f"{archive} is damaged ({reason_of(error)}): delete it and run the command again") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 
-def _members(archive: Path) -> Iterator[Member]:
+class _Bounded:
+    """A file being decompressed, of which no more is read at once than HEADER, and not beyond `largest`.
+
+    tarfile would take whatever a header says as the length of a name into memory.
+    """
+
+    def __init__(self, file: BinaryIO, archive: Path, largest: int) -> None:
+        self.file, self.archive, self.largest = file, archive, largest
+        self.tell, self.close = file.tell, file.close
+
+    def read(self, size: int) -> bytes:
+        if size > HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        self._check(self.file.tell() + size)
+        return self.file.read(size)
+
+    def seek(self, place: int) -> int:
+        self._check(place)
+        return self.file.seek(place)
+
+    def _check(self, place: int) -> None:
+        if place > self.largest + (GROUND >> 4):  # headers, and zeros at the end
+            raise InputError(
+                f"{self.archive} unpacks to more than {self.largest / 1e9:.1f} GB, which is no set of photos: "
+                "get the archive from its publisher"
+            )
+
+
+def _opened_tar(archive: Path, largest: int) -> tarfile.TarFile | None:
+    """The tar in a file, compressed or not; None where there is none."""
+    for opened in (gzip.open, bz2.open, lzma.open, open):
+        file = _Bounded(opened(archive, "rb"), archive, largest)
+        with contextlib.suppress(tarfile.ReadError, zlib.error, lzma.LZMAError, EOFError, OSError):
+            return tarfile.open(fileobj=file, mode="r:")
+        file.close()
+    return None
+
+
+def _members(archive: Path, largest: int) -> Iterator[Member]:
     """The regular files of an archive one after another, folders left out; InputError for anything else."""
-    if tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tar:
+    if tar := _opened_tar(archive, largest):
+        with contextlib.closing(tar.fileobj), tar:
             for info in tar:
                 if info.isreg():
                     yield Member(info.name, info.size, tar.extractfile(info))
@@ -247,6 +297,8 @@ def _safe_parts(name: str, archive: Path) -> tuple[str, ...]:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or not path.parts or ".." in path.parts or re.search(r"[:\0]", name):
         raise _refused(archive, name, "would be written outside its folder")
+    if len(path.parts) > DEEPEST or max(len(part.encode(errors="replace")) for part in path.parts) > LONGEST_NAME:
+        raise _refused(archive, name, "has too long a name")
     return path.parts
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import io
-import json
+import os
+import stat
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +16,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
+from faceinpaint.files import parse_json
 
 PHOTO_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What Pillow may read: no format that runs a program (EPS), is a film or nests another picture of unknown size (ICO).
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535  # pixels, as of a JPEG; decoders take minutes for a picture of a million rows
 MIN_SIDE = 32  # pixels; a smaller picture shows no face that could be aligned
 
 METADATA = "metadata.jsonl"
 KEYS = ("file_name", "identity", "landmarks", "split", "source", "licence")
+LONGEST_ROW = 1_000_000  # characters; those of rendered faces have 6,000
 
 
 class MaskFile(NamedTuple):
@@ -41,8 +47,8 @@ def read_photo(source: str | Path | bytes) -> Image.Image:
     """An image file, or the content of one, as an upright 8-bit RGB photo.
 
     Turned as its EXIF says; the first frame of an animation; 16 bits scaled to 8; transparency over
-    white. Raises InputError for a file that is missing, not an image, damaged, larger than MAX_PIXELS
-    or with a side under MIN_SIDE.
+    white. Raises InputError for a file that is missing, of none of FORMATS, damaged, larger than MAX_PIXELS
+    or with a side under MIN_SIDE or above MAX_SIDE.
     """
     photo = _read(source, "RGB", background="white")
     if min(photo.size) < MIN_SIDE:
@@ -53,14 +59,15 @@ def read_photo(source: str | Path | bytes) -> Image.Image:
     return photo
 
 
-def read_mask(source: str | Path | bytes, size: tuple[int, int]) -> MaskFile:
+def read_mask(source: str | Path | bytes, size: tuple[int, int] | None = None) -> MaskFile:
     """An image file, or its content, as a mask for a photo of `size` (height, width): white (128 and above) = unknown.
 
     Transparent pixels are known, as if the mask were drawn on black. A file of another size is resized
-    to the nearest pixel, and says so. Raises InputError as `read_photo` does, but for small sides.
+    to the nearest pixel, and says so; without a size it keeps its own. Raises InputError as `read_photo` does, but for
+    small sides.
     """
     grey = _read(source, "L", background="black")
-    height, width = size
+    height, width = size or (grey.height, grey.width)
     resized = grey.size != (width, height)
     if resized:
         grey = grey.resize((width, height), Image.Resampling.NEAREST)
@@ -76,15 +83,15 @@ def _named(source: str | Path | bytes) -> str:
 def _read(given: str | Path | bytes, mode: str, background: str) -> Image.Image:
     """The first frame, upright, in a Pillow mode, transparency over a colour; every fault an InputError."""
     source = _named(given)
-    limit = f"the limit of {MAX_PIXELS // 1_000_000} megapixels: scale it down first."
+    limit = f"the limit of {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} pixels a side: scale it down first."
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # An open file instead of a path: Pillow maps uncompressed TIFFs at a path into memory, and then
             # scrambles those with an EXIF rotation.
-            opened = io.BytesIO(given) if isinstance(given, bytes) else open(given, "rb")
-            with opened as file, Image.open(file) as image:
-                if image.width * image.height > MAX_PIXELS:
+            opened = io.BytesIO(given) if isinstance(given, bytes) else _opened(given)
+            with opened as file, Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
                     raise InputError(f"{source} has {image.width} x {image.height} pixels, above {limit}")
                 image.load()
                 upright = _eight_bit(ImageOps.exif_transpose(image), source)
@@ -102,9 +109,17 @@ def _read(given: str | Path | bytes, mode: str, background: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise InputError(f"{source} is not an image that can be read: save it as JPEG or PNG.") from error
     except Exception as error:  # a decoder may raise anything on a damaged file
+        reason = reason_of(error)
         raise InputError(
-            f"{source} is cut short, damaged or of a rare kind ({error}): get it again, or save it as PNG."
+            f"{source} is cut short, damaged or of a rare kind ({reason}): get it again, or save it as PNG."
         ) from error
+
+
+def _opened(path: str | Path) -> BinaryIO:
+    """A file opened to be read; InputError for what is none, such as a pipe, which would be waited for."""
+    if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path} is no file but a pipe or a device: name a file.")
+    return open(path, "rb")
 
 
 def _eight_bit(image: Image.Image, source: str) -> Image.Image:
@@ -154,9 +169,9 @@ def list_photos(path: str | Path) -> list[Path]:
     Raises InputError when there is none, or when two share a stem and would get the same output file.
     """
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):  # unlike the methods of Path, not an OSError for a name that can't be
         return [path]
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(f"{path} does not exist: give a photo or a folder of photos.")
     photos = sorted(p for p in path.iterdir() if _is_photo(p))
     if not photos:
@@ -193,7 +208,7 @@ class FaceFolder(Dataset):
         self.root = Path(root)
         self.size = size
         self.margin = margin
-        rows = _read_metadata(self.root)
+        rows = read_metadata(self.root)
         self.identities = sorted({row.identity for row in rows})
         self.rows = [row for row in rows if split in (None, row.split)]
         if not self.rows:
@@ -221,30 +236,33 @@ class FaceFolder(Dataset):
         return Faces(image, landmarks, identity, (Path(row.file_name).stem,))
 
     def _crop(self, row: _Row, photo: Image.Image) -> align.Crop:
-        return self._crop_of_points(row, photo) if row.landmarks is None else self._landmark_crop(row)
-
-    def _landmark_crop(self, row: _Row) -> align.Crop:
+        if row.landmarks is None and row.points is None:
+            return self._crop_of_detection(row, photo)
         try:
-            return align.crop_from_landmarks(torch.from_numpy(row.landmarks), self.margin)
+            if row.landmarks is None:
+                crop = align.crop_from_points(torch.from_numpy(row.points), self.margin)
+            else:
+                crop = align.crop_from_landmarks(torch.from_numpy(row.landmarks), self.margin)
+            align.require_near(crop, (photo.height, photo.width))
         except InputError as error:
+            what, order = ("points", "README's") if row.landmarks is None else ("landmarks", "iBUG 300-W's")
             raise InputError(
-                f"{self.root / row.file_name} has landmarks that outline no face: give them in the order of "
-                "iBUG 300-W, in pixels, left as seen in the image."
+                f"{self.root / row.file_name} has {what} that outline no face in it: give them in {order} order, in "
+                "pixels, left as seen in the image."
             ) from error
+        return crop
 
     def _check_files(self) -> None:
         """Every image is looked for now, not after an hour of training."""
         for row in self.rows:
-            if not (self.root / row.file_name).is_file():
+            if not os.path.isfile(self.root / row.file_name):
                 raise InputError(
                     f"{row.file_name} is named in {self.root / METADATA} but is not there: "
                     "add the image or remove its row."
                 )
 
-    def _crop_of_points(self, row: _Row, photo: Image.Image) -> align.Crop:
-        """The crop of the row's five points, or of the largest face that MTCNN finds, remembered from then on."""
-        if row.points is not None:
-            return align.crop_from_points(torch.from_numpy(row.points), self.margin)
+    def _crop_of_detection(self, row: _Row, photo: Image.Image) -> align.Crop:
+        """The crop of the largest face that MTCNN finds, remembered from then on."""
         if row.file_name not in self._detected:
             faces = align.detect(photo)
             if not faces:
@@ -266,17 +284,19 @@ class _Row(NamedTuple):
     points: np.ndarray | None  # (5, 2) pixels in the order of `align.five_points`, which sets without landmarks have
 
 
-def _read_metadata(root: Path) -> list[_Row]:
+def read_metadata(root: Path) -> list[_Row]:
     """The checked rows of a face folder."""
     file = root / METADATA
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise InputError(
             f"{root} is no face folder: it needs images and, beside them, a {METADATA} with one row "
             f"for each image whose keys are {', '.join(KEYS)}."
         )
     rows = []
     with open(file, encoding="utf-8-sig", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(iter(lambda: lines.readline(LONGEST_ROW), ""), start=1):
+            if len(line) == LONGEST_ROW:  # the rest of it may be larger than the memory
+                raise InputError(f"Line {number} of {file} has {LONGEST_ROW:,} characters or more: write one row a line.")
             if line.strip():
                 rows.append(_checked_row(line, f"Line {number} of {file}"))
     if not rows:
@@ -287,9 +307,9 @@ def _read_metadata(root: Path) -> list[_Row]:
 def _checked_row(line: str, where: str) -> _Row:
     """One row of metadata; `where` says in errors which."""
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where} is not JSON ({error.msg}): write one row in braces a line.") from error
+        row = parse_json(line)
+    except ValueError as error:
+        raise InputError(f"{where} is not JSON ({reason_of(error)}): write one row in braces a line.") from error
     if not isinstance(row, dict):
         raise InputError(f"{where} is not a row: write its keys and values in braces.")
     for key in KEYS:
@@ -310,9 +330,9 @@ def _checked_points(row: dict, key: str, count: int, where: str) -> np.ndarray |
         return None
     wrong = f"{where} has {key!r} that are not {count} pairs of numbers: write [[x, y], ...] or null."
     try:
-        points = np.array(row[key], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        points = np.array(row[key])
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(wrong) from error
-    if points.shape != (count, 2) or not np.isfinite(points).all():
-        raise InputError(wrong)
-    return points
+    if points.shape != (count, 2) or points.dtype.kind not in "iuf" or not np.isfinite(points).all():
+        raise InputError(wrong)  # texts, truths, and numbers that no type holds, are of other kinds
+    return points.astype(np.float64)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import glob
 import io
 import itertools
-import json
 import math
 import os
 import random
@@ -18,8 +17,9 @@ import re
 import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, TypeVar
+from typing import Callable, Generator, Iterable, Iterator, TypeVar
 
 import datasets
 import numpy as np
@@ -31,10 +31,11 @@ from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 from tqdm.auto import tqdm
 
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_tensor
+from faceinpaint.files import parse_json
 
 ROWS_AT_ONCE = 100  # of a shard that are in memory together
 BUFFER = 512  # rows, as they were stored, among which a stream draws
@@ -97,7 +98,7 @@ def write_shards(folder: str | Path, out: str | Path, images_per_shard: int = 10
 
 def _read_rows(folder: Path) -> list[dict]:
     with open(folder / METADATA, encoding="utf-8-sig", errors="replace") as lines:
-        rows = [json.loads(line) for line in lines if line.strip()]
+        rows = [parse_json(line) for line in lines if line.strip()]
     for row in rows:
         if not re.fullmatch(r"\w+", row["split"]):
             raise InputError(f"the split {row['split']!r} of {folder} can't name a file: use letters and digits.")
@@ -145,7 +146,7 @@ def _packed(row: dict, folder: Path) -> dict:
             )
         row = row | {"points": found[0].points.tolist()}
     try:
-        _crop(row)
+        _crop(row, photo)
     except InputError as error:
         raise InputError(
             f"{path} has landmarks that outline no face: give them in the order of iBUG 300-W, in pixels."
@@ -153,11 +154,14 @@ def _packed(row: dict, folder: Path) -> dict:
     return row | {"image": {"bytes": _stored(path, photo), "path": row["file_name"]}}
 
 
-def _crop(row: dict, margin: float = 1.0) -> align.Crop:
-    """The crop around the landmarks of a row, or around its five points."""
+def _crop(row: dict, photo: Image.Image, margin: float = 1.0) -> align.Crop:
+    """The crop around the landmarks of a row, or its five points; InputError where the photo has no face there."""
     if row["landmarks"] is not None:
-        return align.crop_from_landmarks(torch.tensor(row["landmarks"], dtype=torch.float64), margin)
-    return align.crop_from_points(torch.tensor(row["points"], dtype=torch.float64), margin)
+        crop = align.crop_from_landmarks(torch.tensor(row["landmarks"], dtype=torch.float64), margin)
+    else:
+        crop = align.crop_from_points(torch.tensor(row["points"], dtype=torch.float64), margin)
+    align.require_near(crop, (photo.height, photo.width))
+    return crop
 
 
 def _stored(path: Path, photo: Image.Image) -> bytes:
@@ -194,13 +198,14 @@ class ShardedFaces(IterableDataset):
         found = this_process()
         self.rank = found[0] if rank is None else rank
         self.world_size = found[1] if world_size is None else world_size
-        every = _complete_shards(self.root)
-        self.files = every.get(split, [])
-        if not self.files:
-            raise InputError(f"{root} has no faces in the split {split!r}: its splits are {', '.join(every)}.")
-        self.identities = sorted(set().union(*map(_identities, itertools.chain(*every.values()))))
-        self._index = {identity: index for index, identity in enumerate(self.identities)}
-        self._wanted = {file: self._find_wanted(file) for file in self.files}
+        with _reading(f"one of the shards in {root}"):
+            every = _complete_shards(self.root)
+            self.files = every.get(split, [])
+            if not self.files:
+                raise InputError(f"{root} has no faces in the split {split!r}: its splits are {', '.join(every)}.")
+            self.identities = sorted(set().union(*map(_identities, itertools.chain(*every.values()))))
+            self._index = {identity: index for index, identity in enumerate(self.identities)}
+            self._wanted = {file: self._find_wanted(file) for file in self.files}
         if not any(wanted.any() for wanted in self._wanted.values()):
             raise InputError(f"no face of the split {split!r} of {root} has landmarks: predict them first.")
 
@@ -229,13 +234,17 @@ class ShardedFaces(IterableDataset):
     def _rows(self, epoch: int) -> Iterator[dict]:
         """One pass over the rows of this process, or of this DataLoader worker."""
         files = [glob.escape(str(file)) for file in self._order(epoch)]
+        with _reading(f"one of the shards in {self.root}"):
+            yield from self._streamed(files, epoch)
+
+    def _streamed(self, files: list[str], epoch: int) -> Iterator[dict]:
         rows = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
         rows = rows.cast_column("image", datasets.Image(decode=False))
         rows = split_dataset_by_node(rows, self.rank, self.world_size)  # workers: `datasets` sees to it itself
         wanted = (row for row in rows if row["landmarks"] is not None or not self.labelled)
         worker = get_worker_info()
         # Not `rows.shuffle`: since datasets 5.0 all but one worker of a few shards would get nothing.
-        return _shuffled(wanted, BUFFER, random.Random(f"{self.seed} {epoch} {worker.id if worker else 0}"))
+        yield from _shuffled(wanted, BUFFER, random.Random(f"{self.seed} {epoch} {worker.id if worker else 0}"))
 
     def _order(self, epoch: int) -> list[Path]:
         """All shards in the order of a pass, the same for every process."""
@@ -258,8 +267,17 @@ class ShardedFaces(IterableDataset):
 
     def _face(self, row: dict) -> Faces:
         """A row as `FaceFolder` would give it."""
-        photo = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
-        crop = _crop(row, self.margin)
+        try:
+            return self._read_face(row)
+        except Exception as error:  # a row may hold anything
+            raise InputError(
+                f"the face {row['file_name']!r} in {self.root} is damaged ({reason_of(error)}): "
+                "get or write the shards again."
+            ) from error
+
+    def _read_face(self, row: dict) -> Faces:
+        photo = read_photo(row["image"]["bytes"])
+        crop = _crop(row, photo, self.margin)
         landmarks = torch.full((1, 68, 2), float("nan"))
         if row["landmarks"] is not None:
             points = torch.tensor([row["landmarks"]], dtype=torch.float64)
@@ -267,6 +285,17 @@ class ShardedFaces(IterableDataset):
         image = align.cut(to_tensor(photo), crop, self.size)
         identity = torch.tensor([self._index[row["identity"]]])
         return Faces(image, landmarks, identity, (Path(row["file_name"]).stem,))
+
+
+@contextmanager
+def _reading(what: str) -> Generator[None, None, None]:
+    """Whatever pyarrow and datasets raise for a damaged file as an InputError that says what is damaged."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} is damaged ({reason_of(error)}): get or write the shards again.") from error
 
 
 def _complete_shards(root: Path) -> dict[str, list[Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def load_arcface(path: str | Path | None = None) -> OnnxArcFace:
     if path is None:
         return OnnxArcFace("arcface", OnnxNetwork(_published()), ARCFACE_THRESHOLD)
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no recogniser file {path}: give the path of an .onnx file")
     return OnnxArcFace(path.stem, OnnxNetwork(path), ARCFACE_THRESHOLD)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
@@ -38,15 +39,17 @@ def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
         return load_arcface(None if name == "arcface" else name)
     if name in (LOSS, JUDGE):
         return _from_file(name, weights.path_of(name))
-    if name.endswith(".safetensors") or Path(name).is_file():
+    if name.endswith(".safetensors") or os.path.isfile(name):
         return _from_file(Path(name).stem, Path(name))
     raise unknown("recogniser", name, [*NAMES, "FILE.safetensors"])
 
 
 def _from_file(name: str, path: Path) -> Recogniser:
     network = load_network(path)
-    calibrated = network.threshold is not None
-    return Recogniser(name, network, network.threshold if calibrated else MOBILEFACENET_THRESHOLD)
+    threshold = MOBILEFACENET_THRESHOLD if network.threshold is None else network.threshold
+    if type(threshold) not in (int, float) or not 0 <= threshold <= 2:
+        raise InputError(f"{path} has a threshold that is no cosine distance, from 0 to 2: train or fetch it again")
+    return Recogniser(name, network, threshold)
 
 
 def load_network(path: Path | str) -> torch.nn.Module:
@@ -54,18 +57,14 @@ def load_network(path: Path | str) -> torch.nn.Module:
 
     Returns it frozen, in evaluation mode. Raises InputError when the file is missing, damaged or another's.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no recogniser file {path}: give the path of a .safetensors file")
+    metadata, state = weights.content_of(Path(path))
+    if "architecture" in metadata:
+        return weights.load(Path(path), NETWORKS.get(metadata["architecture"], MobileFaceNet))
+    network = MobileFaceNet()
     try:
-        with safe_open(path, framework="pt") as file:
-            architecture = (file.metadata() or {}).get("architecture")
-            if architecture is not None:
-                return weights.load(Path(path), NETWORKS.get(architecture, MobileFaceNet))
-            state = {key: file.get_tensor(key) for key in file.keys()}
-        network = MobileFaceNet()
         network.load_state_dict(state)
-    except SafetensorError as error:
-        raise InputError(f"{path} is not a whole .safetensors file: fetch or write it again") from error
     except (RuntimeError, TypeError, KeyError) as error:
         raise InputError(f"{path} holds another network: give the weights of a MobileFaceNet") from error
     return network.eval().requires_grad_(False)
@@ -82,9 +81,10 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
 
     name = "facenet" if path is None else Path(path).stem
     path = _facenet_path() if path is None else Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file of FaceNet weights {path}: get them with `{fetch.command('facenet')}`")
     try:
+        _require_stored(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         # The classifier over the training people is published too; the embedding has no use for it.
         state = {key: value for key, value in state.items() if not key.startswith("logits.")}
@@ -95,6 +95,14 @@ def load_facenet(path: Path | str | None = None) -> FaceNet:
             f"{path} does not hold FaceNet's weights: delete it and get them with `{fetch.command('facenet')}`"
         ) from error
     return FaceNet(name, network, FACENET_THRESHOLD)
+
+
+def _require_stored(path: Path) -> None:
+    """Raise ValueError for a zip that unpacks to more than it is: torch doesn't pack numbers, but would unpack any."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise ValueError(f"{path} is packed")
 
 
 def _facenet_path() -> Path:

@@ -8,8 +8,8 @@ a loss must not overlook blur; so it has a second task, to tell how blurred each
 from __future__ import annotations
 
 import io
-import json
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
 from faceinpaint import masks, weights
-from faceinpaint.errors import InputError
+from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.photos import METADATA, to_image, to_tensor
+from faceinpaint.faces.photos import METADATA, read_metadata, read_photo, to_image, to_tensor
 from faceinpaint.faces.synthetic import LABELS
 from faceinpaint.features import FeatureNetwork
 from faceinpaint.presets import FeatureTraining, Training
@@ -138,18 +138,20 @@ def tasks(
 
 def read_parsed_faces(folder: Path, split: str) -> ParsedFaces:
     """All rendered faces of one split of a face folder; InputError where it has no such faces or no segmentation."""
-    if not (folder / METADATA).is_file():
+    if not os.path.isfile(folder / METADATA):
         raise InputError(f"{folder} holds no {METADATA}: render one with `faceinpaint data synthetic --out {folder}`")
-    rows = [json.loads(line) for line in (folder / METADATA).read_text().splitlines()]
-    files = [folder / row["file_name"] for row in rows if row["split"] == split]
+    files = [folder / row.file_name for row in read_metadata(folder) if row.split == split]
     parts = [folder / "segmentation" / f"{file.stem}.png" for file in files]
     if not files or not all(part.is_file() for part in parts):
         raise InputError(
             f"{folder} has no faces in the split '{split}' with their segmentation: "
             "render people with `faceinpaint data synthetic`"
         )
-    image = np.stack([np.array(Image.open(file).convert("RGB")) for file in files])
-    label = np.stack([np.array(Image.open(part)) for part in parts])
+    try:
+        image = np.stack([np.array(read_photo(file)) for file in files])
+        label = np.stack([np.array(Image.open(part)) for part in parts])
+    except (OSError, SyntaxError, ValueError) as error:  # damaged, or of different sizes
+        raise InputError(f"{folder} can't be learnt from ({reason_of(error)}): render it again") from None
     return ParsedFaces(torch.from_numpy(image).permute(0, 3, 1, 2).contiguous(), label=torch.from_numpy(label))
 
 

@@ -124,9 +124,9 @@ def open_source(spec: FaceSpec, need: Need) -> Source:
     if spec.name == "synthetic":
         return RenderedPeople(need)
     folder = Path(spec.name)
-    if not folder.exists() and (SETS / spec.name).is_dir():
+    if not os.path.exists(folder) and os.path.isdir(SETS / spec.name):
         folder = SETS / spec.name
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(
             f"there are no faces {spec.name}: give a face folder, a set under {SETS}/ "
             "(made by `faceinpaint data`), or synthetic"

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from functools import cache
 from pathlib import Path
+from typing import get_type_hints
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as serialised
-from torch import nn
+from torch import Tensor, nn
 
 from faceinpaint.errors import InputError
-from faceinpaint.files import write_whole
+from faceinpaint.files import parse_json, write_whole
 
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.json"
@@ -28,9 +30,19 @@ RESTORE = "reinstall the package or run `git checkout -- faceinpaint/weights`"
 def manifest() -> dict[str, dict]:
     """What is shipped: name -> file, bytes, sha256, licence, training data, attribution, command."""
     try:
-        return json.loads(MANIFEST.read_text())
+        entries = parse_json(MANIFEST.read_bytes())
     except (OSError, ValueError):
-        raise InputError(f"{MANIFEST} is missing or damaged: {RESTORE}") from None
+        entries = None
+    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
+        raise InputError(f"{MANIFEST} is missing or damaged: {RESTORE}")
+    return entries
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether this is an entry of the manifest: a dictionary with, at least, the name of a file and its sha256."""
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("file", "sha256")):
+        return False
+    return Path(entry["file"]).name == entry["file"] != "" and "\0" not in entry["file"]
 
 
 @cache
@@ -41,7 +53,7 @@ def path_of(name: str) -> Path:
         raise InputError(f"no weights named '{name}' come with the package: choose from {', '.join(entries)}")
     entry = entries[name]
     path = FOLDER / entry["file"]
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"the weights {path} are missing: {RESTORE}")
     if sha256(path) != entry["sha256"]:
         raise InputError(f"the weights {path} are altered (their sha256 is not the manifest's): {RESTORE}")
@@ -71,7 +83,7 @@ def file_of(name_or_path: str | Path) -> Path:
     """The file of shipped weights by name, or the one that is given; InputError where it is missing or altered."""
     given = Path(name_or_path)
     path = given if given.suffix == ".safetensors" else path_of(str(name_or_path))
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no weight file {path}: give a .safetensors file or one of {', '.join(manifest())}")
     return path
 
@@ -79,24 +91,64 @@ def file_of(name_or_path: str | Path) -> Path:
 def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
     """A network of class `kind` from shipped weights by name or from a file, in evaluation mode, float32.
 
-    Raises InputError when the file is missing, altered, no safetensors file or of another architecture.
+    Raises InputError when the file is missing, altered, no safetensors file, of another architecture, or holds numbers
+    that are not finite.
     """
     path = file_of(name_or_path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}
-    except SafetensorError:
-        raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
+    metadata, state = content_of(path)
     found = metadata.get("architecture", "an unknown network")
     if found != kind.__name__:
         raise InputError(f"{path} holds {found}, not {kind.__name__}: give the file of a {kind.__name__}")
     try:
-        module = kind(**json.loads(metadata["settings"]))
+        settings = parse_json(metadata["settings"])
+        _require_fitting(kind, settings, state)
+        module = kind(**settings)
         module.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError):
+    except Exception:  # settings may say anything
         raise InputError(f"{path} does not fit this version's {kind.__name__}: train or fetch it again") from None
     return module.eval().requires_grad_(False)
+
+
+def content_of(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The metadata and the tensors of a safetensors file, all numbers finite; InputError for any other file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata, state = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
+        finite = all(value.isfinite().all() for value in state.values())
+    except Exception:  # a header may say anything, of types too that torch can't compute with
+        raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
+    if not finite:
+        raise InputError(f"{path} holds numbers that are not finite: train or fetch it again")
+    return metadata, state
+
+
+LARGEST_SETTINGS = 10_000  # all numbers of a network's settings together
+
+
+def _require_fitting(kind: type[nn.Module], settings: dict, state: dict[str, Tensor]) -> None:
+    """Raise ValueError for settings of wrong types, or of a network whose tensors have other shapes than the file's.
+
+    Found without making that network, for which no memory may be enough: one wrong digit makes it a million times as
+    large.
+    """
+    hints = get_type_hints(kind.__init__)
+    for key, value in settings.items():
+        hint = hints.get(key)
+        if hint in (bool, int, float) and type(value) is not hint and (hint, type(value)) != (float, int):
+            raise ValueError(f"{key} is no {hint.__name__}")
+    if not _total(settings) <= LARGEST_SETTINGS:  # written so that NaN fails too
+        raise ValueError("the network is too large")
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in kind(**settings).state_dict().items()}
+    if shapes != {key: value.shape for key, value in state.items()}:
+        raise ValueError("the tensors have other shapes")
+
+
+def _total(value: object) -> float:
+    """The sum of all numbers in a value of JSON, without their signs."""
+    if isinstance(value, (list, dict)):
+        return sum(map(_total, value.values() if isinstance(value, dict) else value))
+    return abs(value) if isinstance(value, (int, float)) else 0
 
 
 def begin_with(module: nn.Module, name_or_path: str | Path) -> None:
@@ -116,7 +168,7 @@ def about(name_or_path: str | Path, key: str) -> str | None:
     try:
         with safe_open(path, framework="pt") as file:
             said = (file.metadata() or {}).get(key)
-    except SafetensorError:
+    except Exception:
         raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
     return said or manifest().get(str(name_or_path), {}).get(key)
 

@@ -64,12 +64,7 @@ def bin_name(ratio: float) -> str:
 
 def _checked_mask(file: Path) -> tuple[torch.Tensor, float]:
     """A mask (1, 1, H, W) and its hole ratio, which is in one of the bins."""
-    try:
-        with Image.open(file) as image:
-            size = (image.height, image.width)
-    except OSError as error:
-        raise InputError(f"{file} is not an image that can be read ({error}): get the archive again") from None
-    mask = read_mask(file, size).mask
+    mask = read_mask(file).mask
     ratio = int(mask.sum()) / mask.numel()  # exact: 0.3 is in the bin up to 30 %
     bin_name(ratio)
     return mask, ratio

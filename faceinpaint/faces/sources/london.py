@@ -5,7 +5,6 @@ DeBruine & Jones 2017, doi 10.6084/m9.figshare.5047666, CC BY 4.0.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from faceinpaint.faces.download import fetch, unpack
 from faceinpaint.faces.photos import read_photo
 from faceinpaint.faces.sources.labels import largest_face
 from faceinpaint.faces.sources.writer import Entry, Report, jpeg, make_folder, rounded, split_of, write_faces
+from faceinpaint.files import parse_json
 
 SOURCE = {"source": "Face Research Lab London Set", "licence": "CC BY 4.0"}
 # figshare's own description of the article. It gives the address, size and md5 of each file, so that those are the
@@ -77,7 +77,7 @@ def _published_files(article: str, downloads: Path) -> dict[str, dict]:
     """What figshare says of the files of an article: name -> DESCRIBED."""
     description = fetch([article], downloads / "article.json")
     try:
-        files = json.loads(description.read_bytes())["files"]
+        files = parse_json(description.read_bytes())["files"]
         return {file["name"]: {key: file[key] for key in DESCRIBED} for file in files}
     except (ValueError, KeyError, TypeError):
         description.unlink()

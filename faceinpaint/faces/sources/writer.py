@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces.photos import METADATA
-from faceinpaint.files import write_whole
+from faceinpaint.files import parse_json, write_whole
 
 SETTINGS = "settings.json"  # beside METADATA: how the folder was made
 UNFINISHED = "unfinished.jsonl"  # the rows of the images that are there, while others are not
@@ -96,7 +96,7 @@ def _begin(out: Path, settings: dict) -> None:
         write_whole(file, (json.dumps(settings, indent=1) + "\n").encode())
         return
     try:
-        begun = json.loads(file.read_text())
+        begun = parse_json(file.read_bytes())
     except ValueError:
         begun = None
     if begun != settings:
@@ -115,11 +115,13 @@ def _refuse_twins(entries: Sequence[Entry]) -> None:
 def _begun_rows(begun: Path) -> dict[str, dict]:
     """The rows that an earlier run has written, by file name."""
     rows: dict[str, dict] = {}
-    lines = begun.read_text(encoding="utf-8").splitlines() if begun.is_file() else []
+    lines = begun.read_bytes().splitlines() if begun.is_file() else []
     for line in lines:
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # the last line, of a run that was killed while it wrote
+            row = parse_json(line)
+        except ValueError:  # the last line, of a run that was killed while it wrote
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
             break
         rows[row["file_name"]] = row
     return rows
