@@ -46,7 +46,8 @@ def halves(out) -> list[str]:
 
 
 @pytest.mark.parametrize("name, most", [
-    ("landmarks", 0), ("landmarks", 150), ("landmarks", 50_000), ("synthetic", 500), ("evaluation", 2_000),
+    ("landmarks", 150), ("landmarks", 50_000), ("synthetic", 500),
+    pytest.param("landmarks", 0, marks=pytest.mark.long), pytest.param("evaluation", 2_000, marks=pytest.mark.long),
 ])
 def test_no_room_is_one_sentence_and_with_room_it_goes_on(forks, kinds, tmp_path, whole, name, most):
     out = tmp_path / "out"
@@ -69,7 +70,7 @@ def test_no_room_for_a_download(forks, server, tmp_path):
     assert [file.name for file in files(tmp_path)] == ["small.pth"]
 
 
-@pytest.mark.parametrize("name", ["landmarks", "synthetic"])
+@pytest.mark.parametrize("name", ["landmarks", pytest.param("synthetic", marks=pytest.mark.long)])
 @pytest.mark.parametrize("before, reason", [
     ({"disk": {"size": "24k"}}, "No space left on device"), ({"read_only": {}}, "Read-only file system"),
 ], ids=["full", "read-only"])
@@ -91,6 +92,7 @@ def test_a_clock_that_jumps_changes_nothing(forks, kinds, tmp_path, whole):
     assert contents(tmp_path / "out") == whole("landmarks")
 
 
+@pytest.mark.long
 def test_the_newest_checkpoint_is_known_by_its_step_and_not_by_its_time(forks, kinds, tmp_path, whole):
     out = tmp_path / "out"
     job = kinds["landmarks"].start(forks, out, kill_in_write=8)
@@ -180,7 +182,7 @@ def test_of_several_processes_the_first_one_holds_the_lock(tmp_path, monkeypatch
 ODD = "Gesichter 顔 العربية 😀 'a\"b"
 
 
-@pytest.mark.parametrize("name", ["landmarks", "synthetic"])
+@pytest.mark.parametrize("name", [pytest.param("landmarks", marks=pytest.mark.long), "synthetic"])
 def test_odd_and_long_paths(forks, kinds, tmp_path, whole, name):
     out = tmp_path / ODD / ("n" * 250) / ("m" * 250) / "out"
     job = kinds[name].start(forks, out)

@@ -155,12 +155,13 @@ def kinds(face_folder, people, tmp_path_factory, astronaut):
     smoke = ["--faces", face_folder(people=3), "--preset", "smoke"]
     return {
         "landmarks": Training(
-            ["train", "landmarks", *smoke, "--set", f"landmarks.{every}", "landmarks.steps=10", "landmarks.batch=2",
+            ["train", "landmarks", *smoke, "--set", f"landmarks.{every}", "landmarks.steps=7", "landmarks.batch=2",
              "landmarks.validate_every=4"], quick, CHECKPOINT_EVERY, resumes=True),
         "completion": Training(
             ["train", "completion", *smoke, "--set", f"completion.{every}", "completion.steps=10"],
             quick, CHECKPOINT_EVERY, resumes=True),
-        "synthetic": Kind(["data", "synthetic", "--people", "3", "--photos", "2", "--size", "32", "--supersample", "1"]),
+        "synthetic": Kind(
+            ["data", "synthetic", "--people", "3", "--photos", "2", "--size", "32", "--supersample", "1"]),
         "folder": Kind(["data", "folder", photos, "--size", "64", "--landmarks", "predictor"]),
         "evaluation": Kind(["evaluate", people, "--masks", "face-mask", "--size", "64", "--baselines", "none"], quick),
     }
@@ -176,8 +177,9 @@ def test_killed_at_two_moments_it_ends_as_if_nothing_had_been(forks, kinds, tmp_
 
 
 @pytest.mark.parametrize("name, before", [
-    ("landmarks", {"kill_in_write": 4}), ("landmarks", {"kill_before_move": 4}), ("evaluation", {"kill_in_write": 7}),
-], ids=["in a checkpoint", "before its name", "in a part"])
+    ("landmarks", {"kill_in_write": 6}), ("evaluation", {"kill_in_write": 7}),
+    pytest.param("landmarks", {"kill_before_move": 6}, marks=pytest.mark.long),
+], ids=["in a checkpoint", "in a part", "before its name"])
 def test_killed_while_it_writes_it_ends_as_if_nothing_had_been(forks, kinds, tmp_path, whole, name, before):
     out = tmp_path / "killed"
     job = kinds[name].start(forks, out, **before)
@@ -275,7 +277,8 @@ def killed_download(forks: Forks, server: Loopback, folder: Path, shares: list[f
         assert not part.exists() or part.stat().st_size >= there
     job = forks.run("fetch", "small", publish=published)
     assert job.status == 0, job.said
-    assert target.read_bytes() == CONTENT and [file.name for file in files(folder)] == ["small.pth"]
+    left = [file.name for file in files(folder) if file.suffix != ".lock"]  # one killed between its file and its lock
+    assert target.read_bytes() == CONTENT and left == ["small.pth"]
     return [int((asked or "bytes=0-").removeprefix("bytes=").removesuffix("-")) for _, asked in server.asked]
 
 

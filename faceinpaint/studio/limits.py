@@ -21,7 +21,7 @@ class FewVisitors(AsyncMappingKernelManager):
 
     async def start_kernel(self, **options: object) -> str:  # ty: ignore[incompatible-mutable-override]
         if len(self) >= MOST_VISITORS:
-            raise HTTPError(503, f"{MOST_VISITORS} pages of the studio are open: close one, and try again in 10 minutes")
+            raise HTTPError(503, f"{MOST_VISITORS} pages of the studio are open: close one, or wait ten minutes")
         return await super().start_kernel(**options)
 
 

@@ -80,7 +80,6 @@ class Run:
                 self._handlers[number] = signal.signal(number, self._told)
             except ValueError:  # not the main thread: whoever runs that one decides
                 break
-        threading.excepthook = _hear
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
@@ -192,6 +191,7 @@ class Run:
             lines = io.StringIO()
             csv.writer(lines).writerows([columns, *rows])
             write_whole(self.out / name, lines.getvalue().encode())
+        threading.excepthook = _hear  # now, for its thread writes at once
         try:
             self.board = SummaryWriter(self.out / "tensorboard", purge_step=self.done + 1)
         except OSError as error:
