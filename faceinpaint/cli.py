@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 
 from faceinpaint.cli_data import data
 from faceinpaint.errors import InputError, one_line
-from faceinpaint.files import write_csv, write_whole
+from faceinpaint.files import in_sole_use, write_csv, write_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
     from typer import Context
@@ -63,6 +63,7 @@ class Stage(str, Enum):
 
 
 @app.command()
+@in_sole_use
 def complete(
     photos: Annotated[Path, typer.Argument(metavar="INPUT", help="a photo or a folder of photos")],
     mask: Annotated[str, typer.Option(

@@ -38,7 +38,7 @@ import torch
 from faceinpaint import evaluation, training, weights
 from faceinpaint.completion import find_device
 from faceinpaint.errors import InputError, reason_of, require_known
-from faceinpaint.files import parse_json, write_whole
+from faceinpaint.files import in_sole_use, parse_json, write_whole
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import Training, preset
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
@@ -184,6 +184,7 @@ def settings(stage: Stage) -> Training:
 # --------------------------------------------------------------------------------------------- running
 
 
+@in_sole_use
 def release(recipe: Recipe, out: Path) -> Path:
     """Run every stage that is not done; returns the file of the record. A call that was stopped is taken up again.
 

@@ -22,6 +22,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also what takes an hour: see CONTRIBUTING.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes long: give --long"))
+
+
 @pytest.fixture(scope="session")
 def astronaut() -> Image.Image:
     """The portrait of Eileen Collins that ships with scikit-image, 512 x 512, RGB."""

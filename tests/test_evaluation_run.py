@@ -233,12 +233,25 @@ def test_without_limits_all_are_evaluated_and_none_are_noted(evaluated):
 # ------------------------------------------------------------------------------------------ always the same
 
 
-def test_a_stopped_evaluation_is_taken_up_and_gives_the_same_files(people, evaluated, stopped, tmp_path, measured):
+def test_a_stopped_evaluation_is_taken_up_and_gives_the_same_files(
+    people, evaluated, stopped, tmp_path, measured, monkeypatch
+):
     out = shutil.copytree(stopped[2], tmp_path / "out")
-    assert set(contents(out)) == {"parts/settings.json", "parts/000000.csv", "parts/000000.safetensors"}
+    originals = {f"parts/{number:06}-open.safetensors" for number in (0, 2, 4)}
+    assert set(contents(out)) == {"parts/settings.json", "parts/000000.csv", "parts/000000.safetensors"} | originals
+    monkeypatch.setattr(run, "_write_original", None)  # those are not looked at again
     tables = evaluate(people, out)
     assert measured == [2, 3, 4, 5]  # nothing twice
     assert contents(out) == contents(evaluated) and tables == (evaluated / "tables.md").read_text()
+
+
+def test_parts_of_a_run_that_was_killed_while_it_removed_them_are_nobody_elses(people, evaluated, stopped, tmp_path):
+    out = shutil.copytree(stopped[4], tmp_path / "out")
+    (out / "parts").rename(out / "parts-finished")
+    (out / "parts-finished" / "settings.json").unlink()
+    (out / "parts-finished" / "000000.csv").write_text("rows of another evaluation")
+    evaluate(people, out)
+    assert contents(out) == contents(evaluated)
 
 
 def test_a_part_whose_rows_were_not_written_is_measured_again(people, evaluated, stopped, tmp_path, measured):

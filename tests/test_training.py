@@ -452,6 +452,22 @@ def test_resuming_with_another_network_is_an_error(folder, tmp_path):
         learn_landmarks(folder, tmp_path, steps=2, width=0.5, resume=True)
 
 
+def test_a_damaged_checkpoint_is_said_and_the_one_before_goes_on(folder, tmp_path):
+    learn_landmarks(folder, tmp_path, steps=4, checkpoint_every=2)
+    newest = tmp_path / "checkpoints" / "step-0000004.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(InputError, match="step-0000004.pt is damaged: delete it, and --resume goes on"):
+        learn_landmarks(folder, tmp_path, steps=4, checkpoint_every=2, resume=True)
+    newest.unlink()
+    learn_landmarks(folder, tmp_path, steps=4, checkpoint_every=2, resume=True)
+    assert newest.is_file()
+
+
+def test_a_row_that_a_full_disk_has_cut_is_no_row(tmp_path):
+    (tmp_path / "log.csv").write_text("step,name,value\n1,loss,0.5\n2,lo")
+    assert read_log(tmp_path) == {"loss": ([1], [0.5])}
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_batch(folder, tmp_path, monkeypatch):
     error = landmarks.normalised_mean_error
     calls = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -170,3 +171,21 @@ def test_places_stay_inside_their_blocks(face):
 
 def test_need_knows_how_much_more_training_pictures_show():
     assert replace(Need(128), size=64).wide == 80
+
+
+def test_faces_of_a_period_are_made_once_and_are_gone_before_the_next_come(mixture, face):
+    class Counting(Made):
+        alive, made = [], 0
+
+        def block(self, period):
+            assert all(reference() is None for reference in self.alive)
+            self.made += 1
+            block = super().block(period)
+            self.alive = [weakref.ref(block.image)]
+            return block
+
+    source = Counting(face, 4, fresh=True)
+    run = mixture(source)
+    run.blocks(0)
+    names(run.batches(2, 0, 6, 3))
+    assert source.made == 2

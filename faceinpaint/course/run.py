@@ -13,11 +13,13 @@ from faceinpaint.course.chapter import Outcome, run_chapter
 from faceinpaint.course.pages import write_pages
 from faceinpaint.course.site import write_site
 from faceinpaint.errors import InputError
+from faceinpaint.files import in_sole_use
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CELL_SECONDS = {"smoke": 600, "cpu": 3600, "gpu": 86400}  # preset -> the longest that one cell may run
 
 
+@in_sole_use
 def run_course(
     out: Path, preset: str = "smoke", only: str | Sequence[str] | None = None, notebooks: Path = NOTEBOOKS,
     jobs: int = 1, solve: bool = False,
@@ -33,10 +35,6 @@ def run_course(
         raise InputError(f"there is no preset '{preset}': choose one of {', '.join(CELL_SECONDS)}")
     chapters = find_chapters(Path(notebooks).resolve(), only)
     out = Path(out).resolve()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out} ({error.strerror}): choose another one") from error
 
     # solve=False is said, too: what somebody left in a notebook shall not solve its exercises.
     parameters = {"preset": preset, "solve": solve}

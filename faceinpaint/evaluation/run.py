@@ -4,7 +4,8 @@ Photographs are taken in blocks. What a block's faces give depends on nothing bu
 which of several processes does it, nor whether the run was stopped before it:
 
     parts/settings.json           what is being evaluated: another evaluation in the same folder is refused
-    parts/000008.csv              the rows of photographs 8 to 15
+    parts/000008-open.safetensors what the judge makes of photographs 8 to 15 with nothing hidden
+    parts/000008.csv              their rows
     parts/000008.safetensors      the judge's embeddings of their completions
 
 When all parts are there they become metrics.csv and embeddings.safetensors, and the folder goes.
@@ -14,13 +15,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object
 from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 from torch import Tensor
@@ -37,15 +38,17 @@ from faceinpaint.evaluation.report import Report, write_report
 from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, FaceFolder
-from faceinpaint.files import parse_json, write_csv, write_whole
+from faceinpaint.files import in_sole_use, parse_json, write_csv, write_whole
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import JUDGE, Recogniser, load_recogniser
 
 BLOCK = 8  # photographs of a part
+ORIGINAL = ("embedding", "identity", "enlarged")  # what is kept of photographs with nothing hidden
 DEFAULT_BASELINES = ("mirror", "telea")  # the quick ones
 
 
+@in_sole_use
 def evaluate(
     folder: str | Path, out: str | Path, weights: Sequence[str] = ("generator",), family: str = "all",
     split: str = "test", recogniser: str = JUDGE, device: str = "auto", size: int = 256, labelled: bool = False,
@@ -74,8 +77,9 @@ def evaluate(
 
     data = FaceFolder(folder, split, size)
     rows = _chosen(data, folder, split, labelled, asked)
-    parts = out / "parts"
+    parts, finished = out / "parts", out / "parts-finished"
     if state.is_main_process:
+        shutil.rmtree(finished, ignore_errors=True)  # left by a run that was killed at its very end
         _claim(parts, out, {
             "faces": weight_files.sha256(folder / METADATA), "split": split, "labelled": labelled, "masks": names,
             "size": size, "judge": [judge.name, judge.fingerprint, judge.threshold], "methods": list(methods),
@@ -88,9 +92,13 @@ def evaluate(
 
     blocks = [range(first, min(first + BLOCK, len(rows))) for first in range(0, len(rows), BLOCK)]
     mine = blocks[state.process_index :: state.num_processes]
-    originals = sorted(gather_object([_original(examination, data, rows, block) for block in tqdm(mine, "originals")]))
-    _, embedding, identity, enlarged = zip(*originals)
-    gallery = Gallery(torch.cat(embedding), torch.cat(identity), judge.threshold)
+    for block in tqdm(mine, "originals"):
+        if not _original_file(parts, block).is_file():
+            _write_original(_original_file(parts, block), examination, data, rows, block)
+    state.wait_for_everyone()
+    originals = [load_file(_original_file(parts, block)) for block in blocks]
+    embedding, identity, enlarged = (torch.cat([part[key] for part in originals]) for key in ORIGINAL)
+    gallery = Gallery(embedding, identity, judge.threshold)
 
     for block in tqdm(mine, f"blocks of {BLOCK} photographs"):
         if not (parts / f"{block.start:06d}.csv").is_file():
@@ -101,13 +109,14 @@ def evaluate(
         return ""
 
     records = _merge(parts, blocks, out, gallery)
-    notes = _notes(data, rows, asked, gallery, judge, flattering, sum(enlarged))
+    notes = _notes(data, rows, asked, gallery, judge, flattering, int(enlarged.sum()))
     if detector:
         notes.append(_note_on_detector(records, len(rows)))
     report = Report(records, judge, kind, list(weight_names(weights)), notes)
     chosen = {index: _read(examination, data, rows, range(index, index + 1)) for index in report.shown()}
     tables = write_report(report, out, examination, chosen, gallery)
-    shutil.rmtree(parts)
+    os.replace(parts, finished)  # at once: parts without their settings would be anybody's
+    shutil.rmtree(finished)
     return tables
 
 
@@ -185,13 +194,18 @@ def _read(examination: Examination, data: FaceFolder, rows: list[int], block: Se
     return examination.locate(faces, torch.tensor(block))
 
 
-def _original(
-    examination: Examination, data: FaceFolder, rows: list[int], block: range
-) -> tuple[int, Tensor, Tensor, int]:
-    """The open faces of a block: its place, the judge's embeddings, who they are, and how many were enlarged."""
+def _original_file(parts: Path, block: range) -> Path:
+    return parts / f"{block.start:06d}-open.safetensors"
+
+
+def _write_original(
+    file: Path, examination: Examination, data: FaceFolder, rows: list[int], block: range
+) -> None:
+    """The open faces of a block: the judge's embeddings, who they are, and which were enlarged."""
     located = _read(examination, data, rows, block)
-    enlarged = sum(data.sides[rows[number]] < data.size for number in block)
-    return block.start, examination.embed(located.faces.image, located.seen), located.faces.identity, enlarged
+    enlarged = torch.tensor([data.sides[rows[number]] < data.size for number in block])
+    values = examination.embed(located.faces.image, located.seen).cpu(), located.faces.identity, enlarged
+    write_whole(file, serialised({key: value.contiguous() for key, value in zip(ORIGINAL, values)}))
 
 
 def _write_part(

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint import __version__
 from faceinpaint.errors import InputError, reason_of
+from faceinpaint.files import sole_use
 
 ATTEMPTS = 3  # at each source; after a cut connection the next attempt goes on where the last one stopped
 PAUSE = 1.0  # seconds between attempts
@@ -65,13 +66,13 @@ def fetch(
     part = target.with_name(target.name + ".part")
     reasons = []
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for source in sources:
-            reason = _from_source(source, part, size, sha256, md5, timeout)
-            if reason is None:
-                os.replace(part, target)
-                return target
-            reasons.append(f"{urlsplit(source).netloc} {reason}")
+        with sole_use(target.parent, f".{target.name}.lock"):  # two that add to one piece would spoil it
+            for source in sources:
+                reason = _from_source(source, part, size, sha256, md5, timeout)
+                if reason is None:
+                    os.replace(part, target)
+                    return target
+                reasons.append(f"{urlsplit(source).netloc} {reason}")
     except OSError as error:
         raise InputError(
             f"{target} can't be written ({error.strerror or error}): make room, or choose another folder"
@@ -122,6 +123,8 @@ def _receive(source: str, part: Path, size: int | None, timeout: float) -> None:
         if response.status_code not in (200, 206):
             busy = response.status_code >= 500 or response.status_code in (408, 429)
             raise SourceError(f"answers with status {response.status_code}", again=busy)
+        if source.startswith("https:") and not response.url.startswith("https:"):  # not every file has a known hash
+            raise SourceError("leads to an address where anybody may change the file", again=False)
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise SourceError("sends a web page instead of the file", again=False)
         if response.status_code == 200:  # the whole file, whether a rest was asked for or not
@@ -206,6 +209,11 @@ def unpack(
         return folder
     if not os.path.isfile(archive):
         raise InputError(f"there is no archive {archive}: run the command again")
+    with sole_use(folder.parent, f".{folder.name}.lock"):
+        return _unpack(archive, folder, wanted, largest, most)
+
+
+def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], largest: int, most: int) -> Path:
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
     largest = min(largest, GROWTH * archive.stat().st_size + GROUND)

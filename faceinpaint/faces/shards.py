@@ -35,7 +35,7 @@ from faceinpaint.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_tensor
-from faceinpaint.files import parse_json
+from faceinpaint.files import parse_json, sole_use
 
 ROWS_AT_ONCE = 100  # of a shard that are in memory together
 BUFFER = 512  # rows, as they were stored, among which a stream draws
@@ -76,6 +76,12 @@ def write_shards(folder: str | Path, out: str | Path, images_per_shard: int = 10
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there already: choose another --out, or remove it.")
     FaceFolder(folder)  # raises InputError for rows that are wrong and for missing images
+    with sole_use(out.parent, f".{out.name}.lock"):
+        _write_shards(folder, out, images_per_shard)
+    return sorted(out.glob("*.parquet"))
+
+
+def _write_shards(folder: Path, out: Path, images_per_shard: int) -> None:
     rows = _read_rows(folder)
     features = _features(rows, folder)
     beside = out.with_name(out.name + ".part")
@@ -93,7 +99,6 @@ def write_shards(folder: str | Path, out: str | Path, images_per_shard: int = 10
     finally:
         datasets.enable_progress_bars()
         shutil.rmtree(beside, ignore_errors=True)
-    return sorted(out.glob("*.parquet"))
 
 
 def _read_rows(folder: Path) -> list[dict]:

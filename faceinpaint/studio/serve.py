@@ -12,6 +12,7 @@ from traitlets.config import Config
 from voila.app import Voila
 
 from faceinpaint.errors import InputError
+from faceinpaint.studio.limits import FewVisitors, MeasuredConnection
 
 PAGE = Path(__file__).with_name("page.ipynb")
 LARGEST_MESSAGE = 64_000_000  # bytes; the usual limit of 10 MB drops photos without a word
@@ -51,7 +52,7 @@ def settings(host: str, port: int, token: str) -> Config:
     config = Config()
     config.Voila.update({
         "ip": host, "port": port, "port_retries": 0, "open_browser": False, "notebook_path": str(PAGE),
-        "token": token, "log_level": "ERROR",
+        "token": token, "log_level": "ERROR", "kernel_websocket_connection_class": MeasuredConnection,
         "tornado_settings": {
             "websocket_max_message_size": LARGEST_MESSAGE,
             "headers": {"Content-Security-Policy": ONLY_FROM_HERE, "Referrer-Policy": "no-referrer"},
@@ -59,6 +60,7 @@ def settings(host: str, port: int, token: str) -> Config:
     })
     config.VoilaConfiguration.update({
         "template": "lab", "strip_sources": True, "show_tracebacks": False, "file_allowlist": ["^$"],
+        "multi_kernel_manager_class": FewVisitors,
     })
     config.MappingKernelManager.update({"cull_idle_timeout": FORGOTTEN, "cull_interval": 60})
     return config

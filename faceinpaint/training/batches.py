@@ -53,15 +53,22 @@ class Mixture:
         self.sources = [open_source(spec, need) for spec in chosen]
         self.slots = slots_of([spec.weight for spec in chosen], need.seed)
         self.people = sum(source.people for source in self.sources)
+        self._period, self._blocks = -1, []
 
     def blocks(self, period: int) -> list[Faces]:
-        """The faces of every source in a period; identities of one source follow those of the one before."""
-        blocks, first = [], 0
-        for source in self.sources:
-            block = source.block(period)
-            blocks.append(Faces(block.image, block.landmarks, block.identity + first, block.name))
-            first += source.people
-        return blocks
+        """The faces of every source in a period; identities of one source follow those of the one before.
+
+        They are kept until another period is asked for: reading or rendering them takes minutes.
+        """
+        if period != self._period:
+            self._period, self._blocks = -1, []  # those go before these come
+            self._blocks, first = [], 0
+            for source in self.sources:
+                block = source.block(period)
+                self._blocks.append(Faces(block.image, block.landmarks, block.identity + first, block.name))
+                first += source.people
+            self._period = period
+        return self._blocks
 
     def validation(self) -> Faces:
         """Aligned faces of people never trained on, of every source."""

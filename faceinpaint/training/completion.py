@@ -18,6 +18,7 @@ from faceinpaint.discriminator import Discriminator
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import load_features
+from faceinpaint.files import in_sole_use
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
 from faceinpaint.presets import CompletionTraining, Training
@@ -31,6 +32,7 @@ from faceinpaint.training.sources import Need
 BETAS = (0.5, 0.99)  # less inertia than usual: the opponent moves
 
 
+@in_sole_use
 def train_completion(
     faces: Sequence[str | Path], settings: CompletionTraining, out: Path, predictor: LandmarkPredictor,
     recogniser: Recogniser, seed: int = 0, resume: bool = False, start: str | Path | None = None,

@@ -27,6 +27,7 @@ from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, read_metadata, read_photo, to_image, to_tensor
 from faceinpaint.faces.synthetic import LABELS
 from faceinpaint.features import FeatureNetwork
+from faceinpaint.files import in_sole_use
 from faceinpaint.presets import FeatureTraining, Training
 from faceinpaint.training.machine import Machine, set_rate
 from faceinpaint.training.run import Run
@@ -76,6 +77,7 @@ def _enlarged(x: Tensor, size: list[int] | torch.Size) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
+@in_sole_use
 def train_features(
     folders: Sequence[str | Path], settings: FeatureTraining, out: Path, seed: int = 0, resume: bool = False,
     machine_of: Callable[[Training], Machine] = Machine,

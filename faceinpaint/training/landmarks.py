@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from faceinpaint import masks, weights
 from faceinpaint.faces.batch import Faces
+from faceinpaint.files import in_sole_use
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.presets import LandmarkTraining, Training
 from faceinpaint.training.batches import Mixture
@@ -19,6 +20,7 @@ from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
 
 
+@in_sole_use
 def train_landmarks(
     faces: Sequence[str | Path], settings: LandmarkTraining, out: Path, seed: int = 0, resume: bool = False,
     start: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,

@@ -14,6 +14,7 @@ from faceinpaint import weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
+from faceinpaint.files import in_sole_use
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import RecogniserTraining, Training
 from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, align, standardised
@@ -40,6 +41,7 @@ class Classifier(nn.Module):
         return self.head(self.network(aligned), identity)
 
 
+@in_sole_use
 def train_recogniser(
     faces: Sequence[str | Path], settings: RecogniserTraining, out: Path, predictor: LandmarkPredictor, seed: int = 0,
     resume: bool = False, machine_of: Callable[[Training], Machine] = Machine,

@@ -13,6 +13,7 @@ import csv
 import io
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -30,7 +31,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
-from faceinpaint.files import write_whole
+from faceinpaint.files import unwritable, write_whole
 from faceinpaint.presets import Training
 from faceinpaint.training.machine import Machine
 
@@ -81,11 +82,18 @@ class Run:
                 break
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        """Whatever can't be written, by TensorBoard too, is one sentence: nothing but files is written in between."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if self.accelerator.is_main_process:
-            self.board.close()
+        try:
+            if self.accelerator.is_main_process:
+                self.board.close()
+        except OSError as failure:
+            error = error or failure
+        threading.excepthook = threading.__excepthook__
+        if isinstance(error, OSError):
+            raise unwritable(Path(error.filename or self.out), error) from None
 
     # -------------------------------------------------------------------------------------- steps
 
@@ -152,10 +160,9 @@ class Run:
 
     def picture(self, step: int, images: Tensor, columns: int) -> None:
         """Keep pictures (N, 3, H, W) as a grid of some columns: validation/step-000500.jpg, and in TensorBoard."""
-        file = self.out / "validation" / f"step-{step:06d}.jpg"
-        file.parent.mkdir(exist_ok=True)
-        grid = make_grid(images, nrow=columns)
-        to_pil_image(grid).save(file, quality=92)
+        grid, content = make_grid(images, nrow=columns), io.BytesIO()
+        to_pil_image(grid).save(content, "jpeg", quality=92)
+        write_whole(self.out / "validation" / f"step-{step:06d}.jpg", content.getvalue())
         self.board.add_image("validation", grid, step)
 
     def keep_if_best(self, step: int, value: float, save: Callable[[Path], None]) -> None:
@@ -171,8 +178,11 @@ class Run:
             self.board.add_scalar("images_a_second", images / seconds, self.done)
 
     def _append(self, name: str, rows: list[list]) -> None:
-        with open(self.out / name, "a", newline="") as file:
-            csv.writer(file).writerows(rows)
+        try:
+            with open(self.out / name, "a", newline="") as file:
+                csv.writer(file).writerows(rows)
+        except OSError as error:
+            raise unwritable(self.out / name, error) from None
 
     def _open_logs(self) -> None:
         """Logs with their headings. What was logged after the checkpoint will be done, and logged, again."""
@@ -181,7 +191,11 @@ class Run:
             lines = io.StringIO()
             csv.writer(lines).writerows([columns, *rows])
             write_whole(self.out / name, lines.getvalue().encode())
-        self.board = SummaryWriter(self.out / "tensorboard", purge_step=self.done + 1)
+        threading.excepthook = _hear  # now, for its thread writes at once
+        try:
+            self.board = SummaryWriter(self.out / "tensorboard", purge_step=self.done + 1)
+        except OSError as error:
+            raise unwritable(self.out / "tensorboard", error) from None
 
     # -------------------------------------------------------------------------------- checkpoints
 
@@ -192,7 +206,6 @@ class Run:
         content = io.BytesIO()
         state = {"step": self.done, "best": self.best}
         torch.save(state | {name: part.state_dict() for name, part in self.parts.items()}, content)
-        self.checkpoints.mkdir(exist_ok=True)
         write_whole(self._file(self.done), content.getbuffer())
         for old in sorted(self.checkpoints.glob("step-*.pt"))[:-KEPT]:
             old.unlink()
@@ -201,9 +214,12 @@ class Run:
         file = self._newest()
         if file is None:
             raise InputError(f"{self.out} holds no checkpoint to resume from: leave --resume out to begin there")
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        self.done, self.best = state["step"], state["best"]
         try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception:  # a damaged pickle may raise anything
+            raise InputError(f"{file} is damaged: delete it, and --resume goes on from the one before") from None
+        try:
+            self.done, self.best = state["step"], state["best"]
             for name, part in self.parts.items():
                 part.load_state_dict(state[name])
         except (KeyError, RuntimeError, ValueError):
@@ -230,12 +246,19 @@ class Run:
         raise Stopped(number, f"stopped after step {self.done} of {self.settings.steps}: go on with --resume")
 
 
+def _hear(died: threading.ExceptHookArgs) -> None:
+    """Print what has ended a thread, but not that TensorBoard's could not write: the run hears and says it."""
+    if not isinstance(died.exc_value, OSError):
+        threading.__excepthook__(died)
+
+
 def read_rows(file: Path) -> list[list[str]]:
-    """The rows of a log without its heading; none where there is no log."""
+    """The rows of a log without its heading, nor a last one that a full disk has cut; none where there is no log."""
     if not file.is_file():
         return []
     with open(file, newline="") as lines:
-        return list(csv.reader(lines))[1:]
+        rows = list(csv.reader(lines))
+    return [row for row in rows[1:] if len(row) == len(rows[0])]
 
 
 def read_log(out: Path) -> dict[str, tuple[list[int], list[float]]]:

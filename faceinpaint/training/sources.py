@@ -187,9 +187,15 @@ class Folder:
         return [self.rows[index] for index in order[first : first + self.at_once]]
 
     def _read(self, data: FaceFolder, rows: Sequence[int]) -> Faces:
+        # Into their place at once: joined afterwards, all pictures would for a moment be in memory twice.
+        image = torch.empty(len(rows), 3, data.size, data.size)
+        landmarks, identity, names = torch.empty(len(rows), 68, 2), torch.empty(len(rows), dtype=torch.int64), []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            faces = list(tqdm(pool.map(data.__getitem__, rows), "reading faces", len(rows), leave=False))
-        return fill_landmarks(Faces.cat(faces), self.need.predictor)
+            faces = pool.map(data.__getitem__, rows)
+            for place, face in enumerate(tqdm(faces, "reading faces", len(rows), leave=False)):
+                image[place], landmarks[place], identity[place] = face.image[0], face.landmarks[0], face.identity[0]
+                names += face.name
+        return fill_landmarks(Faces(image, landmarks, identity, tuple(names)), self.need.predictor)
 
     def validation(self) -> Faces:
         data = FaceFolder(self.root, "val", self.need.size)

@@ -17,7 +17,7 @@ from faceinpaint.errors import InputError
 from faceinpaint.faces.download import fetch, unpack
 from faceinpaint.faces.photos import read_mask
 from faceinpaint.faces.sources.writer import MOST_SKIPPED, Report, make_folder
-from faceinpaint.files import write_csv, write_whole
+from faceinpaint.files import in_sole_use, write_csv, write_whole
 
 # The authors' link. They publish neither size nor checksum: the archive's own checksums and the masks' hole ratios,
 # of which none is above 0.6, are what can be verified.
@@ -26,6 +26,7 @@ COLUMNS = ("file", "hole_ratio")
 INDEX = "masks.csv"
 
 
+@in_sole_use
 def irregular_masks(out: Path, downloads: Path, sources: tuple[str, ...] = ARCHIVE) -> Report:
     """Write the masks as `out/10-20/00123.png` (hole ratio above 10 and up to 20 %), white = unknown, and masks.csv.
 

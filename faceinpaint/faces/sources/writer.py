@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces.photos import METADATA
-from faceinpaint.files import parse_json, write_whole
+from faceinpaint.files import in_sole_use, parse_json, write_whole
 
 SETTINGS = "settings.json"  # beside METADATA: how the folder was made
 UNFINISHED = "unfinished.jsonl"  # the rows of the images that are there, while others are not
@@ -45,6 +45,7 @@ def make_folder(out: Path) -> None:
         raise InputError(f"the folder {out} can't be written ({error.strerror}): choose another --out") from None
 
 
+@in_sole_use
 def write_faces(out: Path, entries: Sequence[Entry], settings: dict) -> Report:
     """Write a face folder: the images one by one, and `metadata.jsonl` when all are there.
 
