@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from typer.testing import CliRunner
 
-from faceinpaint import benchmark, masks, weights
+from faceinpaint import benchmark, cli, masks, weights
 from faceinpaint.benchmark import Figure, Setting, exponent, growth, timed
 from faceinpaint.completion import Completer
 from faceinpaint.errors import InputError
@@ -124,6 +125,19 @@ def test_what_can_not_be_measured_is_refused_before_anything_is(tmp_path):
     with pytest.raises(InputError, match="--course"):
         benchmark.bench(["completion", "notebooks"], Setting(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_takes_parts_and_sizes(tmp_path):
+    chapters = tmp_path / "chapters.csv"
+    chapters.write_text("chapter,seconds,memory_mb\n00_start_here,12.5,900\n")
+    command = ["bench", "notebooks", "masks", "--repeats", "1", "--course", str(chapters), "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli.app, [*command, "--size", "64", "72"])
+    assert result.exit_code == 0, result.exception
+    content = json.loads((tmp_path / "bench.json").read_text())
+    assert [one["at"] for one in content["figures"]][-2:] == [{"pixels": 64**2}, {"pixels": 72**2}]
+    assert [one["by"] for one in content["growth"]] == ["pixels"] and "chapter 00_start_here" in result.output
+    refused = CliRunner().invoke(cli.app, [*command, "--size", "65"])
+    assert isinstance(refused.exception, InputError) and "multiples of 8" in str(refused.exception)
 
 
 def test_the_training_benchmark_measures_the_same_losses_both_ways(tmp_path):
