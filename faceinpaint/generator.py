@@ -114,7 +114,7 @@ class Generator(nn.Module):
         known3 = F.avg_pool2d(known2, 2)
 
         x = self.residual(e3)
-        x = self.attention(x, e3, known3, window)
+        x = self.attention(x, e3, known3, window=window)
         e1, known1 = window.cut(e1, 4), window.cut(known1, 4)
         e2, known2 = window.cut(e2, 2), window.cut(known2, 2)
         e3, known3 = window.cut(e3, 1), window.cut(known3, 1)
