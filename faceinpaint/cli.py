@@ -378,27 +378,45 @@ def fetch(name: Annotated[str, typer.Argument(help="vgg19, facenet or alexnet")]
     typer.echo(fetch_weights(name))
 
 
-class Benchmark(str, Enum):
-    """What `bench` can time."""
-
-    completion = "completion"
-    training = "training"
-
-
-@app.command()
+@app.command(cls=ManyValues)
 def bench(
-    what: Annotated[Benchmark, typer.Argument(help="what to time")] = Benchmark.completion,
-    size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the aligned face, a multiple of 8")] = 256,
+    parts: Annotated[Optional[list[str]], typer.Argument(
+        metavar="[PART ...]",
+        help="completion, memory, start, quality, masks, rendering, studio, evaluation, training, notebooks; all by "
+        "default, notebooks only with --course"
+    )] = None,
+    size: Annotated[Optional[list[int]], typer.Option(
+        min=64, max=1024, help="pixels of the aligned face, multiples of 8; 128 256 512 by default"
+    )] = None,
     batch: Annotated[int, typer.Option(min=1, help="training: pictures of a step")] = 8,
+    repeats: Annotated[int, typer.Option(min=1, help="how often each is timed; the median counts")] = 9,
+    threads: Annotated[
+        Optional[int], typer.Option(min=1, help="threads of a computation; torch's own choice without it")
+    ] = None,
+    against: Annotated[Optional[Path], typer.Option(help="another generator's .safetensors file to compare with")] = None,
+    faces: Annotated[Optional[Path], typer.Option(
+        help="quality: a face folder whose test split it is measured on, instead of rendered people"
+    )] = None,
+    course: Annotated[Optional[Path], typer.Option(help="notebooks: the chapters.csv of a run of the course")] = None,
+    out: Annotated[Optional[Path], typer.Option(help="folder for bench.json")] = None,
 ) -> None:
-    """Time one completion, or training steps, beside the plain reading of the same networks."""
-    from faceinpaint.benchmark import completion_benchmark
-    from faceinpaint.training.benchmark import training_benchmark
+    """Measure time, memory and their growth, beside the plain reading of the same networks."""
+    import torch
 
-    if size % 8:
-        raise InputError(f"a face can't have {size} pixels: choose a multiple of 8")
-    completed = what is Benchmark.completion
-    typer.echo(completion_benchmark(size) if completed else training_benchmark(size, batch))
+    from faceinpaint import benchmark
+
+    sizes = tuple(size or benchmark.Setting.sizes)
+    if any(one % 8 for one in sizes):
+        raise InputError(f"a face can't have {' or '.join(map(str, sizes))} pixels: choose multiples of 8")
+    if out is not None:
+        _make_folder(out)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    setting = benchmark.Setting(
+        sizes, repeats=repeats, against=against, course=course, faces=faces, training_batch=batch
+    )
+    chosen = parts or [part for part in benchmark.PARTS if part != "notebooks" or course is not None]
+    typer.echo(benchmark.bench(chosen, setting, out))
 
 
 @app.command()

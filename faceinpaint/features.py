@@ -15,7 +15,6 @@ from typing import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.vgg import cfgs, make_layers
 
 from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
@@ -86,9 +85,11 @@ class VGG19(Features):
     """
 
     def __init__(self) -> None:
+        from torchvision.models import vgg  # late: it takes as long to import as torch
+
         stages, layers = {}, []
         names = iter(VGG19_LAYERS)
-        for layer in make_layers(cfgs["E"]):
+        for layer in vgg.make_layers(vgg.cfgs["E"]):
             if isinstance(layer, nn.ReLU):
                 # Not in place: the map before it is wanted for the gradient.
                 stages[next(names)] = nn.Sequential(*layers, nn.ReLU())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,34 @@ from torch.nn import functional as F
 from faceinpaint.appearance import AppearanceModel
 from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
-from faceinpaint.priors import Prior, smooth_fill, symmetry_prior
+from faceinpaint.priors import Prior, eroded, smooth_fill, symmetry_prior
+
+
+class Window(NamedTuple):
+    """A part of the picture, in eighths of its resolution, the coarsest that the network works at."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def cut(self, x: Tensor, scale: int) -> Tensor:
+        """The part of (B, C, H, W), whose resolution is `scale` eighths of the picture's."""
+        return x[..., scale * self.top : scale * self.bottom, scale * self.left : scale * self.right]
+
+
+REACH = 2  # eighths: how far from a painted pixel the decoder looks, 1 + 1/2 + 1/4 + 2/8
+
+
+def window_of(mask: Tensor) -> Window:
+    """What has to be decoded to paint the holes of masks (B, 1, H, W), 1 = unknown: their box, and the reach around."""
+    eighths = F.max_pool2d(mask.float(), 8).amax(dim=(0, 1))
+    bounds = []
+    for axis in (1, 0):
+        hidden = eighths.amax(axis).nonzero()
+        low, high = (int(hidden.min()), int(hidden.max()) + 1) if len(hidden) else (0, 1)
+        bounds += [max(0, low - REACH), min(eighths.shape[1 - axis], high + REACH)]
+    return Window(*bounds)
 
 
 class Generator(nn.Module):
@@ -27,6 +55,7 @@ class Generator(nn.Module):
     def __init__(self, width: int = 64, prior: bool = True) -> None:
         super().__init__()
         self.width, self.prior = width, prior
+        self.whole = False  # whether `complete` paints all of the picture, though it keeps the hole only
         self.appearance = AppearanceModel() if prior else None
         planes = 3 + 1 + 1 + (4 if prior else 0)
         self.down1 = Down(planes, width, kernel=6)  # H -> H/2
@@ -37,7 +66,7 @@ class Generator(nn.Module):
         self.up3 = Up(4 * width, 4 * width, 2 * width)  # H/8 -> H/4
         self.up2 = Up(2 * width, 2 * width, width)  # H/2
         self.up1 = Up(width, width, width // 2)  # H
-        self.paint = nn.Conv2d(width // 2, 4 if prior else 3, 5, padding=2, padding_mode="reflect")
+        self.paint = Paint(width // 2, 4 if prior else 3, 5)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -64,9 +93,12 @@ class Generator(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             return symmetry_prior(image, mask, landmarks, self.appearance, code)
 
-    def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor, prior: Prior | None = None) -> Tensor:
-        """The painted image; prior: another first guess than the network's own."""
+    def forward(
+        self, image: Tensor, mask: Tensor, landmarks: Tensor, prior: Prior | None = None, window: Window | None = None
+    ) -> Tensor:
+        """The painted image, or a window of it; prior: another first guess than the network's own."""
         known = 1 - mask
+        window = window or Window(0, image.shape[-2] // 8, 0, image.shape[-1] // 8)
         visible = image * known
         with torch.autocast(image.device.type, enabled=False):
             inputs = [visible, mask, landmark_map(landmarks, image.shape[-1])]
@@ -83,24 +115,35 @@ class Generator(nn.Module):
         known3 = F.avg_pool2d(known2, 2)
 
         x = self.residual(e3)
-        x = self.attention(x, e3, known3)
-        x = self.up3(x, e3 * known3)
-        x = self.up2(x, e2 * known2)
-        x = self.up1(x, e1 * known1)
-        painted = self.paint(x).float()
+        x = self.attention(x, e3, known3, window=window)
+        e1, known1 = window.cut(e1, 4), window.cut(known1, 4)
+        e2, known2 = window.cut(e2, 2), window.cut(known2, 2)
+        e3, known3 = window.cut(e3, 1), window.cut(known3, 1)
+        # In the features' own precision, or the larger one of the two would be that of all that follows.
+        x = self.up3(x, e3 * known3.to(e3.dtype))
+        x = self.up2(x, e2 * known2.to(e2.dtype))
+        x = self.up1(x, e1 * known1.to(e1.dtype))
+        painted = self.paint(x).float().contiguous()
         if not self.prior:
             return torch.sigmoid(painted)
         gate = torch.sigmoid(painted[:, 3:] + 4)  # 0.98 at first
-        return Bounded.apply(prior.image * gate + painted[:, :3])
+        return Bounded.apply(window.cut(prior.image, 8) * gate + painted[:, :3])
 
     def complete(self, image: Tensor, mask: Tensor, landmarks: Tensor, prior: Prior | None = None) -> Tensor:
         """Paint the hole and keep every known pixel bit for bit (equation 1).
 
         The painted hole gets the grain of the visible skin, and no step is left at its edge; arguments as in `forward`.
+        What lies so far from the hole that it is not seen is not even painted.
         """
+        window = None if self.whole else window_of(mask)
         prior = prior or self.first_guess(image, mask, landmarks)
+        painted = self(image, mask, landmarks, prior, window)
+        if window is not None:
+            height, width = image.shape[-2] // 8, image.shape[-1] // 8
+            around = [window.left, width - window.right, window.top, height - window.bottom]
+            painted = F.pad(painted, [8 * eighths for eighths in around])
         unseen = mask if prior is None else mask * (1 - prior.mirrored)
-        painted = with_grain(self(image, mask, landmarks, prior), image, mask, landmarks, unseen)
+        painted = with_grain(painted, image, mask, landmarks, unseen)
         return composite(without_seam(painted, image, mask), image, mask)
 
 
@@ -141,18 +184,25 @@ def without_seam(painted: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """
     hidden = (mask > 0.5).float()
     known = torch.where(mask > 0.5, 0.0, image)
-    weight = F.avg_pool2d(1 - hidden, 3, 1, padding=1)
-    beside = F.avg_pool2d(known, 3, 1, padding=1) / weight.clamp_min(1e-6)
+    weight = _around(1 - hidden)
+    beside = _around(known) / weight.clamp_min(1e-6)
     edge = hidden * (weight > 0)
     step = smooth_fill((beside - painted) * edge, edge)
     return (painted + GIVEN_WAY * _fading(hidden, SEAM * mask.shape[-1]) * step).clamp(0, 1)
+
+
+def _around(x: Tensor) -> Tensor:
+    """The sum of each pixel of (B, C, H, W) and its eight neighbours; beyond the picture is nothing."""
+    wide = F.pad(x, [1, 1, 1, 1])
+    rows = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
+    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
 
 
 def _fading(hidden: Tensor, reach: float) -> Tensor:
     """1 at the edge of a hole (B, 1, H, W), exp(-distance / reach) inside it, at last 0; distances are in pixels."""
     share, left = torch.zeros_like(hidden), hidden
     for distance in range(round(3 * reach)):
-        inner = -F.max_pool2d(-left, 3, 1, padding=1)
+        inner = eroded(left)
         share = share + (left - inner) * math.exp(-distance / reach)
         left = inner
     return share
@@ -197,6 +247,23 @@ class Up(nn.Module):
         return F.conv_transpose2d(x, kernel.transpose(0, 1), self.convolution.bias, stride=2, padding=3)
 
 
+class Paint(nn.Conv2d):
+    """A convolution without stride, for few output channels: each 2 x 2 pixels at once, (B, C, H, W) -> (B, C', H, W).
+
+    Four channels leave most of a CPU's vector units idle, four for each of four pixels do not. The kernel, one pixel
+    larger, holds the same weights at four places, and zeros. H and W are even.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+        super().__init__(channels_in, channels_out, kernel, padding=kernel // 2, padding_mode="reflect")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, [self.padding[0]] * 4, mode="reflect")
+        places = [F.pad(self.weight, [column, 1 - column, row, 1 - row]) for row in (0, 1) for column in (0, 1)]
+        kernel = torch.stack(places, dim=1).flatten(0, 1)  # 4 C', C, 6, 6
+        return F.pixel_shuffle(F.conv2d(x, kernel, self.bias.repeat_interleave(4), stride=2), 2)
+
+
 class DilatedResidual(nn.Module):
     """x + conv(act(dilated conv(x))): a wide view at no loss of resolution (Yu and Koltun 2016)."""
 
@@ -215,7 +282,7 @@ class LongShortTermAttention(nn.Module):
     """Attention within the features (short) and to the encoder's known features (long) (Zheng et al. 2019).
 
     x, encoded (B, C, H, W); known (B, 1, H, W), the share of known pixels below each feature: a position with
-    none is never attended to in the long term. Memory grows linearly with H x W: the attention matrix is never
+    none is never attended to in the long term. window: only its positions look, and are returned. Memory grows linearly with H x W: the attention matrix is never
     formed.
     """
 
@@ -227,15 +294,25 @@ class LongShortTermAttention(nn.Module):
         self.long_key_value = nn.Conv2d(channels, 2 * channels, 1)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
 
-    def forward(self, x: Tensor, encoded: Tensor, known: Tensor) -> Tensor:
-        query = self.tokens(self.query(x))
+    def forward(self, x: Tensor, encoded: Tensor, known: Tensor, window: Window | None = None) -> Tensor:
+        looking = x if window is None else window.cut(x, 1)
+        query = self.tokens(self.query(looking))
         key, value = self.short_key_value(x).chunk(2, dim=1)
-        short = F.scaled_dot_product_attention(query, self.tokens(key), self.tokens(value))
+        short = self.attend(query, self.tokens(key), self.tokens(value))
         key, value = self.long_key_value(encoded).chunk(2, dim=1)
-        long = F.scaled_dot_product_attention(
-            query, self.tokens(key), self.tokens(value), attn_mask=known_bias(known, query)
-        )
-        return x + self.merge(torch.cat([self.untokens(short, x), self.untokens(long, x)], dim=1))
+        long = self.attend(query, self.tokens(key), self.tokens(value), known)
+        both = [self.untokens(read, looking) for read in (short, long)]
+        return looking + self.merge(torch.cat(both, dim=1))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, known: Tensor | None = None) -> Tensor:
+        """softmax(query key^T / sqrt(D)) value of tokens (B, heads, H * W, D), over positions with a known pixel."""
+        if query.device.type == "cpu" and not torch.is_grad_enabled():
+            return torch.stack([
+                _attend_alone(query[one], key[one], value[one], None if known is None else known[one].flatten() > 0)
+                for one in range(len(query))
+            ])
+        bias = None if known is None else known_bias(known, query)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
     def tokens(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, heads, H * W, C / heads)."""
@@ -244,6 +321,22 @@ class LongShortTermAttention(nn.Module):
     def untokens(self, x: Tensor, like: Tensor) -> Tensor:
         """(B, heads, H * W, C / heads) -> (B, C, H, W), of the size of `like`."""
         return x.mT.flatten(1, 2).unflatten(2, like.shape[-2:])
+
+
+ROWS = 256  # of the attention matrix at a time
+
+
+def _attend_alone(query: Tensor, key: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
+    """Attention within one picture, (heads, N, D) each, on a CPU: positions that are not `known` (N,) are left out.
+
+    In bfloat16 the matrix is formed some rows at a time, for PyTorch's own attention is no faster there than in float32.
+    """
+    if known is not None and known.any():
+        key, value = key[:, known], value[:, known]
+    if query.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(query[None], key[None], value[None])[0]
+    key = key.mT / query.shape[-1] ** 0.5
+    return torch.cat([(rows @ key).softmax(dim=-1) @ value for rows in query.split(ROWS, dim=1)], dim=1)
 
 
 def known_bias(known: Tensor, query: Tensor) -> Tensor:

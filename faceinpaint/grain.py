@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from faceinpaint.masks import face_region
+from faceinpaint.priors import eroded
 
 BANDS = ((0.0, 0.7), (0.7, 1.4))  # grain is what two blurs differ by, of these standard deviations in pixels
+BESIDE = 2  # pixels from the edge of the visible skin, where blurs see across it, do not count
 EDGE = 1.5  # pixels, standard deviation: how softly it begins
 DEVIATION = 0.6745  # the median distance from the mean of normal numbers, in standard deviations
 
@@ -32,7 +34,7 @@ def with_grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, 
     with torch.autocast(mask.device.type, enabled=False):  # it is in the last digits
         painted, image, mask = painted.float(), image.float(), mask.float()
         face = face_region(landmarks, size).to(mask)
-        skin = eroded((1 - mask) * face)
+        skin = eroded((1 - mask) * face, BESIDE)
         bare = mask * unseen.float() * face
         brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
         noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)).to(mask)
@@ -68,8 +70,3 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
     line = line / line.sum()
     image = F.conv2d(F.pad(image, (reach, reach, 0, 0), mode="reflect"), line.view(1, 1, 1, -1))
     return F.conv2d(F.pad(image, (0, 0, reach, reach), mode="reflect"), line.view(1, 1, -1, 1))
-
-
-def eroded(region: Tensor) -> Tensor:
-    """A region (B, 1, H, W) of zeros and ones without the two pixels along its edge, where blurs see across it."""
-    return 1 - F.max_pool2d(1 - region, 5, 1, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import mobilenet_v2
 
 from faceinpaint.errors import InputError
 from faceinpaint.priors import mirror_landmarks
@@ -30,12 +29,10 @@ class LandmarkPredictor(nn.Module):
         if not low <= size <= high:
             raise InputError(f"a landmark predictor can't look at {size} pixels: choose {low} to {high}")
         self.size = size
-        backbone = mobilenet_v2(weights=None, width_mult=width).features
-        first = backbone[0][0]
-        backbone[0][0] = nn.Conv2d(4, first.out_channels, 3, stride=2, padding=1, bias=False)
-        # Cut where the resolution falls to 1/8, 1/16 and 1/32; the last 1 x 1 convolution is for ImageNet only.
-        self.levels = nn.ModuleList([backbone[:7], backbone[7:14], backbone[14:18]])
-        channels = [level[-1].out_channels for level in self.levels]
+        backbone = mobilenet_v2(4, width)
+        # Cut where the resolution falls to 1/8, 1/16 and 1/32.
+        self.levels = nn.ModuleList([backbone[:7], backbone[7:14], backbone[14:]])
+        channels = [level[-1].outputs for level in self.levels]
         self.reduce = nn.ModuleList([nn.Conv2d(count, 32, 1) for count in channels])
         self.head = nn.Sequential(
             nn.Linear(3 * 32 * 16, 256), nn.PReLU(), nn.Dropout(0.2), nn.Linear(256, 2 * LANDMARKS)
@@ -47,8 +44,10 @@ class LandmarkPredictor(nn.Module):
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         if self.training:
             return self.look(image, mask)
-        mirrored = mirror_landmarks(self.look(image.flip(-1), mask.flip(-1)), image.shape[-1])
-        return (self.look(image, mask) + mirrored) / 2
+        # Both looks as one batch: most of the time of so small a network goes into calling its layers.
+        both = self.look(torch.cat([image, image.flip(-1)]), torch.cat([mask, mask.flip(-1)]))
+        straight, mirrored = both.chunk(2)
+        return (straight + mirror_landmarks(mirrored, image.shape[-1])) / 2
 
     def look(self, image: Tensor, mask: Tensor) -> Tensor:
         """The landmarks at a single look."""
@@ -67,6 +66,60 @@ class LandmarkPredictor(nn.Module):
     def set_mean_face(self, landmarks: Tensor, pixels: int) -> None:
         """Start from the mean of (N, 68, 2) landmarks given in images of `pixels` x `pixels`."""
         self.mean_face.copy_((landmarks + 0.5).mean(0) / pixels)
+
+
+# Inverted residuals of MobileNetV2 (table 2): expansion, channels, repeats, stride of the first.
+BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
+def mobilenet_v2(planes: int, width: float = 1.0) -> nn.Sequential:
+    """MobileNetV2's 18 layers (Sandler et al. 2018) without its classifier: (B, planes, H, W) -> (B, C, H/32, W/32).
+
+    width: multiplies all channels, which stay multiples of 8. Layers and their names are those of torchvision, whose
+    import takes as long as everything else here together.
+    """
+    channels = _multiple_of_8(32 * width)
+    layers: list[nn.Module] = [_convolution(planes, channels, 3, stride=2)]
+    for expansion, outputs, repeats, stride in BLOCKS:
+        for repeat in range(repeats):
+            block = InvertedResidual(channels, _multiple_of_8(outputs * width), stride if repeat == 0 else 1, expansion)
+            layers.append(block)
+            channels = block.outputs
+    backbone = nn.Sequential(*layers)
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    return backbone
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter each channel by itself, narrow without an activation: (B, C, H, W) -> (B, outputs, H', W')."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.residual = stride == 1 and inputs == outputs
+        hidden = inputs * expansion
+        widen = [_convolution(inputs, hidden, 1)] if expansion > 1 else []
+        filtered = _convolution(hidden, hidden, 3, stride, groups=hidden)
+        self.conv = nn.Sequential(
+            *widen, filtered, nn.Conv2d(hidden, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x) if self.residual else self.conv(x)
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch norm and ReLU6."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6(inplace=True))
+
+
+def _multiple_of_8(channels: float) -> int:
+    """The nearest multiple of 8, at least 8, and not less than 90 % of what was asked for."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 def landmark_map(landmarks: Tensor, size: int) -> Tensor:

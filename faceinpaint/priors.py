@@ -107,8 +107,21 @@ def _without_slivers(region: Tensor, width: int = 7) -> Tensor:
     Along the edge of a hole that is hidden on both sides a hair's breadth always has a visible partner: alone, it
     would be a bright line.
     """
-    eroded = -F.max_pool2d(-region, width, stride=1, padding=width // 2)
-    return F.max_pool2d(eroded, width, stride=1, padding=width // 2)
+    left = eroded(region, width // 2)
+    return 1 - eroded(1 - left, width // 2)
+
+
+def eroded(region: Tensor, pixels: int = 1) -> Tensor:
+    """A region (B, 1, H, W) in [0, 1] without its outermost pixels, diagonal steps counted as one.
+
+    Beyond the picture the region is taken to go on.
+    """
+    for _ in range(pixels):
+        # Shifted copies: on a CPU a tenth of the time that `max_pool2d` takes for the same.
+        wide = F.pad(region, [1, 1, 1, 1], value=1.0)
+        rows = torch.minimum(torch.minimum(wide[:, :, :-2], wide[:, :, 1:-1]), wide[:, :, 2:])
+        region = torch.minimum(torch.minimum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
+    return region
 
 
 def light(difference: Tensor, known: Tensor) -> Tensor:

@@ -1,18 +1,26 @@
-"""The plain reference computes the same picture, only slower and with the whole attention matrix."""
+"""The plain reference computes the same picture, and what is measured is compared and extrapolated rightly."""
 
 from __future__ import annotations
 
+import json
 import re
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from typer.testing import CliRunner
 
-from faceinpaint.benchmark import DoubledUp, ExplicitAttention, completion_benchmark, make_plain
+from faceinpaint import benchmark, cli, masks, weights
+from faceinpaint.benchmark import Figure, Setting, exponent, growth, timed
+from faceinpaint.completion import Completer
+from faceinpaint.errors import InputError
 from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.generator import Generator, LongShortTermAttention
+from faceinpaint.plain import DoubledUp, ExplicitAttention, PlainCompleter, PlainPaint, TwoLooks, make_plain
 from faceinpaint.presets import PRESETS, CompletionTraining
 from faceinpaint.training import Machine, completion, read_log
 from faceinpaint.training.benchmark import KINDS, PlainMachine, measured, operations, report
@@ -33,17 +41,103 @@ def test_a_plain_generator_paints_the_same_picture():
     generator = Generator(8, prior=False)
     plain = deepcopy(generator)
     make_plain(plain)
-    assert [type(part) for part in (plain.up3, plain.up2, plain.up1, plain.attention)] == [DoubledUp] * 3 + [
-        ExplicitAttention]
+    parts = plain.up3, plain.up2, plain.up1, plain.attention, plain.paint
+    assert [type(part) for part in parts] == [DoubledUp] * 3 + [ExplicitAttention, PlainPaint]
     inputs = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64), 64 * torch.rand(1, 68, 2)
     assert torch.allclose(generator(*inputs), plain(*inputs), atol=1e-5)
 
 
-def test_the_benchmark_compares_equal_pictures():
-    report = completion_benchmark(size=64, repeats=1)
-    difference = float(report.rsplit(" ", 1)[1])
-    assert difference < 0.1  # bfloat16 against float32
-    assert "of it" in report
+def test_both_complete_to_the_same_picture_and_keep_what_is_known():
+    image, mask = torch.rand(1, 3, 64, 64), masks.named("mask01", 64)
+    ours, plain = Completer.from_pretrained(size=64), PlainCompleter.from_pretrained(size=64)
+    assert type(plain.predictor) is TwoLooks and plain.generator.down2.convolution.weight.dtype == torch.float32
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in ours.predictor.modules())
+    (here, landmarks), (there, reference) = (one.complete(image, mask) for one in (ours, plain))
+    assert torch.allclose(landmarks, reference, atol=1e-3)
+    assert (here - there).abs().max() < 0.05  # bfloat16 against float32
+    known = mask.expand_as(image) == 0
+    assert torch.equal(here[known], image[known]) and torch.equal(there[known], image[known])
+
+
+def test_the_exponent_is_that_of_made_up_data():
+    sizes = [64, 128, 256, 512]
+    assert exponent(sizes, [3 * size**1.5 for size in sizes]) == pytest.approx(1.5)
+    noisy = [size * factor for size, factor in zip(sizes, (1.1, 0.9, 0.9, 1.1))]
+    assert exponent(sizes, noisy) == pytest.approx(1, abs=0.01)
+
+
+def test_growth_is_fitted_for_each_condition_with_all_others_equal():
+    figures = [
+        Figure("completion", "s", {"pixels": pixels, "batch": batch}, {"ours": pixels * batch**0.5, "plain": pixels**2})
+        for pixels in (100, 400, 900) for batch in (1, 16)
+    ]
+    figures += [Figure("completion", "images/s", one.at, one.values) for one in figures]  # that's the same once more
+    found = {(one["who"], one["by"], *one["at"].values()): one["exponent"] for one in growth(figures)}
+    assert found.keys() >= {("ours", "pixels", 1), ("ours", "batch", 400), ("plain", "pixels", 16)}
+    assert len(found) == 2 * (2 + 3)
+    assert found["ours", "pixels", 16] == pytest.approx(1) and found["plain", "pixels", 1] == pytest.approx(2)
+    assert found["ours", "batch", 900] == pytest.approx(0.5)
+    assert growth([Figure("import", "s", {}, {"ours": 1.0}), figures[0]]) == []
+
+
+def test_ratios_say_how_many_times_better_ours_is():
+    assert Figure("a", "s", {}, {"ours": 2, "plain": 8, "before": 1}).ratios == {"plain": 4, "before": 0.5}
+    assert Figure("a", "MB", {}, {"ours": 2, "plain": 6}).ratios == {"plain": 3}
+    assert Figure("a", "images/s", {}, {"ours": 12, "plain": 4}).ratios == {"plain": 3}
+    assert Figure("a", "dB", {}, {"ours": 30, "plain": 30}).ratios == {}
+
+
+def test_contestants_are_timed_in_turn_and_the_first_turn_does_not_count():
+    calls = []
+    seconds = timed({"ours": lambda: calls.append("ours"), "plain": lambda: calls.append("plain")}, repeats=2)
+    assert calls == ["ours", "plain"] * 3
+    assert seconds.keys() == {"ours", "plain"} and all(value > 0 for value in seconds.values())
+
+
+def test_plain_is_left_out_where_its_attention_matrix_would_not_fit():
+    setting = Setting(against=Path("other.safetensors"))
+    assert benchmark._contestants(setting, 512, 1) == ["ours", "plain", "before"]
+    assert benchmark._contestants(setting, 512, 16) == benchmark._contestants(setting, 1024, 1) == ["ours", "before"]
+
+
+def test_a_small_bench_writes_its_table_and_its_json(tmp_path):
+    chapters = tmp_path / "chapters.csv"
+    chapters.write_text("chapter,seconds,memory_mb\n00_start_here,12.5,900\n01_data_and_masks,8.0,\n")
+    setting = Setting(
+        sizes=(64, 72), batches=(1, 2), repeats=1, against=weights.path_of("without-identity"), course=chapters)
+    text = benchmark.bench(["completion", "masks", "notebooks"], setting, tmp_path)
+    content = json.loads((tmp_path / "bench.json").read_text())
+    assert content.keys() == {"machine", "figures", "growth"}
+    assert content["machine"]["threads"] == torch.get_num_threads()
+    first = content["figures"][0]
+    assert first.keys() == {"name", "unit", "at", "values", "ratios"}
+    assert first["name"] == "completion" and first["at"] == {"pixels": 4096, "batch": 1}
+    assert first["ratios"]["before"] == pytest.approx(first["values"]["before"] / first["values"]["ours"])
+    assert {one["by"] for one in content["growth"]} == {"pixels", "batch"}
+    chapter = [one for one in content["figures"] if one["name"] == "chapter 00_start_here"]
+    assert [(one["unit"], one["values"]["ours"]) for one in chapter] == [("s", 12.5), ("MB", 900)]
+    assert "64 px, batch 1" in text and "grows with pixels^" in text and "chapter 01_data_and_masks" in text
+
+
+def test_what_can_not_be_measured_is_refused_before_anything_is(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'completion'"):
+        benchmark.bench(["completoin"], Setting(), tmp_path)
+    with pytest.raises(InputError, match="--course"):
+        benchmark.bench(["completion", "notebooks"], Setting(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_takes_parts_and_sizes(tmp_path):
+    chapters = tmp_path / "chapters.csv"
+    chapters.write_text("chapter,seconds,memory_mb\n00_start_here,12.5,900\n")
+    command = ["bench", "notebooks", "masks", "--repeats", "1", "--course", str(chapters), "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli.app, [*command, "--size", "64", "72"])
+    assert result.exit_code == 0, result.exception
+    content = json.loads((tmp_path / "bench.json").read_text())
+    assert [one["at"] for one in content["figures"]][-2:] == [{"pixels": 64**2}, {"pixels": 72**2}]
+    assert [one["by"] for one in content["growth"]] == ["pixels"] and "chapter 00_start_here" in result.output
+    refused = CliRunner().invoke(cli.app, [*command, "--size", "65"])
+    assert isinstance(refused.exception, InputError) and "multiples of 8" in str(refused.exception)
 
 
 def test_the_training_benchmark_measures_the_same_losses_both_ways(tmp_path):

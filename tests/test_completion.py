@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -342,3 +344,17 @@ def test_package_offers_its_two_classes():
     assert faceinpaint.Faces.__module__ == "faceinpaint.faces.batch"
     with pytest.raises(AttributeError, match="Completor"):
         faceinpaint.Completor
+
+
+def test_a_first_picture_waits_for_no_module_that_it_does_not_need(square, tmp_path):
+    """Each of them takes as long to import as everything that a completion does need together."""
+    path = tmp_path / "square.png"
+    square.resize((64, 64)).save(path)
+    code = (
+        "import sys; from faceinpaint import Completer\n"
+        f"Completer.from_pretrained(size=64)({str(path)!r}, 'mask01', aligned=True)\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert not {"torchvision", "torch._dynamo", "sympy", "matplotlib", "scipy", "accelerate"} & set(loaded)

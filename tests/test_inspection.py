@@ -10,7 +10,7 @@ from conftest import canonical_face
 from torch import Tensor, nn
 
 from faceinpaint import inspection
-from faceinpaint.benchmark import ExplicitAttention
+from faceinpaint.plain import ExplicitAttention
 from faceinpaint.discriminator import Discriminator
 from faceinpaint.errors import InputError
 from faceinpaint.generator import DilatedResidual, Generator, LongShortTermAttention

@@ -17,7 +17,7 @@ from test_recognisers_arcface import write_network
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from faceinpaint import training, weights
+from faceinpaint import folding, training, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.generator import Generator
@@ -538,7 +538,7 @@ def test_folding_batch_norms_away_changes_nothing_but_the_network():
     ):
         for _ in range(3):
             network(*inputs)  # in training mode, so that the batch norms have something to say
-        folded = machine.folded(network)
+        folded = folding.folded(network)
         assert torch.allclose(folded(*inputs), network.eval()(*inputs), rtol=1e-3, atol=1e-3)
         assert not any(isinstance(part, nn.BatchNorm2d | nn.PReLU) for part in folded.modules())
         assert not any(parameter.requires_grad for parameter in folded.parameters())
@@ -550,7 +550,7 @@ def test_a_frozen_prelu_is_a_prelu():
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
     theirs = nn.PReLU(3)
     nn.init.uniform_(theirs.weight, -0.5, 1.5)
-    ours = machine.FrozenPReLU(theirs.weight)
+    ours = folding.FrozenPReLU(theirs.weight)
     assert torch.allclose(ours(x), theirs(x), atol=1e-6)
     slope = torch.randn(x.shape)
     (mine,), (right,) = (torch.autograd.grad(one(x), x, slope) for one in (ours, theirs))

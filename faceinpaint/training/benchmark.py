@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import multiprocessing
 import os
 import tempfile
@@ -19,10 +17,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from faceinpaint import weights
-from faceinpaint.benchmark import make_plain
+from faceinpaint.benchmark import PeakMemory
 from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.plain import make_plain
 from faceinpaint.presets import CompletionTraining
 from faceinpaint.recognisers import LOSS, load_recogniser
 from faceinpaint.training import train_completion
@@ -71,9 +70,15 @@ class Measured:
 def training_benchmark(size: int = 128, batch: int = 8, rounds: int = ROUNDS) -> str:
     """Images a second of full adversarial training, all losses, by ours and the plain one in turn; a table.
 
-    Every run is a process of its own, so that the memory of one is not that of another. On a card whose peak is
-    known, the share of its bfloat16 peak is told as well.
+    On a card whose peak is known, the share of its bfloat16 peak is told as well.
     """
+    return report(*training_runs(size, batch, rounds))
+
+
+def training_runs(
+    size: int, batch: int, rounds: int = ROUNDS
+) -> tuple[dict[str, list[Measured]], CompletionTraining, str]:
+    """The runs by kind, their settings and the device. Each is a process of its own, so that memory is its own."""
     settings = CompletionTraining(size=size, batch=batch, adversarial_from=1, checkpoint_every=10**9)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = replace(settings, steps=STEPS[device], validate_every=10**9, milestone_faces=0)
@@ -89,12 +94,12 @@ def training_benchmark(size: int = 128, batch: int = 8, rounds: int = ROUNDS) ->
                 with ProcessPoolExecutor(1, mp_context=context) as process:
                     run = process.submit(measured, name, faces, settings, Path(folder, f"{name}-{number}"))
                     runs[name].append(run.result())
-    return report(runs, settings, device)
+    return runs, settings, device
 
 
 def measured(kind: str, faces: Path, settings: CompletionTraining, out: Path) -> Measured:
     """Train for some steps; what they took."""
-    counter = _PeakMemory()
+    counter = PeakMemory()
 
     class Observed(KINDS[kind]):
         def adam(self, *arguments, **options):  # the last thing before the steps
@@ -148,28 +153,3 @@ def operations(settings: CompletionTraining) -> float:
                                  load_recogniser(LOSS))
         counts.append(counter.get_total_flops())
     return counts[1] - counts[0]
-
-
-class _PeakMemory:
-    """The most memory in use between `start` and `read`, beyond what was in use at the start; bytes."""
-
-    def start(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-        else:
-            gc.collect()
-            # What was freed is given back, or the steps could take it unseen.
-            getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
-            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-            self.before = self._of_process("VmRSS")
-
-    def read(self) -> int:
-        if torch.cuda.is_available():
-            return torch.cuda.max_memory_allocated() - self.before
-        return self._of_process("VmHWM") - self.before
-
-    @staticmethod
-    def _of_process(name: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from faceinpaint.completion import find_device, quick_bfloat16
+from faceinpaint.folding import folded
 from faceinpaint.presets import Training
 
 LONG = 1000  # steps from which the minutes of compilation are won back
@@ -85,41 +83,6 @@ def rising_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
         get_ema_multi_avg_fn(now)(averages, values, steps)
 
     return follow
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """A frozen copy of a network, in evaluation mode, that does the same with less to do.
-
-    In evaluation a batch norm is a factor and an offset for each channel, as are a convolution's weights and bias: it
-    is folded into the convolution before it. A PReLU becomes a `FrozenPReLU`.
-    """
-    network = deepcopy(network).eval().requires_grad_(False)
-    for part in list(network.modules()):
-        children = list(part.named_children())
-        for (name, convolution), (name_after, norm) in zip(children, children[1:]):
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(part, name, fuse_conv_bn_eval(convolution, norm))
-                setattr(part, name_after, nn.Identity())
-        for name, activation in children:
-            if isinstance(activation, nn.PReLU):
-                setattr(part, name, FrozenPReLU(activation.weight))
-    return network
-
-
-class FrozenPReLU(nn.Module):
-    """PReLU whose slopes (C,) no longer learn, of maps (B, C, H, W).
-
-    PyTorch's own backward pass works out gradients of the slopes, whether they are wanted or not; on a CPU it takes
-    ten times as long as this one.
-    """
-
-    def __init__(self, slope: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("slope", slope.detach().view(-1, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        slope = self.slope.to(x.dtype)  # or half precision would end here
-        return slope * x + (1 - slope) * F.relu(x)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int, times: float = 1.0) -> None:

@@ -1,0 +1,101 @@
+"""What was made quicker gives what its plain form gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from test_generator import LargestTensor, attention, explicit_attention, features, generator, scene
+from torch.nn import functional as F
+from torchvision.models import mobilenet_v2 as theirs
+
+from faceinpaint.generator import Generator, Paint, Window, _around, window_of
+from faceinpaint.landmarks import mobilenet_v2
+from faceinpaint.priors import eroded
+from faceinpaint.warps import ThinPlateSpline
+
+
+@pytest.mark.parametrize("pixels", [1, 3])
+def test_eroding_is_the_smallest_value_around(pixels):
+    region = torch.rand(2, 1, 20, 17)
+    wide = 2 * pixels + 1
+    assert torch.equal(eroded(region, pixels), -F.max_pool2d(-region, wide, 1, padding=pixels))
+
+
+def test_the_sum_around_is_nine_times_the_mean():
+    x = torch.rand(2, 3, 9, 12)
+    assert torch.allclose(_around(x), 9 * F.avg_pool2d(x, 3, 1, padding=1), atol=1e-5)
+
+
+def test_painting_four_pixels_at_once_is_the_convolution():
+    torch.manual_seed(0)
+    paint = Paint(5, 4, 5).double()
+    x = torch.randn(2, 5, 8, 12, dtype=torch.double, requires_grad=True)
+    plain = F.conv2d(F.pad(x, [2] * 4, mode="reflect"), paint.weight, paint.bias)
+    assert torch.allclose(paint(x), plain, atol=1e-12)
+    slope = torch.randn_like(plain)
+    for mine, right in zip(*(torch.autograd.grad(one, (x, paint.weight), slope) for one in (paint(x), plain))):
+        assert torch.allclose(mine, right, atol=1e-12)
+
+
+def test_a_spline_maps_as_its_formula_says():
+    source = torch.rand(1, 6, 2, dtype=torch.double)
+    spline = ThinPlateSpline.fit(source, source + 0.1 * torch.rand(1, 6, 2, dtype=torch.double))
+    point = torch.tensor([0.3, 0.7], dtype=torch.double)
+    squared = (point - source[0]).square().sum(-1)
+    right = torch.cat([squared * torch.log(squared + 1e-9), torch.ones(1).double(), point]) @ spline.weights[0]
+    assert torch.allclose(spline(point[None, None])[0, 0], right, atol=1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("heads", [1, 4])
+def test_attention_in_half_precision_equals_the_explicit_matrix(heads):
+    module, (x, encoded, known) = attention(heads=heads), features(size=24)  # more positions than rows at a time
+    right = explicit_attention(module, x, encoded, known)
+    found = module.bfloat16()(x.bfloat16(), encoded.bfloat16(), known)
+    assert found.dtype == torch.bfloat16
+    assert (found - right).abs().mean() < 0.02 * right.abs().mean()
+
+
+@torch.no_grad()
+def test_attention_in_half_precision_takes_memory_in_proportion_to_the_positions():
+    elements = []
+    for size in (32, 64):
+        x = torch.rand(1, 16, size, size).bfloat16()
+        with LargestTensor() as largest:
+            attention().bfloat16()(x, x, torch.ones(1, 1, size, size))
+        elements.append(largest.elements)
+    assert elements[1] == 4 * elements[0]
+
+
+def test_the_window_holds_the_hole_and_what_the_decoder_sees_of_it():
+    mask = torch.zeros(2, 1, 128, 128)
+    mask[0, 0, 40:50, 100] = 1
+    mask[1, 0, 64, 88] = 1
+    assert window_of(mask) == Window(3, 11, 9, 15)
+    assert window_of(torch.ones(1, 1, 64, 64)) == Window(0, 8, 0, 8)
+    assert Window(3, 11, 9, 15).cut(mask, 8).sum() == mask.sum()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("prior", [True, False])
+@pytest.mark.parametrize("corner", [0, 88])
+def test_the_hole_is_the_same_whether_or_not_the_rest_is_painted(prior, corner):
+    network, (image, _, landmarks) = generator(prior), scene(2, 128)
+    mask = torch.zeros(2, 1, 128, 128)
+    mask[..., corner : corner + 40, 40:70] = 1
+    part = network.complete(image, mask, landmarks)
+    network.whole = True
+    assert torch.allclose(part, network.complete(image, mask, landmarks), atol=1e-5)
+
+
+def test_the_backbone_is_that_of_torchvision():
+    ours, right = mobilenet_v2(3, 0.35).eval(), theirs(width_mult=0.35).features[:18].eval()
+    ours.load_state_dict(right.state_dict())
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(ours(x), right(x))
+
+
+def test_a_mask_without_a_hole_leaves_the_picture():
+    image, _, landmarks = scene(1)
+    assert torch.equal(Generator(width=4).complete(image, torch.zeros(1, 1, 64, 64), landmarks), image)
