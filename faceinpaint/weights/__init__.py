@@ -101,7 +101,8 @@ def load(name_or_path: str | Path, kind: type[nn.Module]) -> nn.Module:
         raise InputError(f"{path} holds {found}, not {kind.__name__}: give the file of a {kind.__name__}")
     try:
         settings = parse_json(metadata["settings"])
-        _require_fitting(kind, settings, state)
+        if path.parent != FOLDER:  # the package's own are known by their sha256, and a first picture shall not wait
+            _require_fitting(kind, settings, state)
         module = kind(**settings)
         module.load_state_dict(state)
     except Exception:  # settings may say anything
@@ -129,7 +130,7 @@ def _require_fitting(kind: type[nn.Module], settings: dict, state: dict[str, Ten
     """Raise ValueError for settings of wrong types, or of a network whose tensors have other shapes than the file's.
 
     Found without making that network, for which no memory may be enough: one wrong digit makes it a million times as
-    large.
+    large. PyTorch imports its compiler for it, which takes as long as everything else together.
     """
     hints = get_type_hints(kind.__init__)
     for key, value in settings.items():
