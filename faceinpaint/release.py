@@ -13,16 +13,21 @@ A recipe is a TOML file:
     ships = "landmarks"                # as which weights of the package; not every stage does
 
     [[stage]]
+    name = "blend"
+    blend = { completion = 0.4, sharper = 0.6 }    # generators of one architecture, each with its share of the weights
+
+    [[stage]]
     name = "evaluation"
     evaluate = ["completion"]          # generators
 
-Where a stage takes weights (`start`, `landmarks`, `recogniser`, `evaluate`), the name of an earlier stage stands for
+Where a stage takes weights (`start`, `landmarks`, `recogniser`, `blend`, `evaluate`), the name of an earlier stage stands for
 what that one has made; anything else is a file, or weights that come with the package.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -39,18 +44,20 @@ from faceinpaint import evaluation, training, weights
 from faceinpaint.completion import find_device
 from faceinpaint.errors import InputError, reason_of, require_known
 from faceinpaint.files import in_sole_use, parse_json, write_whole
+from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import Training, preset
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 
 RECORD = "release.json"
 LARGEST = 1_000_000  # bytes of a recipe
+HELD = {"set": (bool, int, float, str), "blend": (int, float)}  # what tables of a stage hold, if not texts
 KINDS = ("landmarks", "recogniser", "features", "completion")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a recipe: a training run, or an evaluation of generators."""
+    """One stage of a recipe: a training run, a blend of generators, or an evaluation of them."""
 
     name: str
     train: str = ""
@@ -63,6 +70,7 @@ class Stage:
     recogniser: str = ""  # of the identity loss, or who judges
     ships: str = ""
     about: dict[str, str] = field(default_factory=dict)  # what the manifest shall say: licence, training_data, ...
+    blend: dict[str, float] = field(default_factory=dict)
     evaluate: list[str] = field(default_factory=list)
     masks: str = "all"
     split: str = "test"
@@ -133,7 +141,7 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
         if not isinstance(value, kind) or kind is not bool and isinstance(value, bool):
             raise InputError(f"{key} of the stage {row['name']} is no {kind.__name__}: {value!r}")
         inside = value.values() if kind is dict else value if kind is list else ()
-        if not all(isinstance(one, (bool, int, float, str) if key == "set" else str) for one in inside):
+        if not all(isinstance(one, HELD.get(key, str)) for one in inside):
             raise InputError(f"{key} of the stage {row['name']} holds what it can't: {value!r}, write texts in quotes")
     stage = Stage(**filled)
     for name in (stage.name, stage.ships or stage.name):
@@ -141,9 +149,11 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
             raise InputError(f"a stage can't be called, or ship as, {name!r}: take letters, digits, - and _")
     if not 0 <= stage.seed < 2**31:
         raise InputError(f"the stage {stage.name} has a seed that is none: take one from 0 to {2**31 - 1}")
-    if bool(stage.train) == bool(stage.evaluate):
-        raise InputError(f"the stage {stage.name} has to have either `train` or `evaluate`")
-    if not stage.faces or stage.evaluate and len(stage.faces) > 1:
+    if [bool(stage.train), bool(stage.blend), bool(stage.evaluate)].count(True) != 1:
+        raise InputError(f"the stage {stage.name} has to have one of `train`, `blend` and `evaluate`")
+    if stage.blend and not math.isclose(sum(stage.blend.values()), 1):
+        raise InputError(f"the shares of the blend {stage.name} add up to {sum(stage.blend.values())}: make it 1")
+    if not stage.blend and not stage.faces or stage.evaluate and len(stage.faces) > 1:
         wanted = "one face folder" if stage.evaluate else "faces"
         raise InputError(f"the stage {stage.name} needs {wanted}: write faces = [...]")
     if stage.train:
@@ -232,6 +242,11 @@ def _run(stage: Stage, out: Path) -> Path:
         )
         return folder / "tables.md"
 
+    if stage.blend:
+        made = folder / "generator.safetensors"
+        weights.blend({file_of(name): share for name, share in stage.blend.items()}, Generator, made)
+        return made
+
     chosen, resume = settings(stage), any(folder.glob("checkpoints/step-*.pt"))
     start = file_of(stage.start) or None
     if stage.train == "landmarks":
@@ -266,7 +281,9 @@ def install(recipe: Recipe, out: Path) -> list[str]:
 
 
 def command(stage: Stage) -> str:
-    """The call that does by itself what a training stage does."""
+    """The call that does by itself what a training stage does; a blend in words."""
+    if stage.blend:
+        return "a blend of " + " and ".join(f"{share:g} {name}" for name, share in stage.blend.items())
     words = ["faceinpaint train", stage.train, "--preset", stage.preset, "--faces", *stage.faces]
     for option in ("start", "landmarks", "recogniser"):
         given = getattr(stage, option)
