@@ -14,16 +14,13 @@ from torch import Tensor
 torch.set_num_threads(1)  # sums round alike on every machine, and busy cores do not stall each other
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many broken inputs `test_fuzzing.py` makes, and which."""
+    """How many broken inputs `test_fuzzing.py` makes, and which; and whether tests run that take long."""
     parser.addoption("--fuzz", type=int, default=200, metavar="COUNT", help="how many broken inputs are tried, about")
     parser.addoption("--fuzz-seed", type=int, default=0, metavar="SEED", help="which ones")
+    parser.addoption("--long", action="store_true", help="also what takes an hour: see CONTRIBUTING.md")
 
 
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="also what takes an hour: see CONTRIBUTING.md")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -281,7 +281,7 @@ def test_each_shipped_file_says_where_it_comes_from(name: str) -> None:
     entry = weights.manifest()[name]
     for key in ("licence", "training_data", "attribution", "command"):
         assert isinstance(entry.get(key), str) and entry[key].strip(), f"{name} lacks {key}"
-        assert any(f"faceinpaint {verb}" in entry["command"] for verb in ("train", "release"))
+    assert any(f"faceinpaint {verb}" in entry["command"] for verb in ("train", "release"))
 
 
 def test_all_shipped_weights_stay_under_60_megabytes() -> None:
@@ -343,3 +343,14 @@ def test_networks_of_different_sizes_do_not_blend(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of different sizes"):
         weights.blend(dict.fromkeys(files, 0.5), Generator, tmp_path / "blend.safetensors")
     assert not (tmp_path / "blend.safetensors").exists()
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    network, said = Generator(8), {f"about-{number}": str(number) for number in range(8)}
+    for name in ("first", "second"):
+        weights.save(network, {"width": 8}, tmp_path / f"{name}.safetensors", **said)
+        said = dict(reversed(said.items()))
+    first, second = (tmp_path / f"{name}.safetensors" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+    assert weights.about(first, "about-3") == "3"
+    assert torch.equal(weights.load(first, Generator).paint.bias, network.paint.bias.half().float())

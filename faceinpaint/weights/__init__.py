@@ -77,7 +77,20 @@ def save(module: nn.Module, settings: dict, path: Path, **about: str) -> None:
         kind = torch.float16 if value.is_floating_point() else value.dtype
         tensors[key] = value.detach().cpu().to(kind).contiguous()
     metadata = {"architecture": type(module).__name__, "settings": json.dumps(settings)} | about
-    write_whole(path, serialised(tensors, metadata))
+    write_whole(path, in_order(serialised(tensors, metadata)))
+
+
+def in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes them in another order each time.
+
+    So the same weights are the same bytes, and have one sha256. The header is JSON, its length before it.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)  # tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def file_of(name_or_path: str | Path) -> Path:
