@@ -29,11 +29,16 @@ SLOTS = 1000  # a mixture's shares are rounded to thousandths
 class MaskedFaces(Faces):
     """Faces and what is hidden of them.
 
-    mask: (B, 1, H, W), 1 = unknown. unseen: (B, 1, H, W), 1 where the other side of the face is hidden too.
+    mask: (B, 1, H, W), 1 = unknown. mirrored: (B, 1, H, W), 1 where the other side of the face is visible.
     """
 
     mask: Tensor | None = None
-    unseen: Tensor | None = None
+    mirrored: Tensor | None = None
+
+    @property
+    def unseen(self) -> Tensor:
+        """Where neither side of the face is visible, (B, 1, H, W); the whole hole where nobody has looked."""
+        return self.mask if self.mirrored is None else self.mask * (1 - self.mirrored)
 
 
 class Mixture:

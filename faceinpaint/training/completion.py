@@ -93,7 +93,7 @@ def train_completion(
                 if settings.landmark_noise:
                     landmarks = led_astray(landmarks, batch.mask, settings.landmark_noise)
                 prior = generator.first_guess(batch.image, batch.mask, landmarks)
-                batch = replace(batch, unseen=batch.mask if prior is None else batch.mask * (1 - prior.mirrored))
+                batch = replace(batch, mirrored=None if prior is None else prior.mirrored)
                 painted = model(batch.image, batch.mask, landmarks, prior)
                 completed = composite(painted, batch.image, batch.mask)
 
