@@ -22,7 +22,6 @@ EDGE = 1.5  # pixels, standard deviation: how softly it begins
 DEVIATION = 0.6745  # the median distance from the mean of normal numbers, in standard deviations
 
 
-@torch.no_grad()
 def with_grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unseen: Tensor) -> Tensor:
     """The painted picture (B, 3, H, H) in [0, 1] with the grain of the visible skin where the face is unseen.
 
@@ -30,20 +29,24 @@ def with_grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, 
     where the face is; unseen (B, 1, H, H), 1 = neither side is visible. The grain is the same at every call. Where no
     skin is visible there is none.
     """
+    with torch.no_grad(), torch.autocast(mask.device.type, enabled=False):  # it is in the last digits
+        grain = _grain(painted.float(), image.float(), mask.float(), landmarks, unseen.float())
+    return (painted + mask * grain).clamp(0, 1)
+
+
+def _grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unseen: Tensor) -> Tensor:
+    """What is to be added, (B, 1, H, H)."""
     size = mask.shape[-1]
-    with torch.autocast(mask.device.type, enabled=False):  # it is in the last digits
-        painted, image, mask = painted.float(), image.float(), mask.float()
-        face = face_region(landmarks, size).to(mask)
-        skin = eroded((1 - mask) * face, BESIDE)
-        bare = mask * unseen.float() * face
-        brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
-        noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)).to(mask)
-        grain = torch.zeros_like(mask)
-        for band in BANDS:
-            lack = deviation(between(brightness, band), skin).square() - deviation(between(ours, band), bare).square()
-            drawn = between(noise, band)
-            grain = grain + lack.clamp_min(0).sqrt() * drawn / drawn.std()
-        return (painted + mask * blurred(bare, EDGE) * grain).clamp(0, 1)
+    face = face_region(landmarks, size).to(mask)
+    skin, bare = eroded((1 - mask) * face, BESIDE), mask * unseen * face
+    brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
+    noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)).to(mask)
+    grain = torch.zeros_like(mask)
+    for band in BANDS:
+        lack = deviation(between(brightness, band), skin).square() - deviation(between(ours, band), bare).square()
+        drawn = between(noise, band)
+        grain = grain + lack.clamp_min(0).sqrt() * drawn / drawn.std()
+    return blurred(bare, EDGE) * grain
 
 
 def deviation(values: Tensor, region: Tensor) -> Tensor:

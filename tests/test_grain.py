@@ -71,6 +71,12 @@ def test_without_visible_skin_there_is_no_grain(face: Tensor) -> None:
     assert torch.equal(with_grain(paint, noisy(0.03), everything, face, everything), paint)
 
 
+def test_slopes_pass_to_what_was_painted(face: Tensor) -> None:
+    paint = torch.full((1, 3, SIZE, SIZE), 0.5, requires_grad=True)
+    with_grain(paint, noisy(0.02), HELD, face, HELD).sum().backward()
+    assert (paint.grad == 1).all()
+
+
 def test_a_wrinkle_is_no_grain() -> None:
     values = 0.01 * torch.randn(1, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     region = torch.ones_like(values)

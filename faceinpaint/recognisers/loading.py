@@ -44,10 +44,13 @@ def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
     raise unknown("recogniser", name, [*NAMES, "FILE.safetensors"])
 
 
+ROUNDING = 1e-3  # by which a cosine of a network that tells nobody from another is beyond 1
+
+
 def _from_file(name: str, path: Path) -> Recogniser:
     network = load_network(path)
     threshold = MOBILEFACENET_THRESHOLD if network.threshold is None else network.threshold
-    if type(threshold) not in (int, float) or not 0 <= threshold <= 2:
+    if type(threshold) not in (int, float) or not -ROUNDING <= threshold <= 2 + ROUNDING:
         raise InputError(f"{path} has a threshold that is no cosine distance, from 0 to 2: train or fetch it again")
     return Recogniser(name, network, threshold)
 
