@@ -15,7 +15,8 @@ from spellchecker import SpellChecker
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-TEXTS = [*NOTEBOOKS, *(ROOT / name for name in ("README.md", "INSTRUCTORS.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+NAMES = ("README.md", "INSTRUCTORS.md", "CONTRIBUTING.md", "CHANGELOG.md")
+TEXTS = [*NOTEBOOKS, *sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in NAMES)]
 WORDS = ROOT / "tests" / "words.txt"  # names and terms that no dictionary of English has
 
 
