@@ -343,6 +343,7 @@ def notebooks(setting: Setting) -> list[Figure]:
 
 def quality(setting: Setting) -> list[Figure]:
     """PSNR of completions against the truth, whole image, so that one sees what the speed has cost."""
+    from faceinpaint.evaluation.measures import decibels
     from faceinpaint.faces.batch import Faces
     from faceinpaint.faces.photos import FaceFolder
     from faceinpaint.faces.synthetic.dataset import render_people
@@ -361,7 +362,7 @@ def quality(setting: Setting) -> list[Figure]:
         for who, completer in completers.items():
             for image in images.split(1):
                 error = (completer.complete(image, mask)[0].cpu() - image).square().mean()
-                ratios[who].append(-10 * error.log10().item())
+                ratios[who].append(decibels(error).item())
         means = {who: sum(values) / len(values) for who, values in ratios.items()}
         figures.append(Figure(f"quality under {name}", "dB", {"pixels": size**2}, means))
     return figures

@@ -282,8 +282,8 @@ class LongShortTermAttention(nn.Module):
     """Attention within the features (short) and to the encoder's known features (long) (Zheng et al. 2019).
 
     x, encoded (B, C, H, W); known (B, 1, H, W), the share of known pixels below each feature: a position with
-    none is never attended to in the long term. window: only its positions look, and are returned. Memory grows linearly with H x W: the attention matrix is never
-    formed.
+    none is never attended to in the long term. window: only its positions look, and are returned. Memory grows
+    linearly with H x W: the attention matrix is never formed as a whole.
     """
 
     def __init__(self, channels: int, heads: int = 4) -> None:

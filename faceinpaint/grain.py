@@ -8,6 +8,7 @@ of the face is visible: measured in the visible skin, drawn at random, and only 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -40,13 +41,18 @@ def _grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unse
     face = face_region(landmarks, size).to(mask)
     skin, bare = eroded((1 - mask) * face, BESIDE), mask * unseen * face
     brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
-    noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)).to(mask)
     grain = torch.zeros_like(mask)
     for band in BANDS:
         lack = deviation(between(brightness, band), skin).square() - deviation(between(ours, band), bare).square()
-        drawn = between(noise, band)
-        grain = grain + lack.clamp_min(0).sqrt() * drawn / drawn.std()
+        grain = grain + lack.clamp_min(0).sqrt() * _drawn(size, band).to(mask)
     return blurred(bare, EDGE) * grain
+
+
+@lru_cache(maxsize=8)
+def _drawn(size: int, band: tuple[float, float]) -> Tensor:
+    """A band of noise, (1, 1, size, size), of standard deviation 1; always the same, so made once."""
+    noise = between(torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)), band)
+    return noise / noise.std()
 
 
 def deviation(values: Tensor, region: Tensor) -> Tensor:

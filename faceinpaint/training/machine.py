@@ -88,7 +88,8 @@ def rising_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
 def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int, times: float = 1.0) -> None:
     """The learning rate of a step: rises for at most a hundred steps, then stays or falls along a cosine to 2 %.
 
-    times: a factor for all steps. It depends on nothing but the step, so that a run can be resumed with more steps than it was planned for.
+    times: a factor for all steps. It depends on nothing but the step, so that a run can be resumed with more steps
+    than it was planned for.
     """
     for group in optimizer.param_groups:
         group["lr"] = times * settings.lr * share_of_rate(settings, step)
