@@ -15,8 +15,8 @@ from faceinpaint.masks import face_region
 from faceinpaint.warps import ThinPlateSpline, warp_to
 
 NOISE = 0.05  # how far a pixel may be from what the model can show, in [0, 1]
-COMPONENTS = 48
-STRENGTH = 64 * NOISE**2  # a face has few degrees of freedom, so neighbouring pixels are counted as one in 64
+COMPONENTS, SIZE = 48, 96
+APART = 1 / 12  # of the width: a face has few degrees of freedom, so pixels nearer than that are counted as one
 
 
 class AppearanceModel(nn.Module):
@@ -27,9 +27,10 @@ class AppearanceModel(nn.Module):
     (B, 1, H, W) in [0, 1]. Before `fit` it says nothing anywhere.
     """
 
-    def __init__(self, components: int = COMPONENTS, size: int = 96) -> None:
+    def __init__(self, components: int = COMPONENTS, size: int = SIZE) -> None:
         super().__init__()
         self.size = size
+        self.strength = (APART * size * NOISE) ** 2
         # In fractions of the picture; before fitting any 68 places that a warp can start from.
         self.register_buffer("shape", torch.cartesian_prod(torch.linspace(0.1, 0.9, 17), torch.linspace(0.1, 0.9, 4)))
         self.register_buffer("region", torch.zeros(1, size, size))
@@ -54,11 +55,23 @@ class AppearanceModel(nn.Module):
         strongest = vectors[:, -len(self.variations) :].T
         self.variations.copy_((strongest @ centred / len(faces) ** 0.5).reshape_as(self.variations))
 
+    @torch.no_grad()
+    def smaller(self, components: int, size: int) -> AppearanceModel:
+        """The same with the strongest variations alone, of fewer pixels."""
+        made = AppearanceModel(components, size)
+        made.shape.copy_(self.shape)
+        for name in ("region", "mean", "variations"):
+            there = getattr(self, name).reshape(-1, 1, self.size, self.size)
+            here = F.interpolate(there, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+            value = here.reshape(*getattr(self, name).shape[:-2], size, size)
+            getattr(made, name).copy_(value[-components:] if name == "variations" else value)
+        return made
+
     def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
         seen, weight = self._seen(image.float(), 1 - mask.float(), landmarks.float())
         # The most probable coefficients: least squares on the visible pixels, drawn to the mean by the variations'
         # own spread.
-        right = ((seen - self.mean) * weight).flatten(1) @ self.variations.flatten(1).T / STRENGTH
+        right = ((seen - self.mean) * weight).flatten(1) @ self.variations.flatten(1).T / self.strength
         coefficients = torch.linalg.solve(self._precision(weight), right)
         return self._painted(self.mean + self._combined(coefficients), landmarks.float(), image.shape[-1])
 
@@ -85,7 +98,7 @@ class AppearanceModel(nn.Module):
         """Inverse covariance (B, K, K) of the coefficients when pixels count as (B, 1, S, S) `weight` says."""
         variations = self.variations.flatten(1)  # K, 3 S S
         weights = weight.expand(-1, 3, -1, -1).flatten(1)  # B, 3 S S
-        system = (variations * weights[:, None]) @ variations.T / STRENGTH
+        system = (variations * weights[:, None]) @ variations.T / self.strength
         return system + torch.eye(len(variations), device=weight.device)
 
     def _combined(self, coefficients: Tensor) -> Tensor:

@@ -44,14 +44,15 @@ HEADS = 4
 
 @dataclass(frozen=True)
 class Setting:
-    """What measurements are told. repeats: of which the median counts; against: weights to compare with."""
+    """What measurements are told. repeats: of which the median counts; weights, against: ours, and others beside them."""
 
     sizes: tuple[int, ...] = (128, 256, 512)  # pixels along a side
     batches: tuple[int, ...] = (1, 16)
     photos: tuple[int, ...] = (2, 8)
     processes: tuple[int, ...] = (1, 2)
     repeats: int = 9
-    against: Path | None = None
+    weights: str = "generator"
+    against: str | None = None
     course: Path | None = None  # chapters.csv of `faceinpaint course`
     faces: Path | None = None  # a face folder, whose test split the quality is measured on; rendered people without it
     training_batch: int = 8
@@ -139,9 +140,10 @@ class PeakMemory:
 # ---------------------------------------------------------------------------------- what is measured
 
 
-def _completer(who: str, size: int, against: Path | None) -> Completer:
+def _completer(who: str, size: int, setting: Setting) -> Completer:
+    """A contestant; plain is that of the whole generator, whatever ours is."""
     kind = PlainCompleter if who == "plain" else Completer
-    return kind.from_pretrained("generator" if who != "before" else against, size)
+    return kind.from_pretrained({"ours": setting.weights, "before": setting.against}.get(who, "generator"), size)
 
 
 def _contestants(setting: Setting, size: int, batch: int) -> list[str]:
@@ -160,7 +162,7 @@ def completion(setting: Setting) -> list[Figure]:
     """Seconds of a completion of aligned pictures, and pictures a second."""
     figures = []
     for size in setting.sizes:
-        completers = {who: _completer(who, size, setting.against) for who in _contestants(setting, size, 1)}
+        completers = {who: _completer(who, size, setting) for who in _contestants(setting, size, 1)}
         for batch in setting.batches:
             images, mask = _aligned(size, batch)
             runs = {who: partial(completers[who].complete, images, mask) for who in _contestants(setting, size, batch)}
@@ -177,15 +179,15 @@ def memory(setting: Setting) -> list[Figure]:
     for size in sorted({*setting.sizes, LARGEST}):
         beyond, whole = {}, {}
         for who in _contestants(setting, size, 1):
-            beyond[who], whole[who] = _in_process(completion_memory, who, size, setting.against)
+            beyond[who], whole[who] = _in_process(completion_memory, who, size, setting)
         at = {"pixels": size**2}
         figures += [Figure("memory of a completion", "MB", at, beyond), Figure("memory of the process", "MB", at, whole)]
     return figures
 
 
-def completion_memory(who: str, size: int, against: Path | None) -> tuple[float, float]:
+def completion_memory(who: str, size: int, setting: Setting) -> tuple[float, float]:
     """Megabytes of a second completion at its peak, beyond what was held before it, and of the whole process."""
-    completer, (images, mask) = _completer(who, size, against), _aligned(size)
+    completer, (images, mask) = _completer(who, size, setting), _aligned(size)
     completer.complete(images[..., :64, :64], mask[..., :64, :64])  # what is made once and stays
     peak = PeakMemory()
     peak.start()
@@ -354,7 +356,7 @@ def quality(setting: Setting) -> list[Figure]:
     else:
         folder = FaceFolder(setting.faces, "test", size)
         images = Faces.cat([folder[index] for index in range(len(folder))]).image
-    completers = {who: _completer(who, size, setting.against) for who in _contestants(setting, size, 1)}
+    completers = {who: _completer(who, size, setting) for who in _contestants(setting, size, 1)}
     figures = []
     for name in ("mask01", "mask03", "irregular"):
         mask = masks.named(name, size)
@@ -387,7 +389,7 @@ def bench(parts: Sequence[str], setting: Setting, out: Path | None = None) -> st
             raise unknown("part", part, list(PARTS))
     if "notebooks" in parts and setting.course is None:
         notebooks(setting)  # now, not after all the others
-    about = machine()
+    about = machine() | {"weights": setting.weights}
     with torch.no_grad():
         figures = [figure for part in parts for figure in PARTS[part](setting)]
     grown = growth(figures)

@@ -393,7 +393,8 @@ def bench(
     threads: Annotated[
         Optional[int], typer.Option(min=1, help="threads of a computation; torch's own choice without it")
     ] = None,
-    against: Annotated[Optional[Path], typer.Option(help="another generator's .safetensors file to compare with")] = None,
+    weights: Annotated[str, typer.Option(help="the generator that is measured, a name or a file")] = "generator",
+    against: Annotated[Optional[str], typer.Option(help="another one to compare with, a name or a file")] = None,
     faces: Annotated[Optional[Path], typer.Option(
         help="quality: a face folder whose test split it is measured on, instead of rendered people"
     )] = None,
@@ -413,7 +414,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     setting = benchmark.Setting(
-        sizes, repeats=repeats, against=against, course=course, faces=faces, training_batch=batch
+        sizes, repeats=repeats, weights=weights, against=against, course=course, faces=faces, training_batch=batch
     )
     chosen = parts or [part for part in benchmark.PARTS if part != "notebooks" or course is not None]
     typer.echo(benchmark.bench(chosen, setting, out))

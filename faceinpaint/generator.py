@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceinpaint.appearance import AppearanceModel
+from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import Prior, eroded, smooth_fill, symmetry_prior
@@ -50,18 +52,24 @@ class Generator(nn.Module):
     image holds inside the hole is never looked at. `width` is the number of channels at half resolution.
     With `prior`, the network sees the symmetry prior too, decides by a gate how much of it to keep, and paints a
     residual over it; without, it is the paper's plain network. `appearance` has to be fitted before training.
+    `rank` above 0 makes its residual blocks thin ones, see `ThinResidual`; `appearance` are the components and the
+    pixels of that model.
     """
 
-    def __init__(self, width: int = 64, prior: bool = True) -> None:
+    def __init__(
+        self, width: int = 64, prior: bool = True, rank: int = 0, appearance: Sequence[int] = (COMPONENTS, SIZE)
+    ) -> None:
         super().__init__()
-        self.width, self.prior = width, prior
+        self.settings = {"width": width, "prior": prior, "rank": rank, "appearance": list(appearance)}
+        self.width, self.prior, self.rank = width, prior, rank
         self.whole = False  # whether `complete` paints all of the picture, though it keeps the hole only
-        self.appearance = AppearanceModel() if prior else None
+        self.appearance = AppearanceModel(*appearance) if prior else None
         planes = 3 + 1 + 1 + (4 if prior else 0)
         self.down1 = Down(planes, width, kernel=6)  # H -> H/2
         self.down2 = Down(width, 2 * width)  # H/4
         self.down3 = Down(2 * width, 4 * width)  # H/8
-        self.residual = nn.Sequential(*[DilatedResidual(4 * width, dilation=2) for _ in range(7)])
+        block = partial(ThinResidual, rank=rank) if rank else DilatedResidual
+        self.residual = nn.Sequential(*[block(4 * width, dilation=2) for _ in range(7)])
         self.attention = LongShortTermAttention(4 * width)
         self.up3 = Up(4 * width, 4 * width, 2 * width)  # H/8 -> H/4
         self.up2 = Up(2 * width, 2 * width, width)  # H/2
@@ -77,7 +85,7 @@ class Generator(nn.Module):
                 nn.init.zeros_(module.bias)
         with torch.no_grad():
             for block in self.residual:  # a stack of residuals must not grow either
-                block.convolution.weight.mul_(0.1)
+                block.last.weight.mul_(0.1)
             self.attention.merge.weight.zero_()  # at first the features pass unchanged
             if self.prior:
                 # Start by believing the prior: an untrained network then is about as good as the mirror.
@@ -276,6 +284,36 @@ class DilatedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.convolution(F.leaky_relu(self.dilated(x), 0.2))
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution whose output is added to x."""
+        return self.convolution
+
+
+class ThinResidual(DilatedResidual):
+    """The same with two convolutions for each: a 3 x 3 one to `rank` channels and a 1 x 1 one back to all of them.
+
+    A quarter of the weights and of the work where the rank is a quarter of the channels (Zhang et al. 2016, section 3;
+    `factoring.factored` finds those of a network that has learnt already).
+    """
+
+    def __init__(self, channels: int, dilation: int, rank: int) -> None:
+        super().__init__(channels, dilation)
+        self.dilated, self.convolution = _thin(self.dilated, rank), _thin(self.convolution, rank)
+
+    @property
+    def last(self) -> nn.Conv2d:
+        return self.convolution[1]
+
+
+def _thin(convolution: nn.Conv2d, rank: int) -> nn.Sequential:
+    """Two convolutions in the place of one: as far as it sees to `rank` channels, then pixel by pixel to its own."""
+    narrow = nn.Conv2d(
+        convolution.in_channels, rank, convolution.kernel_size, padding=convolution.padding,
+        dilation=convolution.dilation, padding_mode=convolution.padding_mode,
+    )
+    return nn.Sequential(narrow, nn.Conv2d(rank, convolution.out_channels, 1))
 
 
 class LongShortTermAttention(nn.Module):

@@ -93,6 +93,7 @@ class CompletionTraining(MixtureTraining):
     discriminator_width: int = 32
     prior: bool = True  # False is the paper's plain network
     masks: Literal["all", "unseen"] = "all"  # unseen: mostly those under which neither side of the face is visible
+    teacher: str = ""  # a generator, a name or a file, whose paintings are learnt from instead of the truth
     landmark_noise: float = 0.0  # by how much predicted landmarks are led astray, over the distance of the eyes
     reconstruction: float = 50.0  # weights of equations 2 to 5
     perceptual: float = 0.5
@@ -199,6 +200,6 @@ AT_LEAST_ONE = {
 # Beyond them no memory is enough, or, for a decay, there is no mean.
 AT_MOST = {
     "size": 1024, "width": 1024, "discriminator_width": 1024, "embedding": 4096, "batch": 65_536, "workers": 256,
-    "rendered": 1_000_000, "validation": 1_000_000, "ema": 1,
+    "rendered": 1_000_000, "validation": 1_000_000, "ema": 1, "rank": 1024,
 }
 LARGEST = 1_000_000_000

@@ -52,12 +52,15 @@ def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
     """
     if max(image.shape[-2:]) == 1:
         return image
-    known = known.to(image.dtype)
+    return torch.where(known > 0, image, _from_coarser(image, known.to(image.dtype)))
+
+
+def _from_coarser(image: Tensor, known: Tensor) -> Tensor:
+    """What the known pixels say of all pixels, seen at half the resolution; known ones lose their details."""
     weight = F.avg_pool2d(known, 2, ceil_mode=True)
     mean = F.avg_pool2d(image * known, 2, ceil_mode=True) / weight.clamp_min(1e-6)
     coarse = smooth_fill(mean, (weight > 0).to(image.dtype))
-    fine = F.interpolate(coarse, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(known > 0, image, fine)
+    return F.interpolate(coarse, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class Prior(NamedTuple):
@@ -128,7 +131,7 @@ def light(difference: Tensor, known: Tensor) -> Tensor:
     """The part of a difference between a face and a guess at it that is due to light, carried into the hole.
 
     difference (B, 3, H, W) counts where known (B, 1, H, W) is 1. A small difference is light. A large one is hair
-    or background that the guess does not know, and tells nothing about the skin.
+    or background that the guess does not know, and tells nothing about the skin. Of use where nothing is known alone.
     """
     is_light = difference.abs().amax(1, keepdim=True) < LIGHT
-    return smooth_fill(difference, known * is_light)
+    return _from_coarser(difference, known * is_light)

@@ -75,3 +75,13 @@ def test_it_follows_the_landmarks(model, landmarks):
     there, region = model(truth.roll(8, -1), mask.roll(8, -1), landmarks + torch.tensor([8.0, 0.0]))
     inside = (region > 0.99).float()
     assert error(there, here.roll(8, -1), inside) < 0.01
+
+
+def test_a_smaller_one_keeps_the_strongest_variations_and_finishes_faces_alike(model, landmarks):
+    truth = family(torch.tensor([[1.5, -1.0]]), landmarks)
+    mask = masks.standard("mask01", SIZE)
+    smaller = model.smaller(2, 32)
+    assert smaller.variations.shape == (2, 3, 32, 32) and torch.equal(smaller.shape, model.shape)
+    (face, region), (other, _) = (one(truth * (1 - mask), mask, landmarks) for one in (model, smaller))
+    hidden = mask * (region > 0.9)
+    assert error(other, face, hidden) < 0.2 * error(face, family(torch.zeros(1, 2), landmarks), hidden)

@@ -95,7 +95,7 @@ def test_contestants_are_timed_in_turn_and_the_first_turn_does_not_count():
 
 
 def test_plain_is_left_out_where_its_attention_matrix_would_not_fit():
-    setting = Setting(against=Path("other.safetensors"))
+    setting = Setting(against="other.safetensors")
     assert benchmark._contestants(setting, 512, 1) == ["ours", "plain", "before"]
     assert benchmark._contestants(setting, 512, 16) == benchmark._contestants(setting, 1024, 1) == ["ours", "before"]
 
@@ -104,7 +104,7 @@ def test_a_small_bench_writes_its_table_and_its_json(tmp_path):
     chapters = tmp_path / "chapters.csv"
     chapters.write_text("chapter,seconds,memory_mb\n00_start_here,12.5,900\n01_data_and_masks,8.0,\n")
     setting = Setting(
-        sizes=(64, 72), batches=(1, 2), repeats=1, against=weights.path_of("without-identity"), course=chapters)
+        sizes=(64, 72), batches=(1, 2), repeats=1, against="without-identity", course=chapters)
     text = benchmark.bench(["completion", "masks", "notebooks"], setting, tmp_path)
     content = json.loads((tmp_path / "bench.json").read_text())
     assert content.keys() == {"machine", "figures", "growth"}

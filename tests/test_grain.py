@@ -8,7 +8,7 @@ from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.grain import BANDS, between, blurred, deviation, with_grain
+from faceinpaint.grain import bands, blurred, deviation, with_grain
 
 SIZE = 128
 HELD = torch.zeros(1, 1, SIZE, SIZE)
@@ -26,7 +26,7 @@ def face() -> Tensor:
 
 
 def grain_of(picture: Tensor, region: Tensor) -> list[float]:
-    return [deviation(between(picture.mean(1, keepdim=True), band), region).item() for band in BANDS]
+    return [deviation(band, region).item() for band in bands(picture.mean(1, keepdim=True))]
 
 
 @pytest.mark.parametrize("amount", [0.01, 0.03])

@@ -105,7 +105,10 @@ STAGE = '[[stage]]\nname = "a"\ntrain = "landmarks"\nfaces = ["b"]\n'
     (STAGE + "set = { stebs = 3 }", "no landmarks setting 'stebs': did you mean 'steps'"),
     (STAGE + "set = { steps = 'many' }", "steps takes a value of type int, not 'many'"),
     (STAGE + "preset = 'huge'", "no preset 'huge'"),
-    (STAGE + "evaluate = ['generator']", "has to have one of `train`, `blend` and `evaluate`"),
+    (STAGE + "evaluate = ['generator']", "has to have one of `train`, `blend`, `factor` and `evaluate`"),
+    (STAGE.replace('train = "landmarks"', 'factor = "generator"'), "needs both `factor` and a `rank`"),
+    (STAGE + "rank = 3", "needs both `factor` and a `rank`"),
+    ('[[stage]]\nname = "a"\nfactor = "generator"\nrank = 8', "needs faces"),
     ('[[stage]]\nname = "a"\nblend = { b = 0.5, c = 0.6 }', "add up to 1.1: make it 1"),
     ('[[stage]]\nname = "a"\nblend = { b = "all" }', "blend of the stage a holds what it can't"),
     ('[[stage]]\ntrain = "landmarks"', "has no name"),
@@ -258,3 +261,14 @@ def test_a_stage_may_blend_what_others_have_made(tmp_path):
     soft, sharp = (weights.load(file, Generator).paint.bias for file in files)
     assert torch.allclose(made, 0.4 * soft + 0.6 * sharp, atol=1e-3)
     assert release.command(recipe.stages[0]).startswith("a blend of 0.4 ")
+
+
+def test_a_stage_may_make_a_thin_copy(folder, tmp_path):
+    given = tmp_path / "whole.safetensors"
+    weights.save(Generator(8), {"width": 8}, given)
+    recipe = read(
+        f'[[stage]]\nname = "light"\nfactor = "{given}"\nrank = 4\nfaces = ["{folder}"]\nsize = 64', tmp_path
+    )
+    release.release(recipe, tmp_path / "out")
+    assert weights.load(release.made_by(tmp_path / "out", "light"), Generator).settings["rank"] == 4
+    assert release.command(recipe.stages[0]) == f"{given} with residual blocks of rank 4, measured on {folder}"

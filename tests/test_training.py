@@ -160,6 +160,35 @@ def test_runs_begin_with_the_weights_that_another_one_ended_with(folder, tmp_pat
         learn_completion(folder, tmp_path / "e", predictor, recogniser, steps=1, width=6, start=first)
 
 
+def test_a_thin_generator_is_trained_on_and_stays_thin(folder, tmp_path, predictor, recogniser):
+    torch.manual_seed(0)
+    given = Generator(8, rank=4, appearance=(6, 32))
+    weights.save(given, given.settings, tmp_path / "thin.safetensors")
+    made = learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=1, start=tmp_path / "thin.safetensors")
+    assert weights.load(made, Generator).settings == given.settings
+
+
+def test_whoever_learns_from_itself_has_nothing_to_learn(folder, tmp_path, predictor, recogniser):
+    torch.manual_seed(0)
+    given = Generator(8)
+    given.paint.weight.data.normal_(0, 0.05)  # paints something else than the prior, and than the truth
+    weights.save(given, given.settings, tmp_path / "given.safetensors")
+    pixels = dict(steps=1, precision="fp32", start=tmp_path / "given.safetensors")
+    learn_completion(folder, tmp_path / "a", predictor, recogniser, **pixels)
+    learn_completion(folder, tmp_path / "b", predictor, recogniser, teacher=str(tmp_path / "given.safetensors"), **pixels)
+    truth, itself = (read_log(tmp_path / name)[0]["reconstruction"] for name in "ab")
+    assert float(itself) < 1e-6 < 1e-3 < float(truth)
+
+
+def test_what_is_taught_keeps_every_visible_pixel():
+    torch.manual_seed(0)
+    image, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 20:40] = 1
+    batch = MaskedFaces(image, canonical_face(64), torch.zeros(1), ("a",), mask)
+    shown = completion.taught(Generator(8), batch, batch.landmarks)
+    assert torch.equal(shown * (1 - mask), image * (1 - mask)) and not torch.equal(shown, image)
+
+
 def test_hidden_landmarks_are_led_astray_part_by_part_and_visible_ones_never():
     faces = canonical_face(64).expand(300, -1, -1)
     mask = torch.zeros(300, 1, 64, 64)

@@ -15,6 +15,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from faceinpaint import losses, masks, weights
 from faceinpaint.appearance import AppearanceModel
 from faceinpaint.discriminator import Discriminator
+from faceinpaint.errors import InputError
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import load_features
@@ -49,12 +50,11 @@ def train_completion(
     predictor = machine.frozen(predictor)
     mixture = Mixture(faces, Need.of(settings, machine, settings.size, seed, predictor=predictor), settings.masks)
     torch.manual_seed(seed)
-    generator = Generator(settings.width, settings.prior)
-    if start:
-        weights.begin_with(generator, start)
-    elif generator.appearance is not None and not resume:
+    generator = beginning(settings, start)
+    if generator.appearance is not None and not start and not resume:
         fit_appearance(generator.appearance, mixture)
     generator = machine.quick(generator)
+    teacher = machine.frozen(weights.load(settings.teacher, Generator)) if settings.teacher else None
     discriminator = machine.quick(Discriminator(settings.discriminator_width))
     average = AveragedModel(generator, multi_avg_fn=rising_average(settings.ema))
     optimizer = machine.adam(generator.parameters(), betas=BETAS)
@@ -74,7 +74,7 @@ def train_completion(
 
     def save(path: Path) -> None:
         weights.save(
-            average.module, {"width": settings.width, "prior": settings.prior}, path,
+            average.module, average.module.settings, path,
             identity_recogniser=recogniser.name if settings.identity else "none",
             identity_fingerprint=recogniser.fingerprint if settings.identity else "none",
         )
@@ -93,6 +93,8 @@ def train_completion(
                 if settings.landmark_noise:
                     landmarks = led_astray(landmarks, batch.mask, settings.landmark_noise)
                 prior = generator.first_guess(batch.image, batch.mask, landmarks)
+                if teacher is not None:
+                    batch = replace(batch, image=taught(teacher, batch, landmarks))
                 batch = replace(batch, mirrored=None if prior is None else prior.mirrored)
                 painted = model(batch.image, batch.mask, landmarks, prior)
                 completed = composite(painted, batch.image, batch.mask)
@@ -132,6 +134,25 @@ def train_completion(
     if machine.first:
         save(out / "generator.safetensors")
     return out / "generator.safetensors"
+
+
+def beginning(settings: CompletionTraining, start: str | Path | None) -> Generator:
+    """A new generator, or the one to begin with, whose blocks may be thin; InputError where it is another kind."""
+    if not start:
+        return Generator(settings.width, settings.prior)
+    generator = weights.load(start, Generator)
+    if (generator.width, generator.prior) != (settings.width, settings.prior):
+        raise InputError(f"{start} is a Generator of another size: begin with one that has the same settings")
+    return generator.train().requires_grad_(True)
+
+
+@torch.no_grad()
+def taught(teacher: Generator, batch: MaskedFaces, landmarks: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) with what another generator paints into their holes: what a smaller one can learn from it.
+
+    Hinton et al. 2015. A painting has no more in it than its painter saw; the truth has, and nobody can learn that.
+    """
+    return composite(teacher(batch.image, batch.mask, landmarks), batch.image, batch.mask)
 
 
 PARTS = ((0, 17), (17, 22), (22, 27), (27, 36), (36, 42), (42, 48), (48, 68))  # jaw, brows, nose, eyes, mouth
