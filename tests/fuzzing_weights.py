@@ -25,7 +25,7 @@ from faceinpaint import weights
 from faceinpaint.features import FeatureNetwork
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.recognisers import FaceResNet, MobileFaceNet, load_recogniser
+from faceinpaint.recognisers import DlibResNet, FaceResNet, MobileFaceNet, load_recogniser
 
 # ------------------------------------------------------------------------------------------- weights
 
@@ -36,7 +36,7 @@ def networks() -> dict[type, dict]:
     return {
         LandmarkPredictor: {"width": 0.35, "size": 64}, MobileFaceNet: {"width": 0.125, "threshold": 0.5},
         FaceResNet: {"width": 4, "threshold": 0.5}, FeatureNetwork: {"widths": [4, 4, 4, 4, 4]},
-        Generator: {"width": 8, "prior": False},
+        Generator: {"width": 8, "prior": False}, DlibResNet: {"width": 2, "embedding_size": 8, "threshold": 0.5},
     }
 
 
@@ -162,7 +162,7 @@ def used(kind: type, file: Path) -> None:
     images, mask, face = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64), canonical_face(64)
     mask[..., :32] = 1
     with torch.no_grad():
-        if kind in (MobileFaceNet, FaceResNet):
+        if kind in (MobileFaceNet, FaceResNet, DlibResNet):
             recogniser = load_recogniser(file)
             assert recogniser.verdict(0.4) and recogniser.embed(images, face).isfinite().all()
         elif kind is FeatureNetwork:

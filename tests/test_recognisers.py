@@ -381,7 +381,7 @@ def test_our_file_of_another_class_or_shape_is_refused(tmp_path):
 
 def test_an_unknown_name_gets_the_nearest_and_all():
     for name, nearest in (("face-net", "facenet"), ("embeded-jugde", "embedded-judge"), ("embedded", "embedded-loss")):
-        with pytest.raises(InputError, match=f"did you mean '{nearest}'.*embedded-judge, facenet, arcface, FILE"):
+        with pytest.raises(InputError, match=f"did you mean '{nearest}'.*embedded-judge, dlib, facenet, arcface, FILE"):
             recognisers.load_recogniser(name)
 
 

@@ -17,11 +17,11 @@ from faceinpaint.errors import InputError
 from faceinpaint.features import FeatureNetwork
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.recognisers import JUDGE, LOSS, FaceResNet, MobileFaceNet, load_recogniser
+from faceinpaint.recognisers import JUDGE, LOSS, DlibResNet, FaceResNet, MobileFaceNet, load_recogniser
 
 SHIPPED = {
     "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, LOSS: MobileFaceNet,
-    JUDGE: FaceResNet, "without-identity": Generator,
+    JUDGE: FaceResNet, "without-identity": Generator, "dlib": DlibResNet,
 }
 
 
@@ -87,6 +87,7 @@ def test_what_is_saved_comes_back_in_half_precision(tmp_path: Path) -> None:
         (Discriminator(4), {"width": 4}),
         (MobileFaceNet(width=0.125, threshold=0.4), {"width": 0.125, "threshold": 0.4}),
         (FaceResNet(4, 24, 0.4), {"width": 4, "embedding_size": 24, "threshold": 0.4}),
+        (DlibResNet(2, 24, 0.4), {"width": 2, "embedding_size": 24, "threshold": 0.4}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
@@ -281,7 +282,8 @@ def test_each_shipped_file_says_where_it_comes_from(name: str) -> None:
     entry = weights.manifest()[name]
     for key in ("licence", "training_data", "attribution", "command"):
         assert isinstance(entry.get(key), str) and entry[key].strip(), f"{name} lacks {key}"
-    assert any(f"faceinpaint {verb}" in entry["command"] for verb in ("train", "release"))
+    made = [f"faceinpaint {verb}" for verb in ("train", "release")] + ["faceinpaint.recognisers.dlib import convert"]
+    assert any(command in entry["command"] for command in made)
 
 
 def test_all_shipped_weights_stay_under_60_megabytes() -> None:

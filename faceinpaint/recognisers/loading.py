@@ -11,7 +11,8 @@ import torch
 from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
 from faceinpaint.recognisers.arcface import load_arcface
-from faceinpaint.recognisers.networks import NETWORKS, MobileFaceNet
+from faceinpaint.recognisers.dlib import DLIB_THRESHOLD, DlibRecogniser
+from faceinpaint.recognisers.networks import NETWORKS, DlibResNet, MobileFaceNet
 from faceinpaint.recognisers.recogniser import FaceNet, Recogniser
 
 # For a file that brings none, the published ArcFace one: 0.1 % false accepts (15,332 pairs of 108 people).
@@ -20,24 +21,25 @@ MOBILEFACENET_THRESHOLD = 0.58
 FACENET_THRESHOLD = 0.5
 
 LOSS, JUDGE = "embedded-loss", "embedded-judge"
-NAMES = (LOSS, JUDGE, "facenet", "arcface")
+SHIPPED = (LOSS, JUDGE, "dlib")
+NAMES = (*SHIPPED, "facenet", "arcface")
 
 
 def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
     """A recogniser by name or by the file of one.
 
-    `embedded-loss` and `embedded-judge` come with the package, the one for the identity loss, the other for
-    measuring; `facenet` and `arcface` are others' and have to be fetched. A file: .safetensors of `train recogniser`
-    or of a published MobileFaceNet, .pt of a FaceNet by facenet-pytorch (VGGFace2 or CASIA-WebFace), .onnx of an
-    ArcFace. Raises InputError for an unknown name (the nearest is named)
-    and for missing or unfit weights.
+    `embedded-loss`, `embedded-judge` and `dlib` come with the package, the first for the identity loss, the second for
+    measuring, the third, by King (2017), for who knows many real people; `facenet` and `arcface` are others' and have
+    to be fetched. A file: .safetensors of `train recogniser` or of a published MobileFaceNet, .pt of a FaceNet by
+    facenet-pytorch (VGGFace2 or CASIA-WebFace), .onnx of an ArcFace. Raises InputError for an unknown name (the nearest
+    is named) and for missing or unfit weights.
     """
     name = str(name_or_path)
     if name == "facenet" or name.endswith(".pt"):
         return load_facenet(None if name == "facenet" else name)
     if name == "arcface" or name.endswith(".onnx"):
         return load_arcface(None if name == "arcface" else name)
-    if name in (LOSS, JUDGE):
+    if name in SHIPPED:
         return _from_file(name, weights.path_of(name))
     if name.endswith(".safetensors") or os.path.isfile(name):
         return _from_file(Path(name).stem, Path(name))
@@ -49,10 +51,13 @@ ROUNDING = 1e-3  # by which a cosine of a network that tells nobody from another
 
 def _from_file(name: str, path: Path) -> Recogniser:
     network = load_network(path)
-    threshold = MOBILEFACENET_THRESHOLD if network.threshold is None else network.threshold
+    kind, usual = Recogniser, MOBILEFACENET_THRESHOLD
+    if isinstance(network, DlibResNet):
+        kind, usual = DlibRecogniser, DLIB_THRESHOLD
+    threshold = usual if network.threshold is None else network.threshold
     if type(threshold) not in (int, float) or not -ROUNDING <= threshold <= 2 + ROUNDING:
         raise InputError(f"{path} has a threshold that is no cosine distance, from 0 to 2: train or fetch it again")
-    return Recogniser(name, network, threshold)
+    return kind(name, network, threshold)
 
 
 def load_network(path: Path | str) -> torch.nn.Module:

@@ -137,4 +137,55 @@ class ResidualBlock(nn.Module):
         return F.relu(self.convolutions(x) + self.shortcut(x))
 
 
-NETWORKS = {kind.__name__: kind for kind in (MobileFaceNet, FaceResNet)}
+class DlibResNet(nn.Module):
+    """The residual network of 29 layers of dlib's face recogniser (King 2017), its affine layers folded in.
+
+    width: channels of the first stage; 2, 4, 8 and 8 times as many in the next ones. threshold: as of MobileFaceNet.
+    forward: (B, 3, 150, 150) RGB, dlib's face chips, less their mean and over 256 -> (B, embedding_size), not
+    normalised. Source: `anet_type` of dlib's `dnn_face_recognition_ex.cpp`.
+    """
+
+    REPEATS = (3, 4, 3, 3, 1)  # blocks of each stage: alevel4 ... alevel0 there
+
+    def __init__(self, width: int = 32, embedding_size: int = 128, threshold: float | None = None) -> None:
+        super().__init__()
+        self.threshold = threshold
+        layers = [nn.Conv2d(3, width, 7, stride=2), nn.ReLU(), nn.MaxPool2d(3, 2)]  # 150 -> 72 -> 35
+        channels = width
+        for stage, repeats in enumerate(self.REPEATS):  # 35, 17, 8, 4, 2
+            outputs = width * min(2**stage, 8)
+            for repeat in range(repeats):
+                layers.append(DlibBlock(channels, outputs, 2 if stage > 0 and repeat == 0 else 1))
+                channels = outputs
+        self.layers = nn.Sequential(*layers)
+        self.linear = nn.Linear(channels, embedding_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.layers(x).mean((2, 3)))
+
+
+class DlibBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut without weights. (B, inputs, H, W) -> (B, outputs, H', W').
+
+    Where it halves the size the shortcut is a mean of 2 x 2 pixels, and what it lacks in channels is zero (`add_prev`).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.more = stride, outputs - inputs
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 2 - stride),  # no padding where it halves
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.convolutions(x)
+        if self.stride > 1:
+            x = F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.more))
+            # 8 -> 3 by the convolution but 4 by the mean: dlib fills up with zeros on the right and below.
+            y = F.pad(y, (0, x.shape[3] - y.shape[3], 0, x.shape[2] - y.shape[2]))
+        return F.relu(x + y)
+
+
+NETWORKS = {kind.__name__: kind for kind in (MobileFaceNet, FaceResNet, DlibResNet)}

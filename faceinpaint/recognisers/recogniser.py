@@ -70,7 +70,7 @@ class Recogniser(nn.Module):
 
     @staticmethod
     def distance(a: Tensor, b: Tensor) -> Tensor:
-        """Cosine distance 1 - cos(a, b): 0 the same, 1 unrelated, 2 opposite. (..., D) twice -> (...)."""
+        """Cosine distance 1 - cos(a, b): 0 the same, 1 at right angles, 2 opposite. (..., D) twice -> (...)."""
         return 1 - F.cosine_similarity(a, b, dim=-1)
 
 
