@@ -93,7 +93,6 @@ class CompletionTraining(MixtureTraining):
     discriminator_width: int = 32
     prior: bool = True  # False is the paper's plain network
     masks: Literal["all", "unseen"] = "all"  # unseen: mostly those under which neither side of the face is visible
-    teacher: str = ""  # a generator, a name or a file, whose paintings are learnt from instead of the truth
     landmark_noise: float = 0.0  # by how much predicted landmarks are led astray, over the distance of the eyes
     reconstruction: float = 50.0  # weights of equations 2 to 5
     perceptual: float = 0.5

@@ -26,7 +26,7 @@ A recipe is a TOML file:
     name = "evaluation"
     evaluate = ["completion"]          # generators
 
-Where a stage takes weights (`start`, `landmarks`, `recogniser`, `blend`, `factor`, `evaluate`), the name of an earlier stage
+Where a stage takes weights (`start`, `teacher`, `landmarks`, `recogniser`, `blend`, `factor`, `evaluate`), the name of an earlier stage
 stands for what that one has made; anything else is a file, or weights that come with the package.
 """
 
@@ -74,6 +74,7 @@ class Stage:
     seed: int = 0
     set: dict[str, bool | int | float | str] = field(default_factory=dict)
     start: str = ""  # weights to begin with
+    teacher: str = ""  # a generator whose paintings another one learns from
     landmarks: str = "landmarks"
     recogniser: str = ""  # of the identity loss, or who judges
     ships: str = ""
@@ -276,7 +277,10 @@ def _run(stage: Stage, out: Path) -> Path:
     if stage.train == "recogniser":
         return training.train_recogniser(stage.faces, chosen, folder, predictor, stage.seed, resume)
     recogniser = load_recogniser(file_of(stage.recogniser or LOSS))
-    return training.train_completion(stage.faces, chosen, folder, predictor, recogniser, stage.seed, resume, start)
+    teacher = file_of(stage.teacher) or None
+    return training.train_completion(
+        stage.faces, chosen, folder, predictor, recogniser, stage.seed, resume, start, teacher
+    )
 
 
 def made_by(out: Path, name: str) -> Path | None:
@@ -306,7 +310,7 @@ def command(stage: Stage) -> str:
     if stage.factor:
         return f"{stage.factor} with residual blocks of rank {stage.rank}, measured on {' '.join(stage.faces)}"
     words = ["faceinpaint train", stage.train, "--preset", stage.preset, "--faces", *stage.faces]
-    for option in ("start", "landmarks", "recogniser"):
+    for option in ("start", "teacher", "landmarks", "recogniser"):
         given = getattr(stage, option)
         if given != getattr(Stage("example"), option):
             words += [f"--{option}", given]

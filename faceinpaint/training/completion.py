@@ -37,13 +37,13 @@ BETAS = (0.5, 0.99)  # less inertia than usual: the opponent moves
 def train_completion(
     faces: Sequence[str | Path], settings: CompletionTraining, out: Path, predictor: LandmarkPredictor,
     recogniser: Recogniser, seed: int = 0, resume: bool = False, start: str | Path | None = None,
-    machine_of: Callable[[Training], Machine] = Machine,
+    teacher: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,
 ) -> Path:
     """Train the generator against the discriminator; returns the file of the averaged generator's weights.
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. The generator sees predicted landmarks, as it will in use.
-    recogniser: the frozen network of the identity loss. start: a generator to begin with, a name or a file. Raises
-    InputError and Stopped as `train_landmarks`.
+    recogniser: the frozen network of the identity loss. start: a generator to begin with, a name or a file. teacher:
+    one whose paintings are learnt from instead of the truth. Raises InputError and Stopped as `train_landmarks`.
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
@@ -54,7 +54,7 @@ def train_completion(
     if generator.appearance is not None and not start and not resume:
         fit_appearance(generator.appearance, mixture)
     generator = machine.quick(generator)
-    teacher = machine.frozen(weights.load(settings.teacher, Generator)) if settings.teacher else None
+    master = machine.frozen(weights.load(teacher, Generator)) if teacher else None
     discriminator = machine.quick(Discriminator(settings.discriminator_width))
     average = AveragedModel(generator, multi_avg_fn=rising_average(settings.ema))
     optimizer = machine.adam(generator.parameters(), betas=BETAS)
@@ -93,8 +93,8 @@ def train_completion(
                 if settings.landmark_noise:
                     landmarks = led_astray(landmarks, batch.mask, settings.landmark_noise)
                 prior = generator.first_guess(batch.image, batch.mask, landmarks)
-                if teacher is not None:
-                    batch = replace(batch, image=taught(teacher, batch, landmarks))
+                if master is not None:
+                    batch = replace(batch, image=taught(master, batch, landmarks))
                 batch = replace(batch, mirrored=None if prior is None else prior.mirrored)
                 painted = model(batch.image, batch.mask, landmarks, prior)
                 completed = composite(painted, batch.image, batch.mask)
