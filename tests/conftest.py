@@ -7,6 +7,7 @@ import socket
 
 import pytest
 import torch
+from jobs import forks, kinds, whole  # noqa: F401, fixtures of several files
 from PIL import Image, ImageEnhance, ImageOps
 from skimage import data
 from torch import Tensor
