@@ -15,7 +15,7 @@ import torch
 from faceinpaint.training import read_log
 
 SCRIPT = Path(__file__).parent / "one_of_many.py"
-STEPS = 10
+STEPS = 6
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
