@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start; read when torch is imported
 
 import pytest
 import torch
@@ -13,6 +16,15 @@ from skimage import data
 from torch import Tensor
 
 torch.set_num_threads(1)  # sums round alike on every machine, and busy cores do not stall each other
+
+# How `make test` shares the tests out to processes, a file to each, but for these: what begins first, since it takes
+# longest, and what stays together, since it shares a server, a browser's page or an evaluation.
+FIRST = ("test_notebooks", "test_training", "test_kills", "test_studio_browser", "test_training_processes")
+TOGETHER = {
+    "test_adversity": "test_kills", "test_studio_looks": "test_studio_browser",
+    "test_evaluation_report": "test_evaluation_run", "test_cli_evaluate": "test_evaluation_run",
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many broken inputs `test_fuzzing.py` makes, and which; and whether tests run that take long."""
@@ -24,11 +36,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="takes long: give --long"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+def group(item: pytest.Item) -> str:
+    """Tests of one group run in one process: those of a file, or of a chapter."""
+    file = item.path.stem
+    if "ran" in item.fixturenames:
+        return f"{file} {item.callspec.params['name']}"
+    return TOGETHER.get(file, file)
 
 
 @pytest.fixture(scope="session")
