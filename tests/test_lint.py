@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from conftest import FIRST, TOGETHER
 from spellchecker import SpellChecker
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,13 @@ def test_the_hooks_are_of_the_releases_that_are_pinned():
     assert ruff["rev"] == f"v{pins['ruff']}" and nbstripout["rev"] == pins["nbstripout"]
     # In an environment of pre-commit's own ty would find none of the packages that the code imports.
     assert local["hooks"][0]["language"] == "system" and local["hooks"][0]["entry"].startswith(".venv/bin/ty check")
+
+
+def test_the_files_that_are_run_apart_or_together_are_there():
+    alone = re.search(r"^ALONE := tests/(\w+)\.py$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    named = {alone, *FIRST, *TOGETHER, *TOGETHER.values()}
+    assert named <= {path.stem for path in (ROOT / "tests").glob("test_*.py")}
+    assert alone not in {*FIRST, *TOGETHER} and not set(TOGETHER) & set(TOGETHER.values())
 
 
 # ------------------------------------------------------------------------------------------- the spelling
