@@ -1,6 +1,6 @@
 """A training run that notes what each process saw and learnt: python one_of_many.py FOLDER OUT BATCH STEPS.
 
-For `torchrun`, and for one process alone. Writes OUT/process-RANK.pt.
+For several processes, see `Forks.ranks`, and for one alone. Writes OUT/process-RANK.pt.
 """
 
 import sys

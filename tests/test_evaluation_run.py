@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training_processes import LAUNCH, launched
 
 from faceinpaint import evaluation, weights
 from faceinpaint.errors import InputError
@@ -270,9 +269,9 @@ def test_a_part_whose_rows_were_not_written_is_measured_again(people, evaluated,
     assert measured == [2, 3, 4, 5] and contents(out) == contents(evaluated)
 
 
-def test_two_processes_share_the_work_and_give_the_files_of_one(people, evaluated, tmp_path):
+def test_two_processes_share_the_work_and_give_the_files_of_one(people, evaluated, tmp_path, forks):
     script = Path(__file__).parent / "one_of_many_evaluations.py"
-    launched([*LAUNCH, str(script), str(people), str(tmp_path / "out"), str(tmp_path)])
+    forks.ranks(script, people, tmp_path / "out", tmp_path)
     assert contents(tmp_path / "out") == contents(evaluated)
     first, second = (json.loads((tmp_path / f"process-{rank}.json").read_text()) for rank in range(2))
     assert first["measured"] == [0, 1, 4, 5] and second["measured"] == [2, 3]
