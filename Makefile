@@ -48,7 +48,7 @@ studio: $(INSTALLED)
 # tests/conftest.py says which of them runs what.
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q $(ALONE)
-	$(VENV)/bin/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder --ignore $(ALONE)
+	$(VENV)/bin/python -m pytest -q -n $(JOBS) --no-loadscope-reorder --ignore $(ALONE)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check faceinpaint tests notebooks

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start; read when torch is imported
 
@@ -36,7 +38,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--long"):
         for item in items:
@@ -44,16 +45,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="takes long: give --long"))
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
-def group(item: pytest.Item) -> str:
-    """Tests of one group run in one process: those of a file, or of a chapter."""
-    file = item.path.stem
-    if "ran" in item.fixturenames:
-        return f"{file} {item.callspec.params['name']}"
-    return TOGETHER.get(file, file)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Who shares the tests out to processes: whole groups, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = group
+    return scheduling
+
+
+def group(test: str) -> str:
+    """Tests of one group run in one process: those of a file, or of a chapter. test: "tests/test_masks.py::test_..."."""
+    path, _, name = test.partition("::")
+    file = Path(path).stem
+    chapter = re.search(r"\[(\d\d_\w+)\]$", name)
+    return f"{file} {chapter[1]}" if file == "test_notebooks" and chapter else TOGETHER.get(file, file)
 
 
 @pytest.fixture(scope="session")
