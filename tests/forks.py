@@ -1,4 +1,4 @@
-"""Commands of the package as processes of their own, to be killed, starved and cut off.
+"""Commands of the package, and scripts, as processes of their own, to be killed, starved, cut off or joined.
 
 Each is forked from a server that has imported everything, so that a start costs a fraction of a second; it leads a
 session of its own, and nothing is left of it but what it has written.
@@ -15,7 +15,9 @@ import json
 import os
 import random
 import resource
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -65,6 +67,7 @@ class Forks:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder, self.count = folder, 0
         inherited = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_PROXY": "*", "CUDA_VISIBLE_DEVICES": ""}
+        inherited |= {"GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1"}
         self.server = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder,
             env=os.environ | inherited | environment, start_new_session=True,
@@ -74,6 +77,15 @@ class Forks:
         self.count += 1
         log = self.folder / f"job-{self.count}.log"
         return Job(self, self.ask(words=list(map(str, words)), log=str(log), before=before), log)
+
+    def ranks(self, *words: str | Path) -> list[Job]:
+        """Two processes of one job, told what `torchrun` tells its own; both have ended, and well."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            common = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1]}
+        jobs = [self.start(*words, variables=common | {"RANK": rank, "LOCAL_RANK": rank}) for rank in range(2)]
+        assert [job.wait() for job in jobs] == [0, 0], "\n".join(job.said[-3000:] for job in jobs)
+        return jobs
 
     def run(self, *words: str | Path, **before: object) -> Job:
         """A job that has ended."""
@@ -160,6 +172,11 @@ def publish(url: str, size: int, sha256: str, folder: str) -> None:
     download.PAUSE = 0
 
 
+def variables(**values: object) -> None:
+    """Variables of its environment."""
+    os.environ.update({name: str(value) for name, value in values.items()})
+
+
 def quick() -> None:
     """Blocks of two photographs, and an appearance model of few."""
     from faceinpaint.evaluation import run
@@ -172,6 +189,7 @@ def quick() -> None:
 BEFORE: dict[str, Callable] = {
     one.__name__: one for one in (
         kill_in_write, kill_before_move, file_size, disk, read_only, no_network, restless_clock, publish, quick,
+        variables,
     )
 }
 
@@ -244,6 +262,19 @@ def _note(ear: int, log: str) -> None:
             pass
 
 
+def _run(words: list[str]) -> None:
+    """A script with its arguments, or a command of the package."""
+    if words[0].endswith(".py"):
+        sys.argv = words
+        sys.path.insert(0, str(Path(words[0]).parent))
+        runpy.run_path(words[0], run_name="__main__")
+    else:
+        from faceinpaint.cli import main
+
+        sys.argv = ["faceinpaint", *words]
+        main()
+
+
 def _become(words: list[str], mouth: int, before: dict) -> None:
     os.setsid()
     with open(os.devnull) as nothing:
@@ -254,10 +285,7 @@ def _become(words: list[str], mouth: int, before: dict) -> None:
     try:
         for name, given in before.items():
             BEFORE[name](**given) if isinstance(given, dict) else BEFORE[name](*([] if given is True else [given]))
-        from faceinpaint.cli import main
-
-        sys.argv = ["faceinpaint", *words]
-        main()
+        _run(words)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -1,6 +1,6 @@
 """A training run that notes what each process saw and learnt: python one_of_many.py FOLDER OUT BATCH STEPS.
 
-For `torchrun`, and for one process alone. Writes OUT/process-RANK.pt.
+For several processes, see `Forks.ranks`, and for one alone. Writes OUT/process-RANK.pt.
 """
 
 import sys
@@ -42,7 +42,7 @@ def main(folder: str, out: str, batch: str, steps: str) -> None:
     recogniser = Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
     settings = replace(
         PRESETS["smoke"].completion, batch=int(batch), steps=int(steps), adversarial_from=1, precision="fp32",
-        validate_every=100, lr=1e-3,
+        validate_every=100, milestone_faces=1, lr=1e-3,
         # Pixels of the symmetry prior, which does not learn, may cross one of its thresholds with the last digit.
         prior=False,
     )

@@ -1,6 +1,7 @@
 """An evaluation, two photographs at a time, that notes which of them each process measured.
 
-For `torchrun`: python one_of_many_evaluations.py FOLDER OUT NOTES. Writes NOTES/process-RANK.json.
+python one_of_many_evaluations.py FOLDER OUT NOTES, in several processes: see `Forks.ranks`.
+Writes NOTES/process-RANK.json.
 """
 
 import json

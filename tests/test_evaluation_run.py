@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training_processes import LAUNCH, launched
 
 from faceinpaint import evaluation, weights
 from faceinpaint.errors import InputError
-from faceinpaint.evaluation import Examination, examination, read_metrics, run, write_metrics
+from faceinpaint.evaluation import Examination, examination, read_metrics, report, run, write_metrics
 from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.files import write_csv
 from faceinpaint.generator import Generator
@@ -79,6 +78,12 @@ def measured(monkeypatch):
     noting = stop_at(None)
     monkeypatch.setattr(Examination, "measure", noting)
     return noting.numbers
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Rows and tables alone: the pictures of a small evaluation take as long as all the rest of it."""
+    monkeypatch.setattr(report, "_save", lambda figure, path: None)
 
 
 # ------------------------------------------------------------------------------------------------ the files
@@ -149,6 +154,7 @@ def test_a_file_of_an_earlier_version_lacks_measures_and_is_read(evaluated, tmp_
 # ------------------------------------------------------------------------------------------ the detector
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_with_the_detector_it_is_said_where_a_face_is_found_and_its_eyes(people, evaluated, tmp_path):
     tables = evaluate(people, tmp_path / "out", compared=["mean-colour"], detector=True)
     rows = read_metrics(tmp_path / "out" / "metrics.csv")
@@ -169,6 +175,7 @@ def test_with_the_detector_it_is_said_where_a_face_is_found_and_its_eyes(people,
                        for key in evaluation.MEASURES if key not in DETECTION)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_originals_without_a_face_are_counted_in_the_notes(people, tmp_path, monkeypatch):
     """A detector that finds everybody in the middle, but nobody in two of the six, whatever is done to them."""
     eyes = torch.tensor([[20.0, 30.0], [40.0, 30.0]]).repeat(6, 1, 1)
@@ -209,6 +216,7 @@ def images_of(out):
     return list(dict.fromkeys(row["image"] for row in read_metrics(out / "metrics.csv")))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_photographs_within_the_limits_are_evaluated(turned, evaluated, tmp_path):
     out = tmp_path / "out"
     tables = evaluate(turned, out, compared=["mirror"], where=["yaw=30:60"])
@@ -261,9 +269,9 @@ def test_a_part_whose_rows_were_not_written_is_measured_again(people, evaluated,
     assert measured == [2, 3, 4, 5] and contents(out) == contents(evaluated)
 
 
-def test_two_processes_share_the_work_and_give_the_files_of_one(people, evaluated, tmp_path):
+def test_two_processes_share_the_work_and_give_the_files_of_one(people, evaluated, tmp_path, forks):
     script = Path(__file__).parent / "one_of_many_evaluations.py"
-    launched([*LAUNCH, str(script), str(people), str(tmp_path / "out"), str(tmp_path)])
+    forks.ranks(script, people, tmp_path / "out", tmp_path)
     assert contents(tmp_path / "out") == contents(evaluated)
     first, second = (json.loads((tmp_path / f"process-{rank}.json").read_text()) for rank in range(2))
     assert first["measured"] == [0, 1, 4, 5] and second["measured"] == [2, 3]
@@ -299,6 +307,7 @@ def test_parts_of_another_evaluation_are_refused_and_kept(people, stopped, tmp_p
     assert ". " not in str(error.value) and contents(out) == contents(stopped[2]) and measured == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_parts_of_other_photographs_are_refused_and_the_same_limits_are_known_again(turned, tmp_path):
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
@@ -468,6 +477,7 @@ def test_weights_that_are_called_like_a_baseline_are_refused_beside_it(people, t
     assert "would be called mirror like a baseline: rename their file" in refused(people, tmp_path / "out", [file])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_photographs_that_are_called_alike_are_each_measured_and_shown(people, tmp_path):
     """In the folders of two people both are called 0."""
     (tmp_path / "faces").mkdir()

@@ -6,14 +6,18 @@ import ast
 import os
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook
 
 import faceinpaint
 from faceinpaint import course, presets
+from faceinpaint.course.chapter import exercises_of as exercises_in
+from faceinpaint.course.chapter import first_error, is_right
 
 NOTEBOOKS = {path.stem: path for path in course.find_chapters(course.NOTEBOOKS)}
 TEMPLATE = course.NOTEBOOKS / ".template.ipynb"  # its dot keeps it from being run as a chapter
@@ -231,35 +235,73 @@ def test_faults_are_found(fault):
     assert any(fault in found for found in faults(notebook))
 
 
-@pytest.fixture
-def kernel_of_this_package(monkeypatch):
-    """The kernel imports the package that these tests belong to."""
-    root = str(Path(faceinpaint.__file__).parent.parent)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_chapter_runs_and_every_caption_has_its_picture(name, tmp_path, kernel_of_this_package):
-    assert course.run_course(tmp_path, preset="smoke", only=name) == 0
-    page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
-    captions = re.findall(r"<strong>Figure \d+\.</strong>", page)
-    assert len(captions) == prose_of(read(name)).count("**Figure ") > 0
-    assert page.count("data:image/png;base64,") >= len(captions)
-    for details in re.findall(r"<details>.*?</details>", page, re.DOTALL):
-        assert len(details) > len("<details><summary>Solution</summary></details>")  # something is in it
+RESET = "get_ipython().run_line_magic('reset', '-f')"  # an empty namespace
 
 
 def has_tag(cell, *tags):
     return bool(set(tags) & set(cell.metadata.get("tags", [])))
 
 
+def exercises_again(notebook):
+    """Cells that solve the exercises of a chapter in an empty namespace, with its set-up and nothing else of it."""
+    kept = [cell for cell in notebook.cells if cell.id == "setup" or has_tag(cell, "parameters", "exercise")]
+    cells = [new_code_cell(RESET, id="reset"), *(new_code_cell(cell.source, id=f"{cell.id}-again") for cell in kept)]
+    for cell, old in zip(cells[1:], kept):
+        if has_tag(old, "parameters"):
+            cell.source += '\npreset, solve = "smoke", True'
+        cell.metadata["tags"] = ["exercise"] if has_tag(old, "exercise") else []
+    return cells
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Runs a chapter, when it is first asked for: the exit status, the executed notebook, what came after, the page.
+
+    One kernel runs the chapter as it is, and then its exercises solved: to start another and import all takes as long.
+    """
+    root, execute = str(Path(faceinpaint.__file__).parent.parent), papermill.execute_notebook
+
+    def execute_both(notebook, *given, **options):
+        notebook.cells += exercises_again(notebook)
+        return execute(notebook, *given, **options)
+
+    @cache
+    def run(name):
+        out = tmp_path_factory.mktemp(name)
+        with pytest.MonkeyPatch.context() as patch:
+            # The kernel imports the package that these tests belong to.
+            patch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+            patch.setattr(papermill, "execute_notebook", execute_both)
+            status = course.run_course(out, preset="smoke", only=name)
+        executed = nbformat.read(out / f"{name}.ipynb", as_version=4)
+        end = [cell.id for cell in executed.cells].index("reset")
+        again = new_notebook(cells=executed.cells[end:])
+        executed.cells = executed.cells[:end]
+        return status, executed, again, (out / f"{name}.html").read_text(encoding="utf-8")
+
+    return run
+
+
+def pictures_of(notebook):
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_chapter_runs_and_every_caption_has_its_picture(name, ran):
+    status, executed, again, page = ran(name)
+    assert status == 0, first_error(executed) or first_error(again)
+    captions = re.findall(r"<strong>Figure \d+\.</strong>", page)
+    assert len(captions) == prose_of(read(name)).count("**Figure ") > 0
+    assert page.count("data:image/png;base64,") - pictures_of(again) >= len(captions)
+    for details in re.findall(r"<details>.*?</details>", page, re.DOTALL):
+        assert len(details) > len("<details><summary>Solution</summary></details>")  # something is in it
+
+
 @pytest.mark.parametrize("name", [name for name in NOTEBOOKS if any(has_tag(c, "exercise") for c in read(name).cells)])
-def test_solve_fills_in_every_solution(name, tmp_path, kernel_of_this_package):
-    notebook = read(name)
-    # Exercises need the set-up and nothing else of their chapter, which the test above has run.
-    notebook.cells = [cell for cell in notebook.cells if cell.id == "setup" or has_tag(cell, "parameters", "exercise")]
-    path = tmp_path / f"{name}.ipynb"
-    nbformat.write(notebook, path)
-    outcome = course.run_chapter(path, {"preset": "smoke", "solve": True}, 300)
-    assert outcome.error == ""
-    assert outcome.passed == sum(has_tag(cell, "exercise") for cell in notebook.cells)
+def test_solve_fills_in_every_solution(name, ran):
+    _, _, again, _ = ran(name)
+    assert first_error(again) == ""
+    verdicts = exercises_in(again)
+    assert len(verdicts) == sum(has_tag(cell, "exercise") for cell in read(name).cells)
+    assert [number for number, verdict in verdicts.items() if not is_right(verdict)] == []

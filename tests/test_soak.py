@@ -16,25 +16,23 @@ ALLOWED = 0.02  # of growth after the first 50
 ROOM = 8_000_000  # bytes: in a short run the allocator has not yet seen all sizes
 
 
-def grown(what: str, count: int, size: int) -> dict[str, float]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(SOAK), what, "--count", str(count), "--size", str(size)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    print(what, count, size, done.stdout)
-    return json.loads(done.stdout.splitlines()[-1])
+def grown(forks, what: str, count: int, size: int) -> dict[str, float]:
+    job = forks.run(SOAK, what, "--count", str(count), "--size", str(size))
+    assert job.status == 0, job.said
+    print(what, count, size, job.said)
+    return json.loads(job.said.splitlines()[-1])
 
 
 @pytest.mark.parametrize("what", ["session", "completer"])
-def test_memory_is_flat_after_the_first_fifty(what):
-    found = grown(what, 90, 64)
+def test_memory_is_flat_after_the_first_fifty(forks, what):
+    found = grown(forks, what, 90, 64)
     assert found["most"] - found["settled"] < ALLOWED * found["settled"] + ROOM, found
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("what, count, size", [("completer", 2000, 256), ("session", 200, 256), ("widget", 200, 256)])
-def test_memory_is_flat_over_hundreds_of_completions(what, count, size):
-    found = grown(what, count, size)
+def test_memory_is_flat_over_hundreds_of_completions(forks, what, count, size):
+    found = grown(forks, what, count, size)
     assert found["growth"] <= ALLOWED, found
 
 

@@ -49,8 +49,11 @@ def learn_landmarks(folder, out, resume=False, start=None, **settings):
     return training.train_landmarks([folder], chosen, out, resume=resume, start=start)
 
 
-def learn_completion(folder, out, predictor, recogniser, resume=False, start=None, teacher=None, **settings):
-    chosen = replace(SMOKE.completion, **settings)
+def learn_completion(
+    folder, out, predictor, recogniser, resume=False, start=None, teacher=None, milestone_faces=0, **settings
+):
+    """milestone_faces: 0, for to measure takes longer than these few steps; `test_training_milestones.py` does."""
+    chosen = replace(SMOKE.completion, milestone_faces=milestone_faces, **settings)
     return training.train_completion(
         [folder], chosen, out, predictor, recogniser, resume=resume, start=start, teacher=teacher)
 
@@ -83,7 +86,7 @@ def test_landmark_training_learns(folder, tmp_path):
 
 
 def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, recogniser):
-    path = learn_completion(folder, tmp_path, predictor, recogniser, steps=6)
+    path = learn_completion(folder, tmp_path, predictor, recogniser, steps=6, milestone_faces=1)
     generator = weights.load(path, Generator)
     assert generator.width == SMOKE.completion.width
     assert any(parameter.abs().sum() > 0 for parameter in generator.paint.parameters())
@@ -414,13 +417,14 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(folder, tmp_path
 
 
 def test_a_stopped_and_resumed_run_is_the_undisturbed_one(folder, tmp_path, predictor, recogniser, monkeypatch):
-    """Twenty steps at once equal ten, a stop and ten: same losses, same weights."""
-    straight = learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=20, validate_every=8)
+    """Twelve steps at once equal six, a stop and six: same losses, same weights, also of what is validated."""
+    settings = dict(steps=12, validate_every=5)
+    straight = learn_completion(folder, tmp_path / "a", predictor, recogniser, **settings)
     with monkeypatch.context() as patch:
-        patch.setattr(run.Run, "log", stop_at(10))
+        patch.setattr(run.Run, "log", stop_at(6))
         with pytest.raises(training.Stopped):
-            learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=20, validate_every=8)
-    resumed = learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=20, validate_every=8, resume=True)
+            learn_completion(folder, tmp_path / "b", predictor, recogniser, **settings)
+    resumed = learn_completion(folder, tmp_path / "b", predictor, recogniser, resume=True, **settings)
     assert (tmp_path / "a" / "log.csv").read_text() == (tmp_path / "b" / "log.csv").read_text()
     for file in (straight.name, "best.safetensors"):
         first, second = load_file(tmp_path / "a" / file), load_file(tmp_path / "b" / file)

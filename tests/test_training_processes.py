@@ -15,7 +15,7 @@ import torch
 from faceinpaint.training import read_log
 
 SCRIPT = Path(__file__).parent / "one_of_many.py"
-STEPS = 10
+STEPS = 6
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
@@ -24,17 +24,13 @@ def environment():
     return os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1"}
 
 
-def launched(command):
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.fixture(scope="module")
-def runs(face_folder, tmp_path_factory):
+def runs(face_folder, tmp_path_factory, forks):
     """What one process with batches of four, and two with batches of two, noted."""
     folder, root = str(face_folder(people=4)), tmp_path_factory.mktemp("processes")
-    launched([sys.executable, str(SCRIPT), folder, str(root / "one"), "4", str(STEPS)])
-    launched([*LAUNCH, str(SCRIPT), folder, str(root / "two"), "2", str(STEPS)])
+    alone = forks.run(SCRIPT, folder, root / "one", "4", str(STEPS))
+    assert alone.status == 0, alone.said[-3000:]
+    forks.ranks(SCRIPT, folder, root / "two", "2", str(STEPS))
     one = torch.load(root / "one" / "process-0.pt", weights_only=True)
     two = [torch.load(root / "two" / f"process-{rank}.pt", weights_only=True) for rank in range(2)]
     return one, two, root
