@@ -6,7 +6,6 @@ import json
 import re
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from faceinpaint import benchmark, cli, masks, weights
+from faceinpaint import benchmark, cli, masks
 from faceinpaint.benchmark import Figure, Setting, exponent, growth, timed
 from faceinpaint.completion import Completer
 from faceinpaint.errors import InputError
