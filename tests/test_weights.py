@@ -21,7 +21,7 @@ from faceinpaint.recognisers import JUDGE, LOSS, DlibResNet, FaceResNet, MobileF
 
 SHIPPED = {
     "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, LOSS: MobileFaceNet,
-    JUDGE: FaceResNet, "without-identity": Generator, "dlib": DlibResNet,
+    JUDGE: FaceResNet, "without-identity": Generator, "dlib": DlibResNet, "light": Generator,
 }
 
 
