@@ -51,6 +51,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face complet
 app.add_typer(data, name="data")
 
 REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "error")
+REPORTED = 50  # photos after which it is written anew
 
 
 class Stage(str, Enum):
@@ -126,6 +127,8 @@ def complete(
         row["seconds"] = f"{time.perf_counter() - begin:.2f}"
         rows.append(row)
         typer.echo(one_line(f"{file.name}: {row.get('error') or row['said']}"), err="error" in row)
+        if len(rows) % REPORTED == 0:  # a run of many photos that is killed has told of nearly all that it did
+            write_csv(out / "report.csv", REPORT, rows)
     write_csv(out / "report.csv", REPORT, rows)
     if any("error" in row for row in rows):
         raise typer.Exit(1)

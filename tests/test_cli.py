@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -489,3 +490,21 @@ def test_bad_references_and_numbers_of_answers_end_in_a_sentence(call, portrait,
     assert status == 2 and "no reference for photo.png" in said
     assert call("complete", photo, "--out", tmp_path / "c", "--mask", "mask01", "--answers", "0")[0] == 2
     assert not (tmp_path / "c").exists()
+
+
+def test_a_run_that_is_killed_has_told_of_what_it_did(call, square, tmp_path, monkeypatch):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in "abc":
+        shutil.copy(square, photos / f"{name}.png")
+    monkeypatch.setattr(cli, "REPORTED", 2)
+    spoken = iter(range(3))
+
+    def echo(text: str, err: bool) -> None:
+        if next(spoken) == 2:
+            raise KeyboardInterrupt  # as a kill: nothing after it happens
+
+    monkeypatch.setattr(cli.typer, "echo", echo)
+    with contextlib.suppress(KeyboardInterrupt):
+        call("complete", photos, "--mask", "mask01", "--out", out, "--aligned", "--size", "64")
+    assert [row["file"] for row in csv.DictReader(open(out / "report.csv"))] == ["a.png", "b.png"]
