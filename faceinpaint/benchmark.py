@@ -44,7 +44,7 @@ HEADS = 4
 
 @dataclass(frozen=True)
 class Setting:
-    """What measurements are told. repeats: of which the median counts; weights, against: ours, and others beside them."""
+    """What measurements are told. repeats: of which the median counts; weights: ours; against: others beside them."""
 
     sizes: tuple[int, ...] = (128, 256, 512)  # pixels along a side
     batches: tuple[int, ...] = (1, 16)

@@ -69,6 +69,7 @@ FACE_MASK_SHAPES = tuple(_FACE_MASK_OUTLINES)
 # What the completion network is trained on, and how often: by default, and where the mirror has nothing to show.
 TRAINING_MIX = {"standard": 0.2, "standard-on-face": 0.15, "irregular": 0.4, "block": 0.1, "face-mask": 0.15}
 UNSEEN_MIX = {"standard": 0.1, "standard-on-face": 0.1, "irregular": 0.4, "block": 0.05, "face-mask": 0.35}
+MIXES = {"all": TRAINING_MIX, "unseen": UNSEEN_MIX}
 
 
 def standard(name: str, size: Size, landmarks: Tensor | None = None) -> Tensor:

@@ -26,8 +26,8 @@ A recipe is a TOML file:
     name = "evaluation"
     evaluate = ["completion"]          # generators
 
-Where a stage takes weights (`start`, `teacher`, `landmarks`, `recogniser`, `blend`, `factor`, `evaluate`), the name of an earlier stage
-stands for what that one has made; anything else is a file, or weights that come with the package.
+Where a stage takes weights (`start`, `teacher`, `landmarks`, `recogniser`, `blend`, `factor`, `evaluate`), the name of
+an earlier stage stands for what that one has made; anything else is a file, or weights that come with the package.
 """
 
 from __future__ import annotations

@@ -117,7 +117,8 @@ def test_a_thin_file_says_what_the_whole_one_said_and_is_the_same_twice(generato
     ]
     assert files[0].read_bytes() == files[1].read_bytes() and files[0].stat().st_size < given.stat().st_size
     assert weights.about(files[0], "identity_recogniser") == "somebody"
-    assert weights.load(files[0], Generator).settings == generator.settings | {"rank": 8, "appearance": list(APPEARANCE)}
+    thin = {"rank": 8, "appearance": list(APPEARANCE)}
+    assert weights.load(files[0], Generator).settings == generator.settings | thin
 
 
 def test_a_thin_generator_learns_from_nothing_too() -> None:

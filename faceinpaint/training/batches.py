@@ -44,8 +44,8 @@ class MaskedFaces(Faces):
 class Mixture:
     """The faces of all sources of a run, in the shares that were asked for.
 
-    specs: `NAME` or `NAME:WEIGHT` each. masks: "all" kinds, mostly "unseen" ones (`masks.UNSEEN_MIX`), or
-    "none". same_person: keep the proportions of faces.
+    specs: `NAME` or `NAME:WEIGHT` each. masks: one of `masks.MIXES`, or "none". same_person: keep the proportions of
+    faces.
     """
 
     def __init__(
@@ -128,8 +128,7 @@ class PhotographedAnew(Dataset):
         if self.masks == "none":
             mask = torch.zeros(1, 1, self.size, self.size)
         else:
-            mix = masks.UNSEEN_MIX if self.masks == "unseen" else masks.TRAINING_MIX
-            mask = masks.random_training_mask(face.landmarks, self.size, random, mix)
+            mask = masks.random_training_mask(face.landmarks, self.size, random, masks.MIXES[self.masks])
         return MaskedFaces(face.image, face.landmarks, face.identity, face.name, mask)
 
     def place(self, position: int) -> tuple[int, int]:
