@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+import timeit
 
 import pytest
 import torch
@@ -274,8 +274,5 @@ def test_a_mask_takes_milliseconds() -> None:
     zigzag = [coordinate for i in range(50) for coordinate in (4 * i, 5 * i % 90)]
     kinds["strokes"] = lambda: masks.strokes([[12, zigzag]], SIZE)
     for name, draw in kinds.items():
-        draw()
-        start = time.perf_counter()
-        for _ in range(10):
-            draw()
-        assert (time.perf_counter() - start) / 10 < 0.010, name
+        # The quickest of ten: what else the machine does only ever adds to it.
+        assert min(timeit.repeat(draw, number=1, repeat=10)) < 0.010, name
