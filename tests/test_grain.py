@@ -8,7 +8,7 @@ from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.grain import bands, blurred, deviation, with_grain
+from faceinpaint.grain import BANDS, MOST, bands, blurred, deviation, with_grain
 
 SIZE = 128
 HELD = torch.zeros(1, 1, SIZE, SIZE)
@@ -29,13 +29,19 @@ def grain_of(picture: Tensor, region: Tensor) -> list[float]:
     return [deviation(band, region).item() for band in bands(picture.mean(1, keepdim=True))]
 
 
-@pytest.mark.parametrize("amount", [0.01, 0.03])
+@pytest.mark.parametrize("amount", [0.004, 0.012])
 def test_smooth_paint_gets_the_grain_of_the_visible_skin(face: Tensor, amount: float) -> None:
     photo = noisy(amount)
     grained = with_grain(torch.full_like(photo, 0.5), photo, HELD, face, HELD)
     region = masks.face_region(face, SIZE)
     below = region * (blurred(HELD, 3) > 0.99)
     assert grain_of(grained, below) == pytest.approx(grain_of(photo, region * (1 - HELD)), rel=0.15)
+
+
+def test_what_is_too_coarse_for_skin_is_not_taken_for_its_grain(face: Tensor) -> None:
+    paint = torch.full((1, 3, SIZE, SIZE), 0.5)
+    hair, more_of_it = (with_grain(paint, noisy(amount), HELD, face, HELD) for amount in (0.1, 0.3))
+    assert torch.equal(hair, more_of_it) and 0 < (hair - paint).abs().max() < 6 * MOST * len(BANDS)
 
 
 def test_paint_that_has_grain_enough_gets_none(face: Tensor) -> None:
@@ -54,7 +60,7 @@ def test_grain_lies_on_the_unseen_face_alone(face: Tensor) -> None:
 
 
 def test_every_face_of_a_batch_has_a_grain_of_its_own_and_always_the_same(face: Tensor) -> None:
-    photos = torch.cat([noisy(0.01), noisy(0.03)])
+    photos = torch.cat([noisy(0.004), noisy(0.012)])
     paint = torch.full_like(photos, 0.5)
     mask, places = HELD.repeat(2, 1, 1, 1), face.repeat(2, 1, 1)
     both = with_grain(paint, photos, mask, places, mask)
