@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import html
+import inspect
+import math
 import re
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ import torch
 
 from faceinpaint import course, exercises, masks
 from faceinpaint.errors import InputError
+from faceinpaint.priors import MIRROR_ORDER
 
 
 @pytest.mark.parametrize("number", exercises.EXERCISES)
@@ -21,6 +24,17 @@ def test_the_solution_passes(number):
     verdict = exercise.check(exercise.solved_by)
     assert verdict.passed, verdict
     assert str(verdict).startswith("Right:")
+
+
+@pytest.mark.parametrize("number", exercises.EXERCISES)
+def test_the_solution_runs_in_a_cell_as_it_says(number):
+    exercise = exercises.get(number)
+    cell = {"torch": torch, "math": math, "masks": masks, "MIRROR_ORDER": MIRROR_ORDER}  # the chapters import these
+    start = "from __future__ import annotations"
+    shown = exercise.solution().data
+    assert f"<code>{start}</code>" in shown and f"<code>{exercise.solved_by.__name__}</code>" in shown
+    exec(f"{start}\n{inspect.getsource(exercise.solved_by)}", cell)
+    assert exercise.check(cell[exercise.solved_by.__name__]).passed
 
 
 def stubs():

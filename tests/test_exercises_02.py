@@ -34,6 +34,12 @@ def flipped(landmarks, width):
     return torch.stack([width - 1 - landmarks[..., 0], landmarks[..., 1]], dim=-1)
 
 
+def first_face_only(landmarks, width):
+    flipped = landmarks[:, list(MIRROR_ORDER)]
+    flipped[0, :, 0] = width - 1 - flipped[0, :, 0]
+    return flipped
+
+
 def dotted(landmarks, size, cut=False, swap=False, outside="skip", value=None):
     """An answer to exercise 02.4 with a mistake."""
     drawn = torch.zeros(1, 1, size, size)
@@ -53,6 +59,9 @@ def dotted(landmarks, size, cut=False, swap=False, outside="skip", value=None):
 
 WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("02.1", over_eyes(of="predicted"), "by the eyes of the prediction"),
+    ("02.1", lambda p, t: (p - t).norm(dim=-1).mean(1) / (p[:, 36] - p[:, 45]).norm(), "and of all faces together"),
+    ("02.1", lambda p, t: (p - t).norm(dim=-1).mean(1) / (t[:, 36] - t[:, 45]).norm(), "one length for all faces"),
+    ("02.1", lambda p, t: (p - t).norm(dim=-1).mean() / eyes(t), "the mean over all faces"),
     ("02.1", over_pupils, "middles of the eyes"),
     ("02.1", over_eyes(39, 42), "inner corners"),
     ("02.1", over_eyes(37, 46), "Python counts from 0"),
@@ -90,7 +99,8 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("02.3", lambda p, w: flipped(p, 1)[:, list(MIRROR_ORDER)], "x comes out negative"),
     ("02.3", lambda p, w: flipped(p.flip(-1), w).flip(-1), "upside down; x is the first of the two numbers, and"),
     ("02.3", lambda p, w: flipped(p.flip(-1), w).flip(-1)[:, list(MIRROR_ORDER)], "upside down"),
-    ("02.3", lambda p, w: flipped(p, 64)[:, list(MIRROR_ORDER)], "picture of 80 columns landmark 36"),
+    ("02.3", lambda p, w: flipped(p, 64)[:, list(MIRROR_ORDER)], "picture of 80 columns landmark .* should come to"),
+    ("02.3", first_face_only, r"of face [12] should come to"),
     ("02.3", lambda p, w: mirror_landmarks(p, w)[0], r"shape \(68, 2\); it should be \(3, 68, 2\)"),
     ("02.4", lambda p, s: dotted(p, s, swap=True), "lies on its side; a landmark is x, y"),
     ("02.4", lambda p, s: dotted(p, s, cut=True), "up to a pixel too far"),

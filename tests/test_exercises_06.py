@@ -41,6 +41,11 @@ def among_originals(completed, originals, identity):
     return chapter_06.rank1(originals, originals, identity)
 
 
+def the_other_way(completed, originals, identity):
+    cosine = (completed @ originals.T).fill_diagonal_(-2)
+    return (identity[cosine.argmax(0)] == identity).float().mean().item()
+
+
 WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("06.1", lambda c, i, m: -10 * (c - i).square().mean((1, 2, 3)).log10(), "whole picture"),
     ("06.1", lambda c, i, m: over(c, i, m, 3 * 8 * 12), "divide by all pixels"),
@@ -75,7 +80,9 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("06.4", farthest, "larger cosine is nearer"),
     ("06.4", lambda c, o, i: 40 * chapter_06.rank1(c, o, i), "return a share"),
     ("06.4", lambda c, o, i: -1.0, "between 0 and 1"),
-    ("06.4", among_originals, "it is to be"),
+    ("06.4", among_originals, "photographs with photographs"),
+    ("06.4", the_other_way, "nearest photograph of each face"),
+    ("06.4", lambda c, o, i: 0.123, "it is to be"),
 ]
 
 

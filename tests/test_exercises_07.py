@@ -17,6 +17,13 @@ def dots(points, radius, size):
     return ((pixels[..., None, :] - points).norm(dim=-1) <= radius).any(-1).float()[None, None]
 
 
+def single_pixels(points, radius, size):
+    mask = torch.zeros(1, 1, size, size)
+    for x, y in points:
+        mask[0, 0, int(y), int(x)] = 1
+    return mask
+
+
 def endless(points, radius, size):
     return chapter_07._lines(points, radius)
 
@@ -63,6 +70,7 @@ def in_place(photo, completed, mask, top, left):
 
 
 WRONG = [  # the exercise, a wrong answer, and what its author is told
+    ("07.1", single_pixels, "only the pixels of the points"),
     ("07.1", dots, "only the dots"),
     ("07.1", lambda p, r, s: STROKE(p, r, s).mT, "on its side"),
     ("07.1", lambda p, r, s: 1 - STROKE(p, r, s), "other way round"),

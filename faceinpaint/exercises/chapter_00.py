@@ -90,9 +90,9 @@ MARGIN = 4  # pixels that are hidden around the eyes
 
 
 def over_the_eyes(points: Tensor, height: int, width: int) -> Tensor:
-    """A mask (1, 1, height, width) that hides the smallest rectangle around points (N, 2), and MARGIN pixels more."""
-    left, top = (points.amin(dim=0) - MARGIN).round().int().clamp(min=0).tolist()
-    right, bottom = (points.amax(dim=0) + MARGIN).round().int().tolist()
+    """A mask (1, 1, height, width) that hides the smallest rectangle around points (N, 2), and 4 pixels more."""
+    left, top = (points.amin(dim=0) - 4).round().int().clamp(min=0).tolist()
+    right, bottom = (points.amax(dim=0) + 4).round().int().tolist()
     mask = torch.zeros(1, 1, height, width)
     mask[..., top : bottom + 1, left : right + 1] = 1
     return mask

@@ -69,6 +69,12 @@ def _test_mean_error(answer: Callable) -> None:
     _require_none_of(found, {
         f"you divide by the eyes of the prediction, which are themselves wrong; {unit}.":
             mean / _apart(predicted, 36, 45),
+        "you divide by the eyes of the prediction, and of all faces together; take the *truth*, and `dim=-1` in `norm`.":
+            mean / (predicted[:, 36] - predicted[:, 45]).norm(),
+        "you divide by one length for all faces; each face has its own, so give `norm` its `dim=-1`.":
+            mean / (true[:, 36] - true[:, 45]).norm(),
+        "you take the mean over all faces; take it over the 68 landmarks of each face, `dim=-1`.":
+            distance.mean() / eyes,
         f"you divide by the distance of the middles of the eyes (inter-pupil); {unit}.": mean / pupils,
         f"you divide by the distance between the inner corners of the eyes; {unit}.": mean / _apart(true, 39, 42),
         f"you count landmarks from 1, Python counts from 0; {unit}.": mean / _apart(true, 37, 46),
@@ -177,10 +183,14 @@ def _test_mirrored(answer: Callable) -> None:
             "you turn the picture upside down; x is the first of the two numbers, and then comes the order.":
                 upside_down,
         })
+        right = at[:, order]
+        face = farthest(found, right)
+        point = farthest(found[face], right[face])
+        (x, y), (wanted_x, wanted_y) = found[face, point].tolist(), right[face, point].tolist()
         require(
-            torch.allclose(found.float(), at[:, order], atol=1e-3),
-            f"in a picture of {width} columns landmark 36 should come to x = {at[0, 45, 0]:.1f}, and with you it "
-            f"is at {found[0, 36, 0]:.1f}; both x and the order change.",
+            torch.allclose(found.float(), right, atol=1e-3),
+            f"in a picture of {width} columns landmark {point} of face {face} should come to ({wanted_x:.1f}, "
+            f"{wanted_y:.1f}), and with you it is at ({x:.1f}, {y:.1f}); of *all* faces x and the order change.",
         )
 
 

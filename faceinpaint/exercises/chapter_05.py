@@ -97,6 +97,8 @@ def _require_fall(found: Sequence[float], steps: int, rise: int, highest: float,
             lambda step, along: highest * (1 - along),
         "is that of a cosine over all steps; begin to count where the rise ends":
             lambda step, along: highest * 0.5 * (1 + math.cos(math.pi * step / steps)),
+        "has not come to 0 at the last step; the fall lasts steps − rise, and not all steps":
+            lambda step, along: highest * 0.5 * (1 + math.cos(math.pi * (step - rise) / steps)),
         "is that of a quarter of a wave; take half of one, from 1 to -1, and move it up":
             lambda step, along: highest * math.cos(math.pi / 2 * along),
         "becomes negative; a cosine goes from 1 to -1, a rate to 0":

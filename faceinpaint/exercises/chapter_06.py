@@ -145,6 +145,19 @@ def _test_rank1(answer: Callable) -> None:
         abs(found - itself) > 1e-6,
         "nearly everybody is found: a face's own original is in your gallery; leave it out.",
     )
+    cosine.fill_diagonal_(-2)
+    other_way = (identity[cosine.argmax(0)] == identity).float().mean().item()
+    between = originals @ originals.T
+    between.fill_diagonal_(-2)
+    untouched = (identity[between.argmax(1)] == identity).float().mean().item()
+    require(
+        abs(found - other_way) > 1e-6,
+        "you look for the nearest face of each photograph; look for the nearest photograph of each face, dim 1.",
+    )
+    require(
+        abs(found - untouched) > 1e-6,
+        "you compare photographs with photographs; the completed faces are to be found among them.",
+    )
     require(abs(found - farthest) > 1e-6, "you take the farthest photograph; a larger cosine is nearer.")
     require(abs(found - right * 40) > 1e-4, "you count faces; return a share.")
     require(0 <= found <= 1, f"you return {found:.3g}; a share is between 0 and 1.")

@@ -32,6 +32,14 @@ def _test_stroke_mask(answer: Callable) -> None:
     require(((found == 0) | (found == 1)).all(), "your mask holds other values than 0 and 1.")
     right = stroke_mask(points, 5.0, 64)
     dots = torch.cat([_dot(point, 5.0) for point in points]).amax(0, keepdim=True)
+    column, row = points.long().unbind(-1)
+    pixels = torch.zeros_like(right)
+    pixels[..., row, column] = 1
+    require(
+        not torch.equal(found.float(), pixels),
+        "your mask has only the pixels of the points; a stroke is as wide as its radius says, and goes from point to "
+        "point.",
+    )
     others = {
         "has only the dots at the points; the hand was in between, too": dots,
         "is on its side; a point is x, then y, and a mask has rows first": right.mT,

@@ -44,6 +44,8 @@ def _test_painted_share(answer: Callable) -> None:
         "that of the known pixels, which nobody has painted; 1 is unknown": painted_share(made, added, 1 - mask),
         "led astray by a hole that is too dark as a whole; take the means over the hole away first":
             (inside * true).sum((1, 2, 3)) / true.square().sum((1, 2, 3)),
+        "made with the means of the whole picture; take those over the hole away":
+            _centred_by_picture(made, added, mask),
         "a ratio of means, which any dark hole can have; lay the one difference along the other":
             inside.sum((1, 2, 3)) / true.sum((1, 2, 3)),
         "one for both pictures together; give each its own": painted_share(
@@ -58,6 +60,11 @@ def _test_painted_share(answer: Callable) -> None:
     require(near(found, right), f"the share of picture {worst} is {found[worst]:.3f}; it is to be {right[worst]:.3f}.")
 
 
+def _centred_by_picture(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
+    painted, true = (one - one.mean((1, 2, 3), keepdim=True) for one in (made, added))
+    return (painted * true * mask).sum((1, 2, 3)) / (true.square() * mask).sum((1, 2, 3))
+
+
 def _correlation(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
     hidden = [hole.expand_as(one) > 0.5 for hole, one in zip(mask, made)]
     pairs = [torch.stack([a[inside], b[inside]]) for a, b, inside in zip(made, added, hidden)]
@@ -69,7 +76,7 @@ def _correlation(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
 
 def led_astray(landmarks: Tensor, hidden: Tensor, share: float, direction: Tensor) -> Tensor:
     """Landmarks of which the hidden ones are moved by a share of the inter-ocular distance, (B, 68, 2)."""
-    inter_ocular = (landmarks[:, LEFT] - landmarks[:, RIGHT]).norm(dim=-1)
+    inter_ocular = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1)
     step = share * inter_ocular[:, None] * direction
     return landmarks + hidden[..., None] * step[:, None]
 
@@ -96,6 +103,8 @@ def _test_led_astray(answer: Callable) -> None:
         "by so many pixels; measure in inter-ocular distances": landmarks + moved * (among + 0.1 * direction[:, None]),
         "all faces by the same; each has its own inter-ocular distance":
             landmarks + moved * (among + 0.1 * size.mean() * direction[:, None]),
+        "all faces by the same; give `norm` its `dim=-1`, or it makes one length of all faces":
+            landmarks + moved * (among + 0.1 * size.norm() * direction[:, None]),
         "by per cent of a per cent; the share is 0.1 for 10 %": led_astray(landmarks, hidden, 0.001, direction),
         "the wrong way; add the step": led_astray(landmarks, hidden, -0.1, direction),
     }

@@ -78,8 +78,13 @@ class Exercise:
         return HTML(f"<div><b>Hint {level} of {len(self.hints)}</b> {self.hints[level - 1]}</div>")
 
     def solution(self) -> HTML:
-        """The highlighted source of the function that solves the exercise."""
-        return figures.source(self.solved_by)
+        """The highlighted source of the function that solves the exercise, and how to run it in a cell."""
+        name = f"<code>{self.solved_by.__name__}</code>"
+        return HTML(
+            f"{figures.source(self.solved_by).data}<div>To run it in the cell of the exercise, begin the cell with "
+            "<code>from __future__ import annotations</code> (its types are not imported there), and check "
+            f"{name}.</div>"
+        )
 
 
 def where_it_stops(error: Exception, answer: Callable) -> str:
