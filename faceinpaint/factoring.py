@@ -40,8 +40,7 @@ def factor(
     batches = mixture.batches(8, 0, FACES // 8, FACES)
     thin = factored(generator, rank, seen_by_the_blocks(generator, predictor, batches))
     metadata, _ = weights.content_of(weights.file_of(name_or_path))
-    said = {key: text for key, text in metadata.items() if key not in ("architecture", "settings")}
-    weights.save(thin, thin.settings, path, **said)
+    weights.save(thin, thin.settings, path, **weights.said_beside(metadata))
     return path
 
 

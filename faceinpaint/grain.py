@@ -43,18 +43,18 @@ def _grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unse
     skin, bare = eroded((1 - mask) * face, BESIDE), mask * unseen * face
     brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
     grain = torch.zeros_like(mask)
-    for band, seen, made in zip(BANDS, bands(brightness), bands(ours)):
+    for drawn, seen, made in zip(_drawn(size), bands(brightness), bands(ours)):
         there = deviation(seen, skin).clamp(max=MOST)
         lack = there.square() - deviation(made, bare).square()
-        grain = grain + lack.clamp_min(0).sqrt() * _drawn(size, band).to(mask)
+        grain = grain + lack.clamp_min(0).sqrt() * drawn.to(mask)
     return blurred(bare, EDGE) * grain
 
 
-@lru_cache(maxsize=8)
-def _drawn(size: int, band: tuple[float, float]) -> Tensor:
-    """A band of noise, (1, 1, size, size), of standard deviation 1; always the same, so made once."""
-    noise = bands(torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0)))[BANDS.index(band)]
-    return noise / noise.std()
+@lru_cache(maxsize=4)
+def _drawn(size: int) -> list[Tensor]:
+    """Noise in each band, (1, 1, size, size), of standard deviation 1; always the same, so made once."""
+    noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0))
+    return [band / band.std() for band in bands(noise)]
 
 
 def deviation(values: Tensor, region: Tensor) -> Tensor:

@@ -231,3 +231,12 @@ def studio_address(tmp_path_factory):
     process, address = start_voila(tmp_path_factory.mktemp("voila") / "log")
     yield address
     stop(process)
+
+
+@pytest.fixture
+def page(first):
+    """The page of the one visitor that a file about the studio has, `first`, who begins anew."""
+    from studio_page import anew
+
+    anew(first)
+    return first

@@ -32,13 +32,6 @@ def first(browser, studio_address):
     context.close()
 
 
-@pytest.fixture
-def page(first):
-    """The same visitor, who begins anew."""
-    anew(first)
-    return first
-
-
 # ------------------------------------------------------------------------------------- the page itself
 
 

@@ -6,7 +6,7 @@ import statistics
 import time
 
 import pytest
-from studio_page import anew, changed, draw, generate, is_quiet, open_page
+from studio_page import changed, draw, generate, is_quiet, open_page
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +19,6 @@ def first(browser, studio_address):
     page.ready = time.perf_counter() - begin
     yield page
     context.close()
-
-
-@pytest.fixture
-def page(first):
-    """The same visitor, who begins anew."""
-    anew(first)
-    return first
 
 
 def test_the_page_is_ready_soon(page):

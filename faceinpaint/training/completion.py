@@ -15,7 +15,6 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from faceinpaint import losses, masks, weights
 from faceinpaint.appearance import AppearanceModel
 from faceinpaint.discriminator import Discriminator
-from faceinpaint.errors import InputError
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import load_features
@@ -142,7 +141,7 @@ def beginning(settings: CompletionTraining, start: str | Path | None) -> Generat
         return Generator(settings.width, settings.prior)
     generator = weights.load(start, Generator)
     if (generator.width, generator.prior) != (settings.width, settings.prior):
-        raise InputError(f"{start} is a Generator of another size: begin with one that has the same settings")
+        raise weights.of_another_size(start, Generator)
     return generator.train().requires_grad_(True)
 
 

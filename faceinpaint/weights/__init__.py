@@ -172,9 +172,12 @@ def begin_with(module: nn.Module, name_or_path: str | Path) -> None:
     try:
         module.load_state_dict(there)
     except RuntimeError:
-        raise InputError(
-            f"{name_or_path} is a {type(module).__name__} of another size: begin with one that has the same settings"
-        ) from None
+        raise of_another_size(name_or_path, type(module)) from None
+
+
+def of_another_size(name_or_path: str | Path, kind: type[nn.Module]) -> InputError:
+    """The error for weights that a run can't begin with."""
+    return InputError(f"{name_or_path} is a {kind.__name__} of another size: begin with one that has the same settings")
 
 
 def blend(shares: Mapping[str | Path, float], kind: type[nn.Module], path: Path) -> None:
@@ -186,7 +189,6 @@ def blend(shares: Mapping[str | Path, float], kind: type[nn.Module], path: Path)
     """
     networks = [load(one, kind) for one in shares]
     *_, last = shares
-    metadata, _ = content_of(file_of(last))
     mean = networks[-1].state_dict()
     sizes = {key: value.shape for key, value in mean.items()}
     if any({key: value.shape for key, value in one.state_dict().items()} != sizes for one in networks):
@@ -195,8 +197,13 @@ def blend(shares: Mapping[str | Path, float], kind: type[nn.Module], path: Path)
         if value.is_floating_point():
             mean[key] = sum(share * network.state_dict()[key] for share, network in zip(shares.values(), networks))
     networks[-1].load_state_dict(mean)
-    said = {key: text for key, text in metadata.items() if key not in ("architecture", "settings")}
-    save(networks[-1], parse_json(metadata["settings"]), path, **said)
+    metadata, _ = content_of(file_of(last))
+    save(networks[-1], parse_json(metadata["settings"]), path, **said_beside(metadata))
+
+
+def said_beside(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a file's metadata says beside what network it holds: what a network made of it says too."""
+    return {key: text for key, text in metadata.items() if key not in ("architecture", "settings")}
 
 
 def about(name_or_path: str | Path, key: str) -> str | None:
