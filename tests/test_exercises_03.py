@@ -24,6 +24,16 @@ def field(widen, begin=1):
     return answer
 
 
+def backwards(one):
+    """An answer to 03.1 that takes one(side, kernel, stride, dilation), a rule for the way back, forwards."""
+    def answer(layers):
+        side = 1
+        for layer in layers:
+            side = one(side, *layer)
+        return side
+    return answer
+
+
 def chain(one):
     """An answer to 03.2 that goes from layer to layer by one(side, kernel, stride, padding)."""
     def answer(side, layers):
@@ -76,6 +86,10 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.1", field(lambda k, s, d, before: (k - 1) / 2 * d * math.prod(before)), "whole number"),
     ("03.1", lambda layers: float("inf"), "whole number"),
     ("03.1", field(lambda k, s, d, before: (k - 1) * (d + 1) * math.prod(before)), "two plain .* you say 9; it is 5"),
+    ("03.1", backwards(lambda side, k, s, d: (side - 1) * s + (k - 1) * d + 1), "the way back, from the last layer"),
+    ("03.1", backwards(lambda side, k, s, d: (side - 1) * s + k), "leave out the dilation; on the way forward"),
+    ("03.1", backwards(lambda side, k, s, d: side * s + (k - 1) * d), "by the strides; keep two numbers"),
+    ("03.1", backwards(lambda side, k, s, d: side * s + k - 1), "leave out the dilation; keep two numbers"),
     ("03.1", lambda layers: chapter_03.field(layers) if layers else 0, "without any layer"),
     ("03.2", lambda side, layers: None, "returns nothing"),
     ("03.2", lambda side, layers: side, "the side that goes in"),
@@ -101,6 +115,10 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.3", attend(mask="whole"), "all above 0 may be read"),
     ("03.3", attend(scale=0), "don't divide the scores by √D"),
     ("03.3", attend(scale=1), "the root of it"),
+    ("03.3", attend(scale=0, mask="all"), "don't divide the scores by √D, and you read from unknown positions, too"),
+    ("03.3", attend(scale=1, mask="all"), "by D instead of √D, and you read from unknown positions, too"),
+    ("03.3", attend(scale=0, mask="unknown"), "by √D, and you read from unknown positions only"),
+    ("03.3", attend(scale=1, mask="whole"), "by D instead of √D, and you leave out positions that are partly known"),
     ("03.3", attend(dim=0), "over the queries, dim=0"),
     ("03.3", lambda q, k, v, known: (scores_of(q, k) + ((known > 0) * 1e4 - 1e4)).softmax(0) @ v, "over the queries;"),
     ("03.3", attend(of="key"), "return the keys"),

@@ -32,6 +32,12 @@ def in_place(points, hidden, share, direction):
     return points
 
 
+def picked(points, hidden, share, direction):
+    moved = points.clone()
+    moved[hidden] += share * (points[:, 36] - points[:, 45]).norm(dim=-1, keepdim=True) * direction
+    return moved
+
+
 def by_mean(points, hidden, share, direction):
     size = (points[:, 36] - points[:, 45]).norm(dim=-1).mean()
     return points + hidden[..., None] * (share * size * direction)[:, None]
@@ -94,6 +100,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("08.2", lambda p, h, s, d: None, "returns nothing"),
     ("08.2", lambda p, h, s, d: p.clone(), "nothing has moved"),
     ("08.2", in_place, "return new ones"),
+    ("08.2", picked, "makes one long line of the hidden landmarks"),
     ("08.2", lambda p, h, s, d: ASTRAY(p, torch.ones_like(h), s, d), "all landmarks"),
     ("08.2", lambda p, h, s, d: ASTRAY(p, ~h, s, d), "move the hidden ones"),
     ("08.2", lambda p, h, s, d: p + h[..., None] * (s * d)[:, None], "measure in inter-ocular"),

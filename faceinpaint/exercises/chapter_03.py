@@ -60,7 +60,26 @@ def _wrong_fields(layers: Sequence[tuple[int, int, int]]) -> dict[str, int]:
             sum((k - 1) * d * step for (k, _, d), step in terms),
         "you add up the kernels; only the first layer adds its whole kernel, each other one less":
             sum(k for k, _, _ in layers),
+        "you multiply the side itself by the strides; that is the way back, from the last layer to the first. On the "
+        "way forward the side only grows, by steps that become longer":
+            _multiplied_forward(layers),
+        "you multiply the side itself by the strides, and leave out the dilation; on the way forward the side only "
+        "grows, by steps that become longer":
+            _multiplied_forward([(k, s, 1) for k, s, _ in layers]),
+        "you multiply the side itself by the strides; keep two numbers, the side and how many pixels a step is":
+            _multiplied_forward(layers, keep=0),
+        "you multiply the side itself by the strides, and leave out the dilation; keep two numbers, the side and how "
+        "many pixels a step is":
+            _multiplied_forward([(k, s, 1) for k, s, _ in layers], keep=0),
     }
+
+
+def _multiplied_forward(layers: Sequence[tuple[int, int, int]], keep: int = 1) -> int:
+    """The rule for the way back, where the first `keep` of the side's pixels are not multiplied, used forwards."""
+    side = 1
+    for kernel, stride, dilation in layers:
+        side = (side - keep) * stride + (kernel - 1) * dilation + keep
+    return side
 
 
 def _test_field(answer: Callable) -> None:
@@ -186,6 +205,19 @@ def _wrong_attention(query: Tensor, key: Tensor, value: Tensor, known: Tensor) -
     }
 
 
+def _twice_wrong_attention(query: Tensor, key: Tensor, value: Tensor, known: Tensor) -> Mapping[str, Tensor]:
+    """What comes out of two mistakes at once: one with the scale, one with the mask."""
+    depth, some = query.shape[-1], known > 0
+    everywhere = torch.ones_like(some)
+    scales = {"you don't divide the scores by √D": 1.0, "you divide the scores by D instead of √D": 1 / depth}
+    masks = {"read from unknown positions, too": everywhere, "read from unknown positions only": ~some,
+             "leave out positions that are partly known": known >= 1}
+    return {
+        f"{one}, and you {other}": (query @ key.mT * scale).masked_fill(~read, -1e4).softmax(dim=-1) @ value
+        for one, scale in scales.items() for other, read in masks.items()
+    }
+
+
 def _test_attend(answer: Callable) -> None:
     random = torch.Generator().manual_seed(3)
     query, key, value = (torch.randn(count, 6, generator=random) for count in (4, 9, 9))
@@ -196,7 +228,8 @@ def _test_attend(answer: Callable) -> None:
     require(shape != (4, 9), "you return the weights (4, 9); multiply them with the values, `weights @ value`.")
     require_tensor(found, (4, 6), "what 4 queries read from vectors of 6 numbers")
     require(not near(found, torch.zeros(4, 6)), "you read nothing, all is 0; multiply weights and values.")
-    for sentence, other in _wrong_attention(query, key, value, known).items():
+    wrong = {**_wrong_attention(query, key, value, known), **_twice_wrong_attention(query, key, value, known)}
+    for sentence, other in wrong.items():
         require(not near(found, other), f"{sentence}.")
     worst = farthest(found[:, :1], right[:, :1])
     require(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint.exercises.exercise import farthest, near, require, require_number, require_tensor
+from faceinpaint.exercises.exercise import farthest, instead_of, near, require, require_number, require_tensor
 
 # ------------------------------------------------------------------------------------------------ 06.1
 
@@ -24,7 +24,15 @@ def _test_psnr_of_hole(answer: Callable) -> None:
     random = torch.Generator().manual_seed(0)
     image, completed = torch.rand(2, 3, 8, 12, generator=random), torch.rand(2, 3, 8, 12, generator=random)
     mask = (torch.rand(2, 1, 8, 12, generator=random) < 0.3).float()
-    found = answer(completed.clone(), image.clone(), mask.clone())
+    hidden = 3 * int(mask.sum())
+    with instead_of("shape of the mask", "a mask has one channel and a picture has three, so that it can't pick pixels "
+                    "by `[mask > 0]`; multiply the squared error by the mask."):
+        found = answer(completed.clone(), image.clone(), mask.clone())
+    shape = tuple(getattr(found, "shape", ()))
+    require(isinstance(found, float) or not isinstance(found, Tensor) or shape != (),
+            "you return one number for two pictures; sum over `dim=(1, 2, 3)`, and each keeps its own.")
+    require(shape != (hidden,), f"you return {hidden} numbers, one for each value in the holes; picking by a mask makes "
+            "one long line of all pictures. Multiply by the mask, and sum over `dim=(1, 2, 3)`.")
     require_tensor(found, (2,), "the PSNR of two pictures")
     right = psnr_of_hole(completed, image, mask)
     squared, hole = (completed - image).square() * mask, mask.sum(dim=(1, 2, 3))

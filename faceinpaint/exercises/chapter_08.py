@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint.exercises.exercise import farthest, near, require, require_tensor
+from faceinpaint.exercises.exercise import farthest, instead_of, near, require, require_tensor
 
 LEFT, RIGHT = 36, 45  # the outer corners of the eyes
 
@@ -88,7 +88,9 @@ def _test_led_astray(answer: Callable) -> None:
     hidden[:, LEFT], hidden[:, RIGHT] = True, False
     direction = F.normalize(torch.randn(2, 2, generator=random), dim=1)
     given = landmarks.clone()
-    found = answer(given, hidden.clone(), 0.1, direction.clone())
+    with instead_of(f"({int(hidden.sum())})", "`[hidden]` makes one long line of the hidden landmarks of all faces, and the "
+                    "steps, one a face, don't fit it; add `hidden[..., None] * step[:, None]` to all landmarks."):
+        found = answer(given, hidden.clone(), 0.1, direction.clone())
     require_tensor(found, (2, 68, 2), "a landmark for each of 68 places in two faces")
     require(torch.equal(given, landmarks), "your function changes the landmarks that it is given; return new ones.")
     require(not near(found, landmarks), "nothing has moved; the hidden landmarks are to.")

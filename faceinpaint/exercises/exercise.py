@@ -5,7 +5,8 @@ from __future__ import annotations
 import linecache
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from traceback import walk_tb
@@ -99,6 +100,17 @@ def require(condition: bool | Tensor, sentence: str) -> None:
     """Raise WrongAnswer with the sentence unless the condition holds."""
     if not condition:
         raise WrongAnswer(sentence)
+
+
+@contextmanager
+def instead_of(words: str, sentence: str) -> Generator[None]:
+    """Raise WrongAnswer with the sentence where an answer stops with an error of torch's that has these words."""
+    try:
+        yield
+    except (RuntimeError, IndexError) as error:
+        if words not in str(error):
+            raise
+        raise WrongAnswer(sentence) from error
 
 
 def kind_of(value: object) -> str:
