@@ -155,7 +155,7 @@ def power_curve(chances: Mapping[str, Mapping[int, float]], wanted: float = 0.8)
 
 def _finish(ax, label: str, share_x: bool = False) -> None:
     if share_x:
-        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")  # 0.1% is not 0%
     ax.set_xlabel(label, fontsize=FONT)
     ax.tick_params(labelsize=FONT - 1)
     ax.spines[["top", "right"]].set_visible(False)
