@@ -30,9 +30,13 @@ class Style:
         """`count` styles at random, as probable as faces are."""
         return cls(*(torch.randn(count, size, generator=generator) for size in (len(EXPRESSIONS), COMPONENTS)))
 
+    def of(self, rows: slice) -> Style:
+        """Some of the styles."""
+        return Style(self.expression[rows], self.appearance[rows])
+
     def each(self) -> list[Style]:
         """The styles one by one."""
-        return [Style(self.expression[i : i + 1], self.appearance[i : i + 1]) for i in range(len(self.expression))]
+        return [self.of(slice(i, i + 1)) for i in range(len(self.expression))]
 
 
 def expressed(landmarks: Tensor, mask: Tensor, expression: Tensor) -> Tensor:

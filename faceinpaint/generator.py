@@ -114,7 +114,7 @@ class Generator(nn.Module):
             prior = prior or self.first_guess(image, mask, landmarks)
             inputs += [prior.image, prior.mirrored]
 
-        e1 = self.down1(torch.cat(inputs, dim=1))
+        e1 = self.down1(torch.cat(inputs, dim=1).to(self.down1.convolution.weight.dtype))
         e2 = self.down2(e1)
         e3 = self.down3(e2)
         # How much of each feature's own pixels is known, at 1/2, 1/4 and 1/8 of the resolution.
@@ -143,15 +143,15 @@ class Generator(nn.Module):
         The painted hole gets the grain of the visible skin, and no step is left at its edge; arguments as in `forward`.
         What lies so far from the hole that it is not seen is not even painted.
         """
-        window = None if self.whole else window_of(mask)
+        eighths = image.shape[-1] // 8
+        window = Window(0, eighths, 0, eighths) if self.whole else window_of(mask)
+        cut = partial(window.cut, scale=8)
         prior = prior or self.first_guess(image, mask, landmarks)
         painted = self(image, mask, landmarks, prior, window)
-        if window is not None:
-            height, width = image.shape[-2] // 8, image.shape[-1] // 8
-            around = [window.left, width - window.right, window.top, height - window.bottom]
-            painted = F.pad(painted, [8 * eighths for eighths in around])
         unseen = mask if prior is None else mask * (1 - prior.mirrored)
-        painted = with_grain(painted, image, mask, landmarks, unseen)
+        painted = with_grain(painted, image, mask, landmarks, unseen, cut)
+        around = [window.left, eighths - window.right, window.top, eighths - window.bottom]
+        painted = F.pad(painted, [8 * side for side in around])
         return composite(without_seam(painted, image, mask), image, mask)
 
 

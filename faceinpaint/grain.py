@@ -8,6 +8,7 @@ of the face is visible: measured in the visible skin, drawn at random, and only 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -24,30 +25,37 @@ MOST = 0.01  # of a band, standard deviation; skin on photographs has 0.003 to 0
 DEVIATION = 0.6745  # the median distance from the mean of normal numbers, in standard deviations
 
 
-def with_grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unseen: Tensor) -> Tensor:
+def with_grain(
+    painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unseen: Tensor,
+    cut: Callable[[Tensor], Tensor] = lambda whole: whole,
+) -> Tensor:
     """The painted picture (B, 3, H, H) in [0, 1] with the grain of the visible skin where the face is unseen.
 
     image (B, 3, H, H) in [0, 1] and mask (B, 1, H, H), 1 = unknown, say what is visible; landmarks (B, 68, 2) pixels,
     where the face is; unseen (B, 1, H, H), 1 = neither side is visible. The grain is the same at every call. Where no
-    skin is visible there is none.
+    skin is visible there is none. cut: where only a part of the picture is painted, what cuts that part out of a whole
+    one; the skin is measured in all of it.
     """
     with torch.no_grad(), torch.autocast(mask.device.type, enabled=False):  # it is in the last digits
-        grain = _grain(painted.float(), image.float(), mask.float(), landmarks, unseen.float())
-    return (painted + mask * grain).clamp(0, 1)
+        face = face_region(landmarks, mask.shape[-1]).to(mask)
+        skin = eroded((1 - mask.float()) * face, BESIDE)
+        bare = cut(mask.float() * unseen.float() * face)
+        grain = _lacking(image.float(), skin, painted.float(), bare, cut)
+        grain = cut(mask) * blurred(bare, EDGE) * grain
+    return (painted + grain).clamp(0, 1)
 
 
-def _grain(painted: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor, unseen: Tensor) -> Tensor:
-    """What is to be added, (B, 1, H, H)."""
-    size = mask.shape[-1]
-    face = face_region(landmarks, size).to(mask)
-    skin, bare = eroded((1 - mask) * face, BESIDE), mask * unseen * face
+def _lacking(
+    image: Tensor, skin: Tensor, painted: Tensor, bare: Tensor, cut: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Noise that the bare part of the painted picture lacks beside the skin of the image, (B, 1, H, W)."""
+    noise = torch.zeros_like(bare)
     brightness, ours = image.mean(1, keepdim=True), painted.mean(1, keepdim=True)
-    grain = torch.zeros_like(mask)
-    for drawn, seen, made in zip(_drawn(size), bands(brightness), bands(ours)):
+    for drawn, seen, made in zip(_drawn(image.shape[-1]), bands(brightness), bands(ours)):
         there = deviation(seen, skin).clamp(max=MOST)
         lack = there.square() - deviation(made, bare).square()
-        grain = grain + lack.clamp_min(0).sqrt() * drawn.to(mask)
-    return blurred(bare, EDGE) * grain
+        noise = noise + lack.clamp_min(0).sqrt() * cut(drawn.to(bare))
+    return noise
 
 
 @lru_cache(maxsize=4)

@@ -68,6 +68,3 @@ class PlainCompleter(Completer):
     def make_quick(self) -> None:
         make_plain(self.generator)
         self.predictor.__class__ = TwoLooks
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=False)

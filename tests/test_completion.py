@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 import faceinpaint
+from faceinpaint import completion, masks
+from faceinpaint.answers import Style
 from faceinpaint.completion import Completer, find_device, is_mask_name
 from faceinpaint.errors import InputError
 from faceinpaint.faces import align
@@ -358,3 +360,19 @@ def test_a_first_picture_waits_for_no_module_that_it_does_not_need(square, tmp_p
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "torch" in loaded
     assert not {"torchvision", "torch._dynamo", "sympy", "matplotlib", "scipy", "accelerate"} & set(loaded)
+
+
+def test_many_faces_are_completed_like_few(completer):
+    """A CPU is given some at a time: each still gets its own mask, landmarks, style and reference."""
+    size = completer.size
+    images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    mask = torch.cat([masks.named(name, size) for name in ("mask01", "mask02", "mask03")])
+    style = Style.draw(3, torch.Generator().manual_seed(2))
+    reference = completer.reference_from(images.flip(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completion, "AT_ONCE", 2 * size**2)
+        many, landmarks = completer.complete(images, mask, reference, style)
+    for one in range(3):
+        alone = slice(one, one + 1)
+        few = completer.paint(images[alone], mask[alone], landmarks[alone], reference.of(alone), style.of(alone))
+        assert torch.allclose(few, many[alone], atol=0.02) and not torch.allclose(few, images[alone], atol=0.1)
