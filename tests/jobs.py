@@ -51,6 +51,8 @@ class Training(Kind):
 
     def done(self, out: Path) -> int:
         log = out / "speed.csv"
+        if not log.exists():
+            return 0  # killed before its first step
         return max((int(line.split(",")[0]) for line in log.read_text().splitlines()[1:]), default=0)
 
     def kept(self, out: Path) -> int:
