@@ -144,7 +144,7 @@ def hinge(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _test_hinge(answer: Callable) -> None:
-    real, fake = torch.tensor([-1.5, 0.5, 3.0]), torch.tensor([-3.0, 0.25, 2.25])
+    real, fake = torch.tensor([-1.5, 0.5, 3.0]), torch.tensor([-3.5, 0.25, 2.0])
     right = hinge(real, fake)
     with instead_of("Boolean value of Tensor", "`max` and `if` decide about one number; `torch.relu(x)` takes, for each "
                     "number of *x*, what is larger: it or 0."):
