@@ -25,7 +25,7 @@ def field(widen, begin=1):
 
 
 def backwards(one, order=1):
-    """An answer to 03.1 that takes one(side, kernel, stride, dilation), a rule for the way back, in an order of 1 or -1."""
+    """An answer to 03.1 that takes one(side, kernel, stride, dilation), a rule for the way back, forwards or back."""
     def answer(layers):
         side = 1
         for layer in layers[::order]:

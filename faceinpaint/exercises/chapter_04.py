@@ -146,8 +146,8 @@ def hinge(real: Tensor, fake: Tensor) -> Tensor:
 def _test_hinge(answer: Callable) -> None:
     real, fake = torch.tensor([-1.5, 0.5, 3.0]), torch.tensor([-3.5, 0.25, 2.0])
     right = hinge(real, fake)
-    with instead_of("Boolean value of Tensor", "`max` and `if` decide about one number; `torch.relu(x)` takes, for each "
-                    "number of *x*, what is larger: it or 0."):
+    with instead_of("Boolean value of Tensor", "`max` and `if` decide about one number; `torch.relu(x)` takes, for "
+                    "each number of *x*, what is larger: it or 0."):
         found = answer(real.clone(), fake.clone())
     require_tensor(found, (), "the loss, one number for all logits,")
     require(found != 0, "your loss is 0 although some logits are on the wrong side.")
@@ -157,7 +157,7 @@ def _test_hinge(answer: Callable) -> None:
         far = torch.tensor([0.5, 3.0, 4.0]), torch.tensor([-0.5, -3.0, -4.0])  # their means are beyond the margin
         require(
             answer(*far) != 0,
-            "you average the logits first; then one far beyond makes up for one on the wrong side. `torch.relu` first.",
+            "you average the logits first; then one far beyond makes up for one on the wrong side. First `torch.relu`.",
         )
     others = {
         "you charge photographs for what they are *beyond* 1; charge what is missing, `1 - real`":
@@ -231,7 +231,8 @@ def _test_weights_for(answer: Callable) -> None:
     )
     scaled = [found[name] * shares[name] / norms[name] for name in norms]
     require(
-        max(scaled) > 1.001 * min(scaled), "your weights are upside down; a term with a large gradient needs a small one."
+        max(scaled) > 1.001 * min(scaled),
+        "your weights are upside down; a term with a large gradient needs a small one.",
     )
     for name in norms:
         require(
