@@ -96,6 +96,11 @@ def test_code_in_a_sentence_is_set_as_code():
     assert "<code>a &lt; b</code>; c" in exercises.Verdict(False, "`a < b`; c")._repr_html_()
 
 
+def test_a_word_between_asterisks_is_set_in_italics_but_not_in_code():
+    shown = exercises.Verdict(False, "rows are *outputs*, `a *b* c`, 2 * 3 * 4")._repr_html_()
+    assert "rows are <em>outputs</em>, <code>a *b* c</code>, 2 * 3 * 4" in shown
+
+
 def test_an_answer_that_stops_is_told_in_which_line():
     def answer(height, width):
         missing = height + width

@@ -24,11 +24,11 @@ def field(widen, begin=1):
     return answer
 
 
-def backwards(one):
-    """An answer to 03.1 that takes one(side, kernel, stride, dilation), a rule for the way back, forwards."""
+def backwards(one, order=1):
+    """An answer to 03.1 that takes one(side, kernel, stride, dilation), a rule for the way back, forwards or back."""
     def answer(layers):
         side = 1
-        for layer in layers:
+        for layer in layers[::order]:
             side = one(side, *layer)
         return side
     return answer
@@ -62,6 +62,21 @@ def scores_of(query, key):
     return query @ key.mT / query.shape[-1] ** 0.5
 
 
+def by_rows(query, key, value, known):
+    scores = scores_of(query, key)
+    scores[known == 0] = -1e4
+    return scores.softmax(-1) @ value
+
+
+def over_root(which):
+    """An answer to 03.3 that divides by the root of another number than D."""
+    def answer(query, key, value, known):
+        scores = query @ key.mT
+        scores = scores / scores.shape[which] ** 0.5
+        return scores.masked_fill(known == 0, -1e4).softmax(-1) @ value
+    return answer
+
+
 def matrix(weight):
     return weight.flatten(1)
 
@@ -90,6 +105,10 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.1", backwards(lambda side, k, s, d: (side - 1) * s + k), "leave out the dilation; on the way forward"),
     ("03.1", backwards(lambda side, k, s, d: side * s + (k - 1) * d), "by the strides; keep two numbers"),
     ("03.1", backwards(lambda side, k, s, d: side * s + k - 1), "leave out the dilation; keep two numbers"),
+    ("03.1", backwards(lambda side, k, s, d: side * s + (k - 1) * d, -1), r"take `\(side - 1\) \* stride`"),
+    ("03.1", field(lambda k, s, d, before: ((k - 1) * d + 1) * math.prod(before)), "comes one position less"),
+    ("03.1", field(lambda k, s, d, before: ((k - 1) * d + 1) * math.prod(before), 0), "begin with 1, and let"),
+    ("03.1", lambda layers: chapter_03.field(layers[:1]), "`return` belongs behind the loop"),
     ("03.1", lambda layers: chapter_03.field(layers) if layers else 0, "without any layer"),
     ("03.2", lambda side, layers: None, "returns nothing"),
     ("03.2", lambda side, layers: side, "the side that goes in"),
@@ -103,6 +122,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.2", chain(lambda n, k, s, p: n + 2 * p - k + 1), "leave out the strides"),
     ("03.2", chain(lambda n, k, s, p: (n + 2 * p - k + 1) // s), "comes after the division"),
     ("03.2", chain(lambda n, k, s, p: (n + 2 * p - k + 1) // s + 1), "subtract k − 1"),
+    ("03.2", chain(lambda n, k, s, p: n + 2 * p - k // s + 1), "brackets"),
     ("03.2", alone(0), "the first layer only"),
     ("03.2", alone(-1), "the last layer only"),
     ("03.2", chain(lambda n, k, s, p: (n + 2 * p) // s), "from 9 pixels, 3 × 3 with stride 1 and padding 0, you get 9"),
@@ -121,6 +141,10 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.3", attend(scale=1, mask="whole"), "by D instead of √D, and you leave out positions that are partly known"),
     ("03.3", attend(dim=0), "over the queries, dim=0"),
     ("03.3", lambda q, k, v, known: (scores_of(q, k) + ((known > 0) * 1e4 - 1e4)).softmax(0) @ v, "over the queries;"),
+    ("03.3", by_rows, "picks rows, the queries"),
+    ("03.3", over_root(0), "root of N"),
+    ("03.3", over_root(1), "root of M"),
+    ("03.3", attend(low=-1), "a little low only"),
     ("03.3", attend(of="key"), "return the keys"),
     ("03.3", attend(low=-math.inf), "where nothing at all is known"),
     ("03.3", attend(low=0), "the softmax of a score of 0 is no weight of 0"),
@@ -143,6 +167,11 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("03.4", lambda w: w / w.abs().max(), "largest number of the weight"),
     ("03.4", lambda w: w / torch.linalg.matrix_norm(w.reshape(-1, 4), ord=2), r"\(C' · C · k, k\)"),
     ("03.4", lambda w: w / torch.linalg.matrix_norm(w.reshape(15, 16), ord=2), r"\(C' · C, k · k\)"),
+    ("03.4", lambda w: w / torch.linalg.matrix_norm(w.transpose(0, 1).flatten(1), ord=2), "for each .input. channel"),
+    ("03.4", lambda w: w / torch.linalg.matrix_norm(w.reshape(3, -1), ord=2), "as many rows as it has input channels"),
+    ("03.4", lambda w: w * values(w)[0], "you multiply by it"),
+    ("03.4", lambda w: w / torch.linalg.svdvals(w).max(), "any single k × k kernel"),
+    ("03.4", lambda w: w + 1, "not in the old ratios"),
     ("03.4", lambda w: w / torch.linalg.matrix_norm(matrix(w), ord=math.inf), "largest sum of a row"),
     ("03.4", lambda w: w / torch.linalg.matrix_norm(matrix(w), ord=1), "largest sum of a column"),
     ("03.4", lambda w: w / torch.linalg.matrix_norm(w, ord=2, keepdim=True), "each k × k kernel"),

@@ -22,6 +22,11 @@ def cosine(along):
     return 0.5 * (1 + math.cos(math.pi * along))
 
 
+def falling(shape):
+    """An answer to 05.2 that rises as it should, up to one step before the highest rate, and then falls by a shape."""
+    return lambda s, n, r, h: h * s / r if s < r else h * shape((s - r) / (n - r))
+
+
 def risen(after):
     """The right rise, then something else."""
     return lambda s, n, r, h: h * s / r if s <= r else after(s, n, r, h)
@@ -63,6 +68,10 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("05.1", lambda a, w, d: (1 - d) * a + d * w, "decay is what the old average keeps"),
     ("05.1", lambda a, w, d: d * a + w, "two shares add up to 1"),
     ("05.1", lambda a, w, d: a + (1 - d) * w, "keeps `decay` of itself"),
+    ("05.1", lambda a, w, d: d * a + 1 - d * w, "needs its brackets"),
+    ("05.1", lambda a, w, d: d * a - (1 - d) * w, "difference of the two shares"),
+    ("05.1", lambda a, w, d: a + d * (a - w), "moves away from the weights"),
+    ("05.1", lambda a, w, d: 0.998 * a + 0.002 * w, "decay of 0.998"),
     ("05.1", in_place, "changes the weights that are being trained"),
     ("05.1", lambda a, w, d: None, "returns nothing"),
     ("05.1", lambda a, w, d: 1.0, "returns a float"),
@@ -74,6 +83,12 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("05.2", lambda s, n, r, h: "fast", "returns a str"),
     ("05.2", lambda s, n, r, h: math.nan, "your rate is nan"),
     ("05.2", lambda s, n, r, h: h * (s / r) ** 2, "straight rise it is"),
+    ("05.2", lambda s, n, r, h: h * min(1, (s + 1) / r), "one step early"),
+    ("05.2", lambda s, n, r, h: h * (s // r), "`//` rounds down"),
+    ("05.2", falling(lambda along: 2 * cosine(along)), "twice the highest"),
+    ("05.2", falling(lambda along: 1 - cosine(along)), "fall begins at 0"),
+    ("05.2", falling(lambda along: cosine(180 / math.pi * along)), "radians"),
+    ("05.2", falling(lambda along: cosine(2 * along)), "a whole wave"),
     ("05.2", risen(lambda s, n, r, h: h), "still the highest after the rise; it is to fall"),
     ("05.2", risen(lambda s, n, r, h: h * (n - s) / (n - r)), "falls along a straight line"),
     ("05.2", risen(lambda s, n, r, h: h * cosine(s / n)), "begin to count where the rise ends"),
@@ -87,6 +102,7 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("05.3", lambda s, b, r, n: s * b, "returns an int"),
     ("05.3", lambda s, b, r, n: range(b), "was seen before"),
     ("05.3", lambda s, b, r, n: range(s * b, s * b + b), "the rank has to count"),
+    ("05.3", lambda s, b, r, n: range(s * b * n + r, s * b * n + r + b), "a whole batch further on"),
     ("05.3", lambda s, b, r, n: P(s, b, 0, n), "seen by two processes"),
     ("05.3", lambda s, b, r, n: range((s + r) * b, (s + r + 1) * b), "seen at step 1 and was seen before"),
     ("05.3", lambda s, b, r, n: range((r * 9 + s) * b, (r * 9 + s + 1) * b), "together they are to be 0 to 7"),

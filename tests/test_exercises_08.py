@@ -27,6 +27,17 @@ def together(made, added, mask):
     return PAINTED(*(torch.cat(list(one), 1)[None] for one in (made, added, mask))).expand(2)
 
 
+def hole_by_picture(made, added, mask):
+    return chapter_08._centred_by_picture(made * mask, added * mask, torch.ones_like(mask))
+
+
+def centred(made, added, mask, colours, over):
+    """An answer to 08.1 whose means are over so many colours, and whose sums are over other pixels."""
+    pixels = colours * mask.sum((1, 2, 3), keepdim=True)
+    made, added = ((one - (one * mask).sum((1, 2, 3), keepdim=True) / pixels) * over for one in (made, added))
+    return (made * added).sum((1, 2, 3)) / added.square().sum((1, 2, 3))
+
+
 def in_place(points, hidden, share, direction):
     points += ASTRAY(points, hidden, share, direction) - points
     return points
@@ -36,6 +47,12 @@ def picked(points, hidden, share, direction):
     moved = points.clone()
     moved[hidden] += share * (points[:, 36] - points[:, 45]).norm(dim=-1, keepdim=True) * direction
     return moved
+
+
+def by(length):
+    """An answer to 08.2 that moves the hidden landmarks by another length."""
+    return lambda points, hidden, share, direction: (
+        points + hidden[..., None] * (share * length(points) * direction)[:, None])
 
 
 def by_mean(points, hidden, share, direction):
@@ -91,11 +108,16 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("08.1", lambda d, a, m: PAINTED(d, a, 1 - m), "1 is unknown"),
     ("08.1", through_zero, "too dark as a whole"),
     ("08.1", chapter_08._centred_by_picture, "means of the whole picture"),
+    ("08.1", hole_by_picture, "zeros outside the hole"),
+    ("08.1", lambda d, a, m: centred(d, a, m, 1, m), "three colours"),
+    ("08.1", lambda d, a, m: centred(d, a, m, 3, 1), "multiply by the mask once more"),
+    ("08.1", lambda d, a, m: d[m > 0].mean() / a[m > 0].mean(), "a mask has one channel and a picture has three"),
     ("08.1", ratio, "ratio of means"),
     ("08.1", together, "each its own"),
     ("08.1", chapter_08._correlation, "a correlation"),
     ("08.1", lambda d, a, m: PAINTED(a, d, m), "upside down"),
-    ("08.1", lambda d, a, m: PAINTED(d, a, m).mean(), "shape"),
+    ("08.1", lambda d, a, m: PAINTED(d, a, m).mean(), "one number for two pictures"),
+    ("08.1", lambda d, a, m: PAINTED(d, a, m)[:1], "shape"),
     ("08.2", lambda p, h, s, d: p + s * d[:, None], "all landmarks, and by so many"),  # the notebook's
     ("08.2", lambda p, h, s, d: None, "returns nothing"),
     ("08.2", lambda p, h, s, d: p.clone(), "nothing has moved"),
@@ -105,6 +127,15 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("08.2", lambda p, h, s, d: ASTRAY(p, ~h, s, d), "move the hidden ones"),
     ("08.2", lambda p, h, s, d: p + h[..., None] * (s * d)[:, None], "measure in inter-ocular"),
     ("08.2", lambda p, h, s, d: p + h[..., None] * s * (p[:, 36] - p[:, 45]).norm() * d[:, None], "one length of all"),
+    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).norm(dim=-1)), "by the other's"),
+    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).norm(dim=0)[:, None]), "by a length of x and one of y"),
+    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).norm(dim=0)), "x by a length of x"),
+    ("08.2", by(lambda p: (p[:, 36, :1] - p[:, 45, :1]).abs()), "in x alone"),
+    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).square().sum(-1, keepdim=True)), "take its root"),
+    ("08.2", by(lambda p: (p[:, 37] - p[:, 46]).norm(dim=-1, keepdim=True)), "counted from 0"),
+    ("08.2", by(lambda p: (p[36] - p[45]).norm()), "landmark of each face"),
+    ("08.2", lambda p, h, s, d: p + h * (s * d)[:, None], "says the same for x and y"),
+    ("08.2", lambda p, h, s, d: ASTRAY(p, h, s, d) * h[..., None], r"at \(0, 0\)"),
     ("08.2", by_mean, "its own inter-ocular distance"),
     ("08.2", lambda p, h, s, d: ASTRAY(p, h, s / 100, d), "per cent of a per cent"),
     ("08.2", lambda p, h, s, d: ASTRAY(p, h, -s, d), "the wrong way"),
@@ -118,6 +149,10 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("08.3", by_group(lambda person, one: one[:, None] & strangers(person)), "and anybody"),
     ("08.3", as_similarity, "who are refused"),
     ("08.3", counted, "divide by how many"),
+    ("08.3", by_group(lambda person, one: inside(one) and strangers(person)), "`and` decides about one truth"),
+    ("08.3", by_group(lambda person, one: inside(one) & (person != person)), "no pairs at all"),
+    ("08.3", lambda e, p, g, t: counted(e, p, g, t) / len(p) ** 2, "all pairs of all groups"),
+    ("08.3", lambda e, p, g, t: counted(e, p, g, t) / torch.bincount(g) ** 2, "divide by those of strangers"),
     ("08.3", pooled, "each group its own"),
     ("08.3", lambda e, p, g, t: ACCEPTS(e, p, g, 0.9 * t), "it is to be"),
 ]

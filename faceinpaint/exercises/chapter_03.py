@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.exercises.exercise import farthest, kind_of, near, require, require_tensor
+from faceinpaint.exercises.exercise import farthest, instead_of, kind_of, near, require, require_tensor
 
 
 def _whole_number(value: object, what: str) -> int:
@@ -60,6 +60,14 @@ def _wrong_fields(layers: Sequence[tuple[int, int, int]]) -> dict[str, int]:
             sum((k - 1) * d * step for (k, _, d), step in terms),
         "you add up the kernels; only the first layer adds its whole kernel, each other one less":
             sum(k for k, _, _ in layers),
+        "you look at the first layer only; `return` belongs behind the loop, not in it": field(layers[:1]),
+        "you add a layer's whole kernel, `(kernel - 1) * dilation + 1`; on top of the side so far comes one position "
+        "less": 1 + sum(((k - 1) * d + 1) * step for (k, _, d), step in terms),
+        "you add a layer's whole kernel, `(kernel - 1) * dilation + 1`; begin with 1, and let each layer add one "
+        "position less": sum(((k - 1) * d + 1) * step for (k, _, d), step in terms),
+        "you go back from the last layer, and multiply the side by the strides; between that many positions there is "
+        "one step less, so take `(side - 1) * stride`":
+            _multiplied_forward(layers[::-1], keep=0),
         "you multiply the side itself by the strides; that is the way back, from the last layer to the first. On the "
         "way forward the side only grows, by steps that become longer":
             _multiplied_forward(layers),
@@ -125,6 +133,8 @@ _WRONG_SIDES = {
     "you round up; a kernel that does not fit any more is not laid at all":
         lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1,
     "you only divide by the strides; kernel and padding count, too": lambda n, k, s, p: n // s,
+    "you divide the kernel alone by the stride; all that is left of the side is divided, so put brackets round it":
+        lambda n, k, s, p: n + 2 * p - k // s + 1,
     "you leave out the strides": lambda n, k, s, p: n + 2 * p - k + 1,
     "you take the kernel one too small; it needs room for all of its k positions, and the + 1 comes after the division":
         lambda n, k, s, p: (n + 2 * p - k + 1) // s,
@@ -200,6 +210,12 @@ def _wrong_attention(query: Tensor, key: Tensor, value: Tensor, known: Tensor) -
             masked.softmax(dim=0) @ value,
         "your softmax runs over the queries, dim=0; each query's weights over the *positions* add up to 1, dim=-1":
             scores.masked_fill(~some, -1e4).softmax(dim=0) @ value,
+        "you divide the scores by the root of N, the number of queries; D is how many numbers a query has":
+            (masked * (depth / len(query)) ** 0.5).softmax(dim=-1) @ value,
+        "you divide the scores by the root of M, the number of positions; D is how many numbers a query has":
+            (masked * (depth / len(key)) ** 0.5).softmax(dim=-1) @ value,
+        "you give unknown positions a score that is a little low only; make it so low that softmax leaves them nothing":
+            scores.masked_fill(~some, -1.0).softmax(dim=-1) @ value,
         "you return the keys that were read; the weights are for the values": masked.softmax(dim=-1) @ key,
         "you multiply values by scores; the weights are their softmax": torch.where(some, scores, 0.0) @ value,
     }
@@ -223,7 +239,9 @@ def _test_attend(answer: Callable) -> None:
     query, key, value = (torch.randn(count, 6, generator=random) for count in (4, 9, 9))
     known = torch.tensor([1, 1, 0, 0.25, 0, 1, 0.5, 0, 1])
     right = attend(query, key, value, known)
-    found = answer(query.clone(), key.clone(), value.clone(), known.clone())
+    with instead_of("shape of the mask [9]", "`scores[known == 0]` picks rows, the queries; the positions are columns, "
+                    "`scores[:, known == 0]`."):
+        found = answer(query.clone(), key.clone(), value.clone(), known.clone())
     shape = tuple(getattr(found, "shape", ()))
     require(shape != (4, 9), "you return the weights (4, 9); multiply them with the values, `weights @ value`.")
     require_tensor(found, (4, 6), "what 4 queries read from vectors of 6 numbers")
@@ -266,6 +284,13 @@ def _wrong_norms(weight: Tensor) -> Mapping[str, Tensor]:
             torch.linalg.matrix_norm(weight.flatten(0, 2), ord=2),
         "you lay the weight out as (C' · C, k · k); its rows are the outputs, so it is `weight.flatten(1)`":
             torch.linalg.matrix_norm(weight.flatten(0, 1).flatten(1), ord=2),
+        "you lay the weight out with one row for each *input* channel; its rows are the outputs, so it is "
+        "`weight.flatten(1)`": torch.linalg.matrix_norm(weight.transpose(0, 1).flatten(1), ord=2),
+        "you fold the weight into as many rows as it has input channels; its rows are the outputs, so it is "
+        "`weight.flatten(1)`": torch.linalg.matrix_norm(weight.reshape(weight.shape[1], -1), ord=2),
+        "you multiply by it; divide": 1 / values[0],
+        "you divide by the largest singular value of any single k × k kernel; the whole layer is one matrix, "
+        "`weight.flatten(1)`": torch.linalg.svdvals(weight).max(),
         "you divide by the largest sum of a row; that is another matrix norm": matrix.abs().sum(1).max(),
         "you divide by the largest sum of a column; that is another matrix norm (`ord=1`)": matrix.abs().sum(0).max(),
     }
@@ -296,12 +321,12 @@ def _test_normalised(answer: Callable) -> None:
         not near(found, weight / rows),
         "you make each output's weights 1 long; the whole layer is divided by one number.",
     )
-    largest = torch.linalg.matrix_norm(found.flatten(1), ord=2)
     require(
-        near(found, normalised(weight)),
-        f"the largest singular value of what you return is {largest:.3f}, or the weights are not in the old ratios; "
-        "divide the whole weight by one number.",
+        near(found / found.norm(), weight / weight.norm()),
+        "your weights are not in the old ratios; divide the whole weight by one number, which is above 0.",
     )
+    largest = torch.linalg.matrix_norm(found.flatten(1), ord=2)
+    require(near(found, normalised(weight)), f"the largest singular value of what you return is {largest:.3f}, not 1.")
 
 
 EXERCISES = {

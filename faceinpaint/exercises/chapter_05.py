@@ -42,6 +42,13 @@ def _test_averaged(answer: Callable) -> None:
             "the plain mean of both, whatever the decay is": (average + weights) / 2,
             "mostly the new weights; decay is what the old average keeps": (1 - decay) * average + decay * weights,
             "the old average with all of the new weights added; the two shares add up to 1": decay * average + weights,
+            "the old average and 1, less decay times the weights; `(1 - decay) * weights` needs its brackets":
+                decay * average + 1 - decay * weights,
+            "the difference of the two shares; add them": decay * average - (1 - decay) * weights,
+            "an average that moves away from the weights; the rest of the way is `weights - average`":
+                average + decay * (average - weights),
+            "the right thing for a decay of 0.998, whatever the decay is; use `decay`":
+                0.998 * average + 0.002 * weights,
             "a sum of shares that do not add up to 1; the old average keeps `decay` of itself":
                 average + (1 - decay) * weights,
         }
@@ -81,6 +88,23 @@ def _a_rate(found: object) -> float:
 
 
 def _require_rise(found: Sequence[float], rise: int, highest: float, where: str) -> None:
+    def is_(wrong: Callable[[int], float]) -> bool:
+        return all(abs(found[step] - wrong(step)) <= 1e-6 * highest for step in range(rise))
+
+    require(
+        not is_(lambda step: highest * (step + 1) / rise),
+        "your rise is one step early; the rate of step 0 is 0, and step `rise` is the first with the highest.",
+    )
+    require(
+        rise == 1 or not is_(lambda step: highest * (step // rise)),
+        "your rate is 0 during the whole rise; `//` rounds down, so divide by `/`.",
+    )
+    if is_(lambda step: highest * step / rise):
+        require(
+            abs(found[rise] - 2 * highest) > 1e-6 * highest,
+            "your fall begins at twice the highest rate; 1 + cos goes from 2 to 0, so take half of it.",
+        )
+        require(abs(found[rise]) > 1e-6 * highest, "your fall begins at 0; let the cosine go from 1, `1 + cos`.")
     for step, one in enumerate(found):
         right = highest * step / rise
         here = f"at step {step} {where} your rate is"
@@ -101,6 +125,10 @@ def _require_fall(found: Sequence[float], steps: int, rise: int, highest: float,
             lambda step, along: highest * 0.5 * (1 + math.cos(math.pi * (step - rise) / steps)),
         "is that of a quarter of a wave; take half of one, from 1 to -1, and move it up":
             lambda step, along: highest * math.cos(math.pi / 2 * along),
+        "is that of degrees; `math.cos` takes radians, and half a wave is `math.pi`":
+            lambda step, along: highest * 0.5 * (1 + math.cos(180 * along)),
+        "falls and rises again, along a whole wave; take half of one, `math.pi` and not twice that":
+            lambda step, along: highest * 0.5 * (1 + math.cos(2 * math.pi * along)),
         "becomes negative; a cosine goes from 1 to -1, a rate to 0":
             lambda step, along: highest * math.cos(math.pi * along),
     }
@@ -157,9 +185,11 @@ def _require_split(together: list[int], seen: list[int], step: int, batch: int, 
     wanted = list(range(first, first + batch * processes))
     here = f"with {processes} process{'es' * (processes > 1)} and batches of {batch}"
     twice = [position for position in together if together.count(position) > 1]
+    counts = together[:batch] != together[batch : 2 * batch]
     require(
         not twice,
-        f"{here}, position {twice[0] if twice else ''} is seen by two processes at step {step}; the rank has to count.",
+        f"{here}, position {twice[0] if twice else ''} is seen by two processes at step {step}; "
+        + ("the next process begins a whole batch further on." if counts else "the rank has to count."),
     )
     again = sorted(set(together) & set(seen))
     require(

@@ -33,6 +33,11 @@ def _test_psnr_of_hole(answer: Callable) -> None:
             "you return one number for two pictures; sum over `dim=(1, 2, 3)`, and each keeps its own.")
     require(shape != (hidden,), f"you return {hidden} numbers, one for each value in the holes; picking by a mask makes "
             "one long line of all pictures. Multiply by the mask, and sum over `dim=(1, 2, 3)`.")
+    if isinstance(found, Tensor):
+        require(
+            not found.isinf().any(),
+            "your PSNR is infinite; known pixels have no error, and that has no logarithm. Add up the errors first.",
+        )
     require_tensor(found, (2,), "the PSNR of two pictures")
     right = psnr_of_hole(completed, image, mask)
     squared, hole = (completed - image).square() * mask, mask.sum(dim=(1, 2, 3))
@@ -45,6 +50,12 @@ def _test_psnr_of_hole(answer: Callable) -> None:
         "too high, since you divide by all pixels; divide by those that are unknown":
             -10 * squared.mean(dim=(1, 2, 3)).log10(),
         "too low by 4.8 dB; every unknown pixel has three values": -10 * (every / hole).log10(),
+        "that of the known pixels; a mask is 1 where they are unknown": psnr_of_hole(completed, image, 1 - mask),
+        "too low by far, since you divide by nothing; the mean is over the unknown pixels": -10 * every.log10(),
+        "too low, since you don't square; it is the mean *squared* error":
+            -10 * (((completed - image).abs() * mask).sum(dim=(1, 2, 3)) / (3 * hole)).log10(),
+        "48 dB too high; these pictures go up to 1, and not to 255":
+            right + 20 * torch.log10(torch.tensor(255.0)),
         "that of the squared error's square root; one of the two 10s should be 20, or no root": right / 2,
         "twice too high; the error is squared already, so take 10 and not 20": 2 * right,
         "of the wrong sign; a smaller error is a higher PSNR": -right,
@@ -79,9 +90,16 @@ def _test_threshold(answer: Callable) -> None:
             f"at your threshold {accepted:.1%} of the pairs are accepted; who is *near* is accepted, so count from "
             "the smallest distance.",
         )
+        largest = different.sort(descending=True).values[int(share * len(different) + 1e-9) - 1].item()
+        require(abs(found - largest) > 1e-6, "you count from the largest distance; who is *near* is accepted.")
         require(
             accepted <= share + 1e-9,
             f"at your threshold of {found:.4f}, {accepted:.2%} of the pairs are accepted; {share:.2%} are allowed.",
+        )
+        require(
+            found < right + 1e-6,
+            f"your threshold of {found:.4f} lies between two distances, as a quantile does; return the lower one, "
+            f"{right:.4f}.",
         )
         require(
             abs(found - right) < 1e-6,
@@ -110,7 +128,12 @@ def _test_resampled_means(answer: Callable) -> None:
     values = torch.randn(10, generator=random) + person * 3
     drawn = torch.randint(4, (6, 4), generator=random)
     found = answer(values.clone(), person.clone(), drawn.clone())
+    require(
+        tuple(getattr(found, "shape", ())) != (4,),
+        "you return one number for each of 4 people; a resample is a row of `drawn`, so sum over `dim=1`.",
+    )
     require_tensor(found, (6,), "one mean for each of six resamples")
+    sums = torch.zeros(4).index_add(0, person, values)[drawn].sum(1)
     right = resampled_means(values, person, drawn)
     means = torch.stack([values[person == one].mean() for one in range(4)])
     sets = torch.stack([torch.isin(person, row).float() for row in drawn])
@@ -118,6 +141,11 @@ def _test_resampled_means(answer: Callable) -> None:
         "the same for each resample; only who is drawn is in it": values.mean().expand(6),
         "the mean of the people's means; who has more rows counts more": means[drawn].mean(1),
         "of the rows with the numbers that were drawn; those are numbers of people": values[drawn].mean(1),
+        "sums over the number of all rows; a resample has rows of its own, as many as its people have":
+            sums / len(values),
+        "sums over the number of people; divide by the number of their rows": sums / 4,
+        "sums of the people's means; a resample is a sum of rows over a number of rows": means[drawn].sum(1),
+        "all that of the first resample; each row of `drawn` has its own": right[:1].expand(6),
         "without repetition; who is drawn twice counts twice": (sets @ values) / sets.sum(1),
     }
     for what, other in others.items():
@@ -165,6 +193,33 @@ def _test_rank1(answer: Callable) -> None:
     require(
         abs(found - untouched) > 1e-6,
         "you compare photographs with photographs; the completed faces are to be found among them.",
+    )
+    if found == farthest == 0:
+        # Nobody is found in more ways than one: see whether the opposite faces are.
+        opposite = require_number(answer(-completed, originals.clone(), identity.clone()), "a share")
+        require(
+            opposite > 0.5,
+            "you find nobody; leave out each face's *own* original only, and compare who is on the nearest one, "
+            "`identity[...]`.",
+        )
+    require(
+        abs(found - 1) > 1e-6,
+        "everybody is found: what you put on the diagonal makes each face's own original the nearest.",
+    )
+    second = identity[(completed @ originals.T).topk(2, dim=1).indices[:, 1]]
+    require(
+        abs(found - (second == identity).float().mean().item()) > 1e-6,
+        "you take the second nearest; a face's own original is not always the nearest, so leave out that one.",
+    )
+    require(
+        abs(found - (cosine.argmax(1) == identity).float().mean().item()) > 1e-6,
+        "you compare the number of a photograph with a person; `identity[cosine.argmax(1)]` is who is on it.",
+    )
+    among = completed @ completed.T
+    among.fill_diagonal_(-2)
+    require(
+        abs(found - (identity[among.argmax(1)] == identity).float().mean().item()) > 1e-6,
+        "you look for completed faces among completed faces; the gallery holds the photographs.",
     )
     require(abs(found - farthest) > 1e-6, "you take the farthest photograph; a larger cosine is nearer.")
     require(abs(found - right * 40) > 1e-4, "you count faces; return a share.")

@@ -32,7 +32,13 @@ def _test_painted_share(answer: Callable) -> None:
     mask[..., :8] = 1
     made = 0.6 * added - 0.1 + 0.05 * torch.randn(2, 3, 12, 16, generator=random)
     made = torch.where(mask > 0, made, added)  # known pixels stay
-    found = answer(made.clone(), added.clone(), mask.clone())
+    with instead_of("shape of the mask", "a mask has one channel and a picture has three; `mask.expand_as(made) > 0.5` "
+                    "has three, too, and picks a picture's pixels, one picture at a time."):
+        found = answer(made.clone(), added.clone(), mask.clone())
+    require(
+        not isinstance(found, Tensor) or found.shape != (),
+        "you return one number for two pictures; pick the pixels of each picture alone, in a loop.",
+    )
     require_tensor(found, (2,), "the share of two pictures")
     right, inside = painted_share(made, added, mask), made * mask
     true = added * mask
@@ -46,6 +52,12 @@ def _test_painted_share(answer: Callable) -> None:
             (inside * true).sum((1, 2, 3)) / true.square().sum((1, 2, 3)),
         "made with the means of the whole picture; take those over the hole away":
             _centred_by_picture(made, added, mask),
+        "made with means over all pixels, the zeros outside the hole as well; divide by the pixels of the hole":
+            _centred_by_picture(inside, true, torch.ones_like(mask)),
+        "made with means three times too large; each pixel of the hole has three colours":
+            _centred_by(3, made, added, mask, mask),
+        "right in its means, but the sums run over the whole picture; multiply by the mask once more":
+            _centred_by(1, made, added, mask, torch.ones_like(mask)),
         "a ratio of means, which any dark hole can have; lay the one difference along the other":
             inside.sum((1, 2, 3)) / true.sum((1, 2, 3)),
         "one for both pictures together; give each its own": painted_share(
@@ -63,6 +75,14 @@ def _test_painted_share(answer: Callable) -> None:
 def _centred_by_picture(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
     painted, true = (one - one.mean((1, 2, 3), keepdim=True) for one in (made, added))
     return (painted * true * mask).sum((1, 2, 3)) / (true.square() * mask).sum((1, 2, 3))
+
+
+def _centred_by(times: float, made: Tensor, added: Tensor, mask: Tensor, over: Tensor) -> Tensor:
+    """The share where so many times the means of the hole are subtracted, summed over those pixels."""
+    pixels = 3 * mask.sum((1, 2, 3), keepdim=True)
+    means = ((one * mask).sum((1, 2, 3), keepdim=True) / pixels for one in (made, added))
+    painted, true = ((one - times * mean) * over for one, mean in zip((made, added), means))
+    return (painted * true).sum((1, 2, 3)) / true.square().sum((1, 2, 3))
 
 
 def _correlation(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
@@ -88,8 +108,14 @@ def _test_led_astray(answer: Callable) -> None:
     hidden[:, LEFT], hidden[:, RIGHT] = True, False
     direction = F.normalize(torch.randn(2, 2, generator=random), dim=1)
     given = landmarks.clone()
-    with instead_of(f"({int(hidden.sum())})", "`[hidden]` makes one long line of the hidden landmarks of all faces, and the "
-                    "steps, one a face, don't fit it; add `hidden[..., None] * step[:, None]` to all landmarks."):
+    with (
+        instead_of("index 36 is out of bounds", "`landmarks[36]` asks for the face of that number; `landmarks[:, 36]` "
+                   "is the landmark of each face."),
+        instead_of("size of tensor a (68)", "`hidden` is (B, 68), landmarks are (B, 68, 2); `hidden[..., None]` says "
+                   "the same for x and y."),
+        instead_of(f"({int(hidden.sum())})", "`[hidden]` makes one long line of the hidden landmarks of all faces, and "
+                   "the steps, one a face, don't fit it; add `hidden[..., None] * step[:, None]` to all landmarks."),
+    ):
         found = answer(given, hidden.clone(), 0.1, direction.clone())
     require_tensor(found, (2, 68, 2), "a landmark for each of 68 places in two faces")
     require(torch.equal(given, landmarks), "your function changes the landmarks that it is given; return new ones.")
@@ -97,6 +123,12 @@ def _test_led_astray(answer: Callable) -> None:
     right = led_astray(landmarks, hidden, 0.1, direction)
     size = (landmarks[:, LEFT] - landmarks[:, RIGHT]).norm(dim=-1)
     moved, among = hidden[..., None], landmarks - landmarks
+    corners = landmarks[:, LEFT] - landmarks[:, RIGHT]
+    one_too_far = (landmarks[:, LEFT + 1] - landmarks[:, RIGHT + 1]).norm(dim=-1)
+
+    def by(length: Tensor) -> Tensor:
+        return landmarks + moved * (0.1 * length * direction)[:, None]
+
     others = {
         "all landmarks; those that can be seen stay": led_astray(landmarks, torch.ones_like(hidden), 0.1, direction),
         "the landmarks that can be seen; move the hidden ones": led_astray(landmarks, ~hidden, 0.1, direction),
@@ -107,6 +139,17 @@ def _test_led_astray(answer: Callable) -> None:
             landmarks + moved * (among + 0.1 * size.mean() * direction[:, None]),
         "all faces by the same; give `norm` its `dim=-1`, or it makes one length of all faces":
             landmarks + moved * (among + 0.1 * size.norm() * direction[:, None]),
+        "x by one face's distance and y by the other's; lengths (B,) times directions (B, 2) need `[:, None]`":
+            by(size),
+        "by a length of x and one of y, over all faces; give `norm` the last axis, `dim=-1`":
+            by(corners.norm(dim=0)[:, None]),
+        "x by a length of x and y by one of y, over all faces; give `norm` the last axis, `dim=-1`":
+            by(corners.norm(dim=0)),
+        "by how far the corners are apart in x alone; they differ in y, too": by(corners[:, :1].abs()),
+        "by the distance's square; take its root": by(size.square()[:, None]),
+        "by the distance of landmarks 37 and 46; they are counted from 0 here, so take 36 and 45":
+            by(one_too_far[:, None]),
+        "by the right step, but put all that can be seen at (0, 0); they stay where they are": right * moved,
         "by per cent of a per cent; the share is 0.1 for 10 %": led_astray(landmarks, hidden, 0.001, direction),
         "the wrong way; add the step": led_astray(landmarks, hidden, -0.1, direction),
     }
@@ -137,7 +180,14 @@ def _test_false_accepts(answer: Callable) -> None:
     alike = torch.tensor([0.4, 0.8, 1.3])[group][:, None] * torch.randn(3, 12, generator=random)[group]
     people = alike + torch.randn(24, 12, generator=random)[person] + 0.3 * torch.randn(48, 12, generator=random)
     embedding = F.normalize(people, dim=1)
-    found = answer(embedding.clone(), person.clone(), group.clone(), 0.5)
+    with instead_of("Boolean value of Tensor", "`and` decides about one truth; `&` is for each pair, with brackets "
+                    "round what it joins."):
+        found = answer(embedding.clone(), person.clone(), group.clone(), 0.5)
+    require(
+        not (isinstance(found, Tensor) and found.shape == (3,) and found.isnan().any()),
+        "a group of yours has no pairs at all, and a mean of nothing is no number; `person[:, None] != person[None]` "
+        "compares each with each.",
+    )
     require_tensor(found, (3,), "a share for each of three groups")
     found, right = found.float(), false_accepts(embedding, person, group, 0.5)
     accepted = 1 - embedding @ embedding.T <= 0.5
@@ -155,6 +205,10 @@ def _test_false_accepts(answer: Callable) -> None:
             _share(accepted, [one[:, None] & stranger for one in mine]),
         "are shares of those who are refused; a small distance accepts":
             1 - false_accepts(embedding, person, group, 0.5),
+        "are of all pairs of all groups; divide by those of the group's strangers":
+            torch.stack([(accepted & pair & stranger).float().mean() for pair in pairs]),
+        "are of all pairs of a group; divide by those of strangers":
+            torch.stack([(accepted & pair & stranger).sum() / pair.sum() for pair in pairs]),
         "are numbers of pairs; divide by how many pairs there are":
             torch.stack([(accepted & pair & stranger).sum() for pair in pairs]).float(),
         "are the same for all; give each group its own": _share(accepted, [sum(pairs).bool() & stranger] * 3),

@@ -36,8 +36,13 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         colour = "#009e73" if self.passed else "#d55e00"
-        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(self)))
+        text = re.sub(r"`([^`]+)`|(?<![\w*])\*(\w+)\*(?![\w*])", _marked, escape(str(self)))
         return f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em">{text}</div>'
+
+
+def _marked(found: re.Match) -> str:
+    """What stands between backticks as code, a word between asterisks in italics."""
+    return f"<code>{found[1]}</code>" if found[1] else f"<em>{found[2]}</em>"
 
 
 @dataclass(frozen=True)
