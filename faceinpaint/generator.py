@@ -31,6 +31,10 @@ class Window(NamedTuple):
 
 
 REACH = 2  # eighths: how far from a painted pixel the decoder looks, 1 + 1/2 + 1/4 + 2/8
+# A CPU's library keeps compiled code for each shape that it has met. Without these steps each hole drawn by hand brings
+# shapes of its own, and a session of 200 of them takes 200 MB more.
+STEP = 4  # eighths, to whose multiples windows are widened
+STEP_OF_KEYS = 128  # positions, to whose multiples the known ones are filled up
 
 
 def window_of(mask: Tensor) -> Window:
@@ -40,7 +44,8 @@ def window_of(mask: Tensor) -> Window:
     for axis in (1, 0):
         hidden = eighths.amax(axis).nonzero()
         low, high = (int(hidden.min()), int(hidden.max()) + 1) if len(hidden) else (0, 1)
-        bounds += [max(0, low - REACH), min(eighths.shape[1 - axis], high + REACH)]
+        low, high = (low - REACH) // STEP * STEP, -(-(high + REACH) // STEP) * STEP
+        bounds += [max(0, low), min(eighths.shape[1 - axis], high)]
     return Window(*bounds)
 
 
@@ -369,12 +374,20 @@ def _attend_alone(query: Tensor, key: Tensor, value: Tensor, known: Tensor | Non
 
     In bfloat16 the matrix is formed some rows at a time, for PyTorch's own attention is no faster there than in float32.
     """
+    bias = None
     if known is not None and known.any():
-        key, value = key[:, known], value[:, known]
+        count = min(len(known), -(-int(known.sum()) // STEP_OF_KEYS) * STEP_OF_KEYS)
+        places = known.byte().argsort(descending=True, stable=True)[:count]  # the known ones first
+        key, value = key[:, places], value[:, places]
+        bias = torch.zeros(1, count, dtype=query.dtype).masked_fill(~known[places], -math.inf)
     if query.dtype != torch.bfloat16:
-        return F.scaled_dot_product_attention(query[None], key[None], value[None])[0]
+        return F.scaled_dot_product_attention(query[None], key[None], value[None], attn_mask=bias)[0]
     key = key.mT / query.shape[-1] ** 0.5
-    return torch.cat([(rows @ key).softmax(dim=-1) @ value for rows in query.split(ROWS, dim=1)], dim=1)
+    read = []
+    for rows in query.split(ROWS, dim=1):
+        scores = rows @ key
+        read.append((scores if bias is None else scores + bias).softmax(dim=-1) @ value)
+    return torch.cat(read, dim=1)
 
 
 def known_bias(known: Tensor, query: Tensor) -> Tensor:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from test_generator import LargestTensor, attention, explicit_attention, features, generator, scene
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import mobilenet_v2 as theirs
 
+from faceinpaint import masks
 from faceinpaint.generator import Generator, Paint, Window, _around, window_of
 from faceinpaint.landmarks import mobilenet_v2
 from faceinpaint.priors import eroded
@@ -71,9 +73,36 @@ def test_the_window_holds_the_hole_and_what_the_decoder_sees_of_it():
     mask = torch.zeros(2, 1, 128, 128)
     mask[0, 0, 40:50, 100] = 1
     mask[1, 0, 64, 88] = 1
-    assert window_of(mask) == Window(3, 11, 9, 15)
+    assert window_of(mask) == Window(0, 12, 8, 16)  # 3 to 11 and 9 to 15, in steps
     assert window_of(torch.ones(1, 1, 64, 64)) == Window(0, 8, 0, 8)
-    assert Window(3, 11, 9, 15).cut(mask, 8).sum() == mask.sum()
+    assert window_of(mask).cut(mask, 8).sum() == mask.sum()
+
+
+class Shapes(TorchDispatchMode):
+    """Notes what shapes are multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten.bmm.default:
+            self.met.add(tuple(tuple(matrix.shape) for matrix in args))
+        return function(*args, **kwargs or {})
+
+
+@torch.no_grad()
+def test_holes_drawn_by_hand_bring_few_shapes():
+    """What a CPU's library keeps of each would fill the memory."""
+    windows, multiplied, attend = set(), Shapes(), attention().bfloat16()
+    for seed in range(40):
+        hole = masks.named("irregular", 256, generator=torch.Generator().manual_seed(seed))
+        top, bottom, left, right = window = window_of(hole)
+        windows.add((bottom - top, right - left))
+        x = torch.rand(1, 16, 32, 32).bfloat16()
+        with multiplied:
+            attend(x, x, F.avg_pool2d(1 - hole, 8), window=window)
+    assert len(windows) < 12 and len(multiplied.met) < 40
 
 
 @torch.no_grad()
