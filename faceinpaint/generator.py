@@ -32,7 +32,7 @@ class Window(NamedTuple):
 
 REACH = 2  # eighths: how far from a painted pixel the decoder looks, 1 + 1/2 + 1/4 + 2/8
 # A CPU's library keeps compiled code for each shape that it has met. Without these steps each hole drawn by hand brings
-# shapes of its own, and a session of 200 of them takes 200 MB more.
+# shapes of its own, and a session of 200 of them takes 270 MB more.
 STEP = 4  # eighths, to whose multiples windows are widened
 STEP_OF_KEYS = 128  # positions, to whose multiples the known ones are filled up
 
