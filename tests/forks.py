@@ -42,9 +42,9 @@ class Job:
             self.status = self.forks.ask(poll=self.pid)
         return self.status is not None
 
-    def wait(self) -> int:
-        """Its exit status; of one that was killed, minus the signal."""
-        end = time.monotonic() + PATIENCE
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Its exit status; of one that was killed, minus the signal. patience: seconds that it may take."""
+        end = time.monotonic() + patience
         while not self.ended:
             assert time.monotonic() < end, f"still running: {self.said}"
             time.sleep(0.02)

@@ -14,11 +14,12 @@ from forks import ROOT
 SOAK = Path(__file__).with_name("soak.py")
 ALLOWED = 0.02  # of growth after the first 50
 ROOM = 8_000_000  # bytes: in a short run the allocator has not yet seen all sizes
+PATIENCE = 3600.0  # seconds; two thousand completions take a quarter of that on a machine that does nothing else
 
 
 def grown(forks, what: str, count: int, size: int) -> dict[str, float]:
-    job = forks.run(SOAK, what, "--count", str(count), "--size", str(size))
-    assert job.status == 0, job.said
+    job = forks.start(SOAK, what, "--count", str(count), "--size", str(size))
+    assert job.wait(PATIENCE) == 0, job.said
     print(what, count, size, job.said)
     return json.loads(job.said.splitlines()[-1])
 
