@@ -6,7 +6,6 @@ import bz2
 import contextlib
 import gzip
 import hashlib
-import lzma
 import os
 import re
 import shutil
@@ -37,6 +36,7 @@ MOST = 1_000_000  # files that an archive may hold
 GROWTH, GROUND = 100, 100 << 20  # times its size, and bytes in any case
 HEADER = 1 << 20  # bytes that are read at once, be it for the name of a file
 LONGEST_NAME, DEEPEST = 255, 40  # bytes of a name, and folders in each other
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # whose readers need little memory
 
 
 class SourceError(Exception):
@@ -269,10 +269,13 @@ class _Bounded:
 
 
 def _opened_tar(archive: Path, largest: int) -> tarfile.TarFile | None:
-    """The tar in a file, compressed or not; None where there is none."""
-    for opened in (gzip.open, bz2.open, lzma.open, open):
+    """The tar in a file, compressed or not; None where there is none.
+
+    Not xz, whose files say how much memory, up to 4 GB, reading them takes.
+    """
+    for opened in (gzip.open, bz2.open, open):
         file = _Bounded(opened(archive, "rb"), archive, largest)
-        with contextlib.suppress(tarfile.ReadError, zlib.error, lzma.LZMAError, EOFError, OSError):
+        with contextlib.suppress(tarfile.ReadError, zlib.error, EOFError, OSError):
             return tarfile.open(fileobj=file, mode="r:")
         file.close()
     return None
@@ -293,11 +296,13 @@ def _members(archive: Path, largest: int) -> Iterator[Member]:
                 kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was made on Windows
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _refused(archive, info.filename, "is a link or a device")
+                if info.compress_type not in COMPRESSIONS:
+                    raise _refused(archive, info.filename, "may take any amount of memory to read")
                 if not info.is_dir():
                     with zipped.open(info) as content:
                         yield Member(info.filename, info.file_size, content)
     else:
-        raise InputError(f"{archive} is no zip or tar archive: delete it and run the command again")
+        raise InputError(f"{archive} is no zip, tar, tar.gz or tar.bz2 archive: delete it and run the command again")
 
 
 def _safe_parts(name: str, archive: Path) -> tuple[str, ...]:
