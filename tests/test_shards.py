@@ -15,6 +15,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -298,6 +299,21 @@ def test_incomplete_and_foreign_shards_are_refused(packed, tmp_path):
     pq.write_table(pq.read_table(packed / "val-00000-of-00001.parquet").drop(["image"]), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="a.parquet is no shard"):
         ShardedFaces(tmp_path)
+
+
+def test_a_small_shard_that_is_large_in_memory_is_refused(packed, tmp_path, monkeypatch):
+    file = tmp_path / "val-00000-of-00001.parquet"
+    rows = pq.read_table(packed / file.name)
+    zeros = [{"bytes": bytes(1 << 20), "path": name} for name in rows["file_name"].to_pylist()]
+    column = pa.array(zeros, type=rows["image"].type)
+    pq.write_table(rows.set_column(rows.schema.get_field_index("image"), "image", column), file, compression="zstd",
+                   use_dictionary=False)
+    assert file.stat().st_size < 1 << 20
+    monkeypatch.setattr(shards, "LARGEST", len(rows) << 20)
+    with pytest.raises(InputError, match="unpacks to more than"):
+        ShardedFaces(tmp_path, "val")
+    monkeypatch.setattr(shards, "LARGEST", len(rows) + 1 << 20)
+    assert ShardedFaces(tmp_path, "val")
 
 
 SCRIPT = """

@@ -38,6 +38,7 @@ from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_
 from faceinpaint.files import parse_json, sole_use
 
 ROWS_AT_ONCE = 100  # of a shard that are in memory together
+LARGEST = 2 << 30  # bytes of these rows, unpacked
 BUFFER = 512  # rows, as they were stored, among which a stream draws
 THREADS = 4  # that decode pictures
 
@@ -310,6 +311,8 @@ def _complete_shards(root: Path) -> dict[str, list[Path]]:
         name = _NAME.fullmatch(file.name)
         if not name or not {*KEYS, "points", "image"} <= set(pq.read_schema(file).names):
             raise InputError(f"{file} is no shard of faces: write shards from a face folder with --shards.")
+        if _unpacked(file) > LARGEST:
+            raise InputError(f"{file} unpacks to more than {LARGEST / 1e9:.1f} GB at once: write it anew with --shards.")
         found.setdefault(name["split"], []).append(file)
     for split, files in found.items():
         count = int(_NAME.fullmatch(files[0].name)["count"])
@@ -318,6 +321,12 @@ def _complete_shards(root: Path) -> dict[str, list[Path]]:
     if not found:
         raise InputError(f"{root} holds no shards: write them from a face folder with --shards.")
     return found
+
+
+def _unpacked(file: Path) -> int:
+    """The bytes of a shard that are in memory together, as its footer has them."""
+    about = pq.read_metadata(file)
+    return max((about.row_group(number).total_byte_size for number in range(about.num_row_groups)), default=0)
 
 
 def _identities(file: Path) -> set[str]:
