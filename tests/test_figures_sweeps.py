@@ -38,9 +38,12 @@ def test_a_ceiling_is_drawn_where_it_belongs():
 
 
 def test_levels_without_an_order_are_not_joined():
-    figure = figures.sweep_curves({"PSNR": {"generator": points(20.0, 18, 15)}}, "background", joined=False)
+    studio, _, shelves, leaves = points(20.0, 18, 15, 17)
+    figure = figures.sweep_curves({"PSNR": {"generator": [studio, shelves, leaves]}}, "background", joined=False)
     (line,) = [line for line in figure.axes[0].get_lines() if line.get_label() == "generator"]
-    assert line.get_linestyle() == "None" and line.get_marker() == "o" and len(line.get_ydata()) == 3
+    assert line.get_linestyle() == "None" and line.get_marker() == "o" and list(line.get_ydata()) == [20, 15, 17]
+    assert list(line.get_xdata()) == [0, 1, 2] == list(figure.axes[0].get_xticks())
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0°", "20°", "30°"]
 
 
 @pytest.mark.parametrize("panels", [{}, {"PSNR": {}}, {"PSNR": {"generator": []}}])

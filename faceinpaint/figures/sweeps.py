@@ -30,8 +30,8 @@ def sweep_curves(
     """Measures along a factor, a panel each: means with 95 % intervals by person, a curve for each method.
 
     panels: label of the measure -> method -> its points. across: below the axes. ceiling: label -> points of what the
-    untouched face itself has, dotted in grey. joined: by lines, which mean nothing between levels without an order.
-    Raises InputError where there is nothing to draw.
+    untouched face itself has, dotted in grey. joined: by lines, which mean nothing between levels without an order;
+    these stand at equal distances. Raises InputError where there is nothing to draw.
     """
     if not panels or not all(points for curves in panels.values() for points in [*curves.values(), curves]):
         raise InputError("there is no point to draw: give every panel a curve, and every curve a level")
@@ -39,6 +39,7 @@ def sweep_curves(
         1, len(panels), figsize=(WIDTH, 2.9), dpi=DPI, squeeze=False, layout="constrained"
     )
     for ax, (label, curves) in zip(axes[0], panels.items()):
+        curves = curves if joined else _side_by_side(curves)
         for number, (name, points) in enumerate(curves.items()):
             _curve(ax, points, number, len(curves), name, joined)
         if ceiling and label in ceiling:
@@ -114,6 +115,14 @@ def _curve(ax: Axes, points: Sequence[Point], number: int, of: int, name: str, j
             marker=MARKERS[number % len(MARKERS)], markersize=4.5, label=name)
     for place, one in zip(places, points):
         ax.plot([place, place], [one.found.low, one.found.high], color=colour, linewidth=1, alpha=0.75)
+
+
+def _side_by_side(curves: Curves) -> dict[str, list[Point]]:
+    """Curves with their levels at equal distances, in the order in which they come."""
+    levels = list(dict.fromkeys(one.level for points in curves.values() for one in points))
+    return {
+        name: [one._replace(place=levels.index(one.level)) for one in points] for name, points in curves.items()
+    }
 
 
 def _places(points: Sequence[Point]) -> np.ndarray:
