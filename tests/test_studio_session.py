@@ -231,6 +231,18 @@ def test_a_pulled_landmark_changes_the_result_until_it_is_released(session):
     assert torch.equal(again.completed, before.completed)
 
 
+def test_a_recalled_result_has_its_moved_landmarks_again(session):
+    session.lay("face-mask")
+    (before,) = session.generate("mirror")
+    x, y = session.landmarks[0, 57].tolist()
+    session.pull(57, x, y - 6)
+    (after,) = session.generate("mirror")
+    session.recall(before.number)
+    assert not session.pulled and torch.equal(session.landmarks, before.landmarks)
+    session.recall(after.number)
+    assert session.pulled and torch.equal(session.landmarks, after.landmarks)
+
+
 # ----------------------------------------------------------------------------------------- the results
 
 

@@ -65,6 +65,7 @@ class Result:
     person: str | int | None = None  # who the photo shows, where that is known
     reference: Reference | None = None  # a second photo of the person that was open; see `note`
     style: Style | None = None  # which answer; None is the likeliest one
+    pulled: bool = False  # whether landmarks had been moved by hand
 
     @property
     def masked(self) -> Tensor:
@@ -400,11 +401,14 @@ class Session:
             self._count, name, self.photo, photo, self.original, self.mask,
             torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, self.crops,
             distance, judge.threshold, judge.verdict(distance), time.perf_counter() - begin,
-            self.person, self.reference, style,
+            self.person, self.reference, style, self.pulled,
         )
 
     def recall(self, number: int) -> Result:
-        """A remembered result by its number; its photo, face, reference and mask are those of the session again."""
+        """A remembered result by its number.
+
+        Its photo, face, reference, mask and what was moved by hand of its landmarks are those of the session again.
+        """
         found = next((result for result in self.results if result.number == number), None)
         if found is None:
             raise InputError(f"result {number} is no longer remembered: the last {REMEMBERED} are")
@@ -412,6 +416,7 @@ class Session:
             self.photo, self.crops, self.person = found.before, found.crops, found.person
             self.choose_face(found.crops.index(found.crop))
         self.reference = found.reference
+        self._pulled = found.landmarks if found.pulled else None
         self.set_mask(found.mask)
         return found
 
