@@ -85,8 +85,8 @@ class Completer:
         """Lay the networks out for the device: the same results, to the digits that count, in less time."""
         self.generator.to(memory_format=torch.channels_last)
         if quick_bfloat16(self.device):
-            # Once now, and without autocast, which converts weights at each call and pads in float32. Not all of it: the
-            # prior's positions need their digits.
+            # Once now, and without autocast, which converts weights at each call and pads in float32. Not all of it:
+            # the prior's positions need their digits.
             for module in self.generator.modules():
                 if isinstance(module, nn.Conv2d):
                     module.to(torch.bfloat16)

@@ -372,7 +372,7 @@ ROWS = 256  # of the attention matrix at a time
 def _attend_alone(query: Tensor, key: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
     """Attention within one picture, (heads, N, D) each, on a CPU: positions that are not `known` (N,) are left out.
 
-    In bfloat16 the matrix is formed some rows at a time, for PyTorch's own attention is no faster there than in float32.
+    In bfloat16 the matrix is formed some rows at a time: PyTorch's own attention is no faster there than in float32.
     """
     bias = None
     if known is not None and known.any():

@@ -58,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def group(test: str) -> str:
-    """Tests of one group run in one process: those of a file, or of a chapter. test: "tests/test_masks.py::test_..."."""
+    """Tests of one group run in one process: those of a file, or a chapter. test: "tests/test_masks.py::test_..."."""
     path, _, name = test.partition("::")
     file = Path(path).stem
     chapter = re.search(r"\[(\d\d_\w+)\]$", name)

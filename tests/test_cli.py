@@ -468,7 +468,8 @@ def test_answers_are_numbered_and_a_reference_changes_the_hole(call, portrait, t
     assert sorted(file.name for file in plain.iterdir()) == [
         "photo-2.png", "photo-3.png", "photo.png", "report.csv"]
     assert len((plain / "report.csv").read_text().splitlines()) == 2
-    assert call("complete", photo, "--out", guided, "--mask", "face-mask", "--size", "128", "--reference", other)[0] == 0
+    options = ["--mask", "face-mask", "--size", "128", "--reference", other]
+    assert call("complete", photo, "--out", guided, *options)[0] == 0
     pictures = [np.asarray(Image.open(file), int) for file in (
         photo, plain / "photo.png", plain / "photo-2.png", plain / "photo-3.png", guided / "photo.png")]
     changed = [np.abs(one - pictures[1]).max(-1) for one in pictures]

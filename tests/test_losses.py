@@ -373,7 +373,8 @@ def test_a_flat_hole_is_led_towards_texture_and_known_pixels_do_not_count() -> N
     image = 0.5 + 0.1 * torch.randn(1, 3, 64, 64, generator=seeded(0))
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 20:44, 20:44] = 1
-    completed = torch.where(mask > 0, 0.5 + 0.01 * torch.randn(image.shape, generator=seeded(1)), image).requires_grad_()
+    noise = torch.randn(image.shape, generator=seeded(1))
+    completed = torch.where(mask > 0, 0.5 + 0.01 * noise, image).requires_grad_()
     loss = texture_loss(completed, image, mask)
     loss.backward()
     assert completed.grad.isfinite().all()

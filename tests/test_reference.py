@@ -154,6 +154,7 @@ def test_bad_references_are_told_in_a_sentence(completer, astronaut, tmp_path) -
         completer(astronaut, "mask01", all_faces=True, reference=astronaut)
     with pytest.raises(InputError):
         completer(astronaut, "mask01", reference=tmp_path / "missing.png")
-    plain = Completer(Generator(8, prior=False), weights.load("landmarks", LandmarkPredictor), completer.recogniser, 128)
+    predictor = weights.load("landmarks", LandmarkPredictor)
+    plain = Completer(Generator(8, prior=False), predictor, completer.recogniser, 128)
     with pytest.raises(InputError, match="no first guess"):
         plain(astronaut, "mask01", reference=astronaut)

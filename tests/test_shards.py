@@ -310,7 +310,7 @@ def test_a_small_shard_that_is_large_in_memory_is_refused(packed, tmp_path, monk
                    use_dictionary=False)
     assert file.stat().st_size < 1 << 20
     monkeypatch.setattr(shards, "LARGEST", len(rows) << 20)
-    with pytest.raises(InputError, match="unpacks to more than"):
+    with pytest.raises(InputError, match="unpacks to over"):
         ShardedFaces(tmp_path, "val")
     monkeypatch.setattr(shards, "LARGEST", len(rows) + 1 << 20)
     assert ShardedFaces(tmp_path, "val")

@@ -93,7 +93,8 @@ def stop_after_two(self):
 
 
 def test_a_loss_that_is_not_finite_leaves_the_task(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("faceinpaint.training.features.label_weights", lambda label: torch.full((len(LABELS),), math.nan))
+    nothing = torch.full((len(LABELS),), math.nan)
+    monkeypatch.setattr("faceinpaint.training.features.label_weights", lambda label: nothing)
     with pytest.raises(InputError, match="the parsing loss of step 1 is not finite"):
         train_features([folder], SMALL, tmp_path)
     task = load_file(next(tmp_path.glob("not-finite-*.safetensors")))

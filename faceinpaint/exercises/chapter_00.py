@@ -165,8 +165,8 @@ EXERCISES = {
     "00.2": (
         ("The cosine of the angle between two arrows is their product, <i>x</i> · <i>y</i>, over the product of their "
          "lengths. The product of two vectors is a sum: which axis is it over?",
-         "<code>(first * second).sum(dim=1)</code> is one product for each pair, and <code>first.norm(dim=1)</code> one "
-         "length for each vector.",
+         "<code>(first * second).sum(dim=1)</code> is one product for each pair, and <code>first.norm(dim=1)</code> "
+         "one length for each vector.",
          "Divide the one by both lengths, and take it away from 1."),
         face_distance, _test_face_distance,
     ),

@@ -69,7 +69,8 @@ def _test_mean_error(answer: Callable) -> None:
     _require_none_of(found, {
         f"you divide by the eyes of the prediction, which are themselves wrong; {unit}.":
             mean / _apart(predicted, 36, 45),
-        "you divide by the eyes of the prediction, and of all faces together; take the *truth*, and `dim=-1` in `norm`.":
+        "you divide by the eyes of the prediction, and of all faces together; take the *truth*, and `dim=-1` in "
+        "`norm`.":
             mean / (predicted[:, 36] - predicted[:, 45]).norm(),
         "you divide by one length for all faces; each face has its own, so give `norm` its `dim=-1`.":
             mean / (true[:, 36] - true[:, 45]).norm(),
@@ -290,8 +291,8 @@ EXERCISES = {
     ),
     "02.4": (
         (
-            "Round first, to the nearest pixel. Then: which of the two numbers of a landmark is the row? And which rows and "
-            "columns does the map have?",
+            "Round first, to the nearest pixel. Then: which of the two numbers of a landmark is the row? And which "
+            "rows and columns does the map have?",
             "<code>column, row = landmarks[0].round().long().unbind(-1)</code>, and then "
             "<code>drawn[0, 0, row, column] = 1</code> sets them all at once.",
             "<code>(row &gt;= 0) &amp; (row &lt; size)</code> says which rows are inside. "

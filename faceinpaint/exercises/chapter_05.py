@@ -109,7 +109,8 @@ def _require_rise(found: Sequence[float], rise: int, highest: float, where: str)
         right = highest * step / rise
         here = f"at step {step} {where} your rate is"
         require(math.isfinite(one), f"{here} {one}.")
-        require(step == rise or abs(one - highest) > 1e-6 * highest, f"{here} the highest already; it is to rise first.")
+        there = step != rise and abs(one - highest) <= 1e-6 * highest
+        require(not there, f"{here} the highest already; it is to rise first.")
         require(abs(one - right) <= 1e-6 * highest, f"{here} {one:.6g}; on a straight rise it is {right:.6g}.")
 
 
@@ -278,18 +279,18 @@ EXERCISES = {
     ),
     "05.2": (
         (
-            "Two cases. Up to <i>rise</i>: which share of the rise has been climbed? Beyond: which share of the rest has "
-            "been walked?",
-            "<code>0.5 * (1 + math.cos(math.pi * x))</code> falls from 1 to 0 while <i>x</i> goes from 0 to 1. At the end "
-            "of the rise <i>x</i> is 0, at the last step 1.",
+            "Two cases. Up to <i>rise</i>: which share of the rise has been climbed? Beyond: which share of the rest "
+            "has been walked?",
+            "<code>0.5 * (1 + math.cos(math.pi * x))</code> falls from 1 to 0 while <i>x</i> goes from 0 to 1. At the "
+            "end of the rise <i>x</i> is 0, at the last step 1.",
         ),
         rate, _test_rate,
     ),
     "05.3": (
         (
             "How many positions do all processes together see in one step? Where, then, does step 3 begin?",
-            "Write down by hand who sees what with 2 processes and batches of 4: process 0 sees 0 to 3 at step 0 and 8 to "
-            "11 at step 1.",
+            "Write down by hand who sees what with 2 processes and batches of 4: process 0 sees 0 to 3 at step 0 and 8 "
+            "to 11 at step 1.",
         ),
         positions, _test_positions,
     ),

@@ -31,8 +31,8 @@ def _test_psnr_of_hole(answer: Callable) -> None:
     shape = tuple(getattr(found, "shape", ()))
     require(not isinstance(found, Tensor) or shape != (),
             "you return one number for two pictures; sum over `dim=(1, 2, 3)`, and each keeps its own.")
-    require(shape != (hidden,), f"you return {hidden} numbers, one for each value in the holes; picking by a mask makes "
-            "one long line of all pictures. Multiply by the mask, and sum over `dim=(1, 2, 3)`.")
+    require(shape != (hidden,), f"you return {hidden} numbers, one for each value in the holes; picking by a mask "
+            "makes one long line of all pictures. Multiply by the mask, and sum over `dim=(1, 2, 3)`.")
     if isinstance(found, Tensor):
         require(
             not found.isinf().any(),

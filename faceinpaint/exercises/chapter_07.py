@@ -150,8 +150,8 @@ EXERCISES = {
     "07.1": (
         (
             "How far is a pixel from a piece of a line? Find the nearest point of the piece first.",
-            "That point lies at the share <code>(pixel - start) @ along / (along @ along)</code> of the way from start to "
-            "end; keep it between 0 and 1.",
+            "That point lies at the share <code>(pixel - start) @ along / (along @ along)</code> of the way from start "
+            "to end; keep it between 0 and 1.",
             "<code>torch.meshgrid(torch.arange(size), torch.arange(size), indexing=\"ij\")</code> gives rows and "
             "columns; a point is x (the column), then y.",
         ),

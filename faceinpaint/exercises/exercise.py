@@ -125,7 +125,7 @@ def kind_of(value: object) -> str:
 
 
 def require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
-    """Raise WrongAnswer unless the value is a tensor of a shape, all of whose values are numbers. what: it should be."""
+    """Raise WrongAnswer unless the value is a tensor of a shape, of finite numbers. what: it should be."""
     require(value is not None, "your function returns nothing; does it end in `return`?")
     require(isinstance(value, Tensor), f"your function returns {kind_of(value)}; {what} is a tensor.")
     found = tuple(value.shape)

@@ -296,7 +296,8 @@ def read_metadata(root: Path) -> list[_Row]:
     with open(file, encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(iter(lambda: lines.readline(LONGEST_ROW), ""), start=1):
             if len(line) == LONGEST_ROW:  # the rest of it may be larger than the memory
-                raise InputError(f"Line {number} of {file} has {LONGEST_ROW:,} characters or more: write one row a line.")
+                said = f"Line {number} of {file} has {LONGEST_ROW:,} characters or more"
+                raise InputError(f"{said}: write one row a line.")
             if line.strip():
                 rows.append(_checked_row(line, f"Line {number} of {file}"))
     if not rows:

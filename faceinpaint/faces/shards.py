@@ -312,7 +312,7 @@ def _complete_shards(root: Path) -> dict[str, list[Path]]:
         if not name or not {*KEYS, "points", "image"} <= set(pq.read_schema(file).names):
             raise InputError(f"{file} is no shard of faces: write shards from a face folder with --shards.")
         if _unpacked(file) > LARGEST:
-            raise InputError(f"{file} unpacks to more than {LARGEST / 1e9:.1f} GB at once: write it anew with --shards.")
+            raise InputError(f"{file} unpacks to over {LARGEST / 1e9:.1f} GB at once: write it anew with --shards.")
         found.setdefault(name["split"], []).append(file)
     for split, files in found.items():
         count = int(_NAME.fullmatch(files[0].name)["count"])

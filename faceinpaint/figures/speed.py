@@ -40,7 +40,8 @@ def curves(runs: Mapping[str, Log], names: Mapping[str, str], columns: int = 3, 
                 steps, values = log[quantity]
                 few = len(steps) < FEW
                 ax.plot(*_means(steps, values, 1 if few else smooth), color=COLOURS[number % len(COLOURS)],
-                        linestyle=DASHES[number % len(DASHES)], linewidth=1.7, marker="o" if few else "", markersize=3.5)
+                        linestyle=DASHES[number % len(DASHES)], linewidth=1.7, marker="o" if few else "",
+                        markersize=3.5)
         ax.set_title(title, fontsize=FONT - 1)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.tick_params(labelsize=FONT - 2)

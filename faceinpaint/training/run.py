@@ -49,7 +49,7 @@ class Stopped(Exception):
 
 
 class Run:
-    """An output folder, the steps that are left to do, and everything that has to survive a stop: `with Run(...) as run:`.
+    """An output folder, the steps that are left, and everything that has to survive a stop: `with Run(...) as run:`.
 
     parts: whatever learns, with a `state_dict`. With several processes all of them read the checkpoint and the
     first one alone writes. Raises InputError where `out` holds a run and `resume` is False, or the other way round.
@@ -128,7 +128,7 @@ class Run:
         return due and self.accelerator.is_main_process
 
     def check(self, step: int, losses: dict[str, Tensor], faces: Faces) -> dict[str, float]:
-        """Losses, and lengths of gradients, as numbers. One that is not finite ends the run; ask before the optimiser does.
+        """Losses, and lengths of gradients, as numbers; one that is not finite ends the run, so ask before the step.
 
         Raises InputError, and leaves the batch in the run's folder, to be looked at.
         """
