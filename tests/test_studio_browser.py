@@ -360,14 +360,18 @@ def test_a_reference_changes_the_hole_only(page):
     page.wait_for_selector(".fi-reference", state="visible")
 
 
-def test_a_reference_is_dropped_where_it_belongs(page):
+@pytest.mark.parametrize("how", ["drop", "paste"])
+def test_a_reference_is_dropped_or_pasted_where_it_belongs(page, how):
     before = picture(page, ".fi-portrait")
-    page.evaluate("""(bytes) => {
+    page.evaluate("""([bytes, how]) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], 'photo.png', { type: 'image/png' }));
-        const event = new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
-        document.querySelector('.fi-refer .fi-open').dispatchEvent(event);
-    }""", list(as_png(portraits.another("rendered person 7")[0])))
+        const event = how === 'drop' ? new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })
+            : new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
+        const target = document.querySelector('.fi-refer .fi-open');
+        target.focus();
+        target.dispatchEvent(event);
+    }""", [list(as_png(portraits.another("rendered person 7")[0])), how])
     says(page, "the reference will be used")
     assert np.array_equal(picture(page, ".fi-portrait"), before)
 
