@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
-from faceinpaint.priors import Prior, eroded, smooth_fill, symmetry_prior
+from faceinpaint.priors import Prior, eroded, halved, smooth_fill, symmetry_prior
 
 
 class Window(NamedTuple):
@@ -123,9 +123,9 @@ class Generator(nn.Module):
         e2 = self.down2(e1)
         e3 = self.down3(e2)
         # How much of each feature's own pixels is known, at 1/2, 1/4 and 1/8 of the resolution.
-        known1 = F.avg_pool2d(known, 2)
-        known2 = F.avg_pool2d(known1, 2)
-        known3 = F.avg_pool2d(known2, 2)
+        known1 = halved(known)
+        known2 = halved(known1)
+        known3 = halved(known2)
 
         x = self.residual(e3)
         x = self.attention(x, e3, known3, window=window)

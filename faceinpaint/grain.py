@@ -92,5 +92,7 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
     for axis in (2, 3):
         wide = F.pad(image, (0, 0, reach, reach) if axis == 2 else (reach, reach, 0, 0), mode="reflect")
         copies = [wide.narrow(axis, step, image.shape[axis]) for step in range(2 * reach + 1)]
-        image = sum(copy * (weight / sum(line)) for copy, weight in zip(copies, line))
+        image = torch.zeros_like(image)
+        for copy, weight in zip(copies, line):
+            image.add_(copy, alpha=weight / sum(line))
     return image

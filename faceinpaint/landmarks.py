@@ -45,16 +45,23 @@ class LandmarkPredictor(nn.Module):
         if self.training:
             return self.look(image, mask)
         # Both looks as one batch: most of the time of so small a network goes into calling its layers.
-        both = self.look(torch.cat([image, image.flip(-1)]), torch.cat([mask, mask.flip(-1)]))
-        straight, mirrored = both.chunk(2)
+        seen = self.seen(image, mask)
+        straight, mirrored = self.located(torch.cat([seen, seen.flip(-1)]), image.shape[-1]).chunk(2)
         return (straight + mirror_landmarks(mirrored, image.shape[-1])) / 2
 
     def look(self, image: Tensor, mask: Tensor) -> Tensor:
         """The landmarks at a single look."""
-        pixels = image.shape[-1]
+        return self.located(self.seen(image, mask), image.shape[-1])
+
+    def seen(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What the network looks at: visible part and mask, (B, 4, size, size)."""
         x = torch.cat([image * (1 - mask), mask], dim=1)
         if x.shape[-2:] != (self.size, self.size):
             x = F.interpolate(x, size=(self.size, self.size), mode="bilinear", antialias=True)
+        return x
+
+    def located(self, x: Tensor, pixels: int) -> Tensor:
+        """The landmarks in what `seen` returned, in a picture of so many pixels."""
         summaries = []
         for level, reduce in zip(self.levels, self.reduce):
             x = level(x)  # 4 x 128 x 128 -> 32 x 16 x 16 -> 96 x 8 x 8 -> 320 x 4 x 4

@@ -35,20 +35,43 @@ class ThinPlateSpline(NamedTuple):
 
     def __call__(self, points: Tensor) -> Tensor:
         """Map (B, M, 2) points."""
+        return self._mapped(points, _thin_plate_kernel(points, self.centres))
+
+    def on_grid(self, x: Tensor, y: Tensor) -> Tensor:
+        """Map the points of a grid with columns at x (W,) and rows at y (H,), row by row: (B, H * W, 2).
+
+        The same as for any points in a third of the time: one of its distances needs one addition.
+        """
+        across, down = ((line[:, None] - self.centres[:, None, :, axis]).square() for axis, line in enumerate((x, y)))
+        kernel = _bending(across[:, None] + (down + NEAR)[:, :, None]).flatten(1, 2)  # B, H * W, N
+        return self._mapped(crossings(x, y), kernel)
+
+    def _mapped(self, points: Tensor, kernel: Tensor) -> Tensor:
         bent, shift, linear = self.weights.split([self.centres.shape[1], 1, 2], dim=1)
-        return _thin_plate_kernel(points, self.centres) @ bent + shift + points @ linear
+        return kernel @ bent + shift + points @ linear
+
+
+NEAR = 1e-9  # added to a squared distance, whose logarithm is asked for
 
 
 def _thin_plate_kernel(a: Tensor, b: Tensor) -> Tensor:
     # Of x and y each a matrix: sums over an axis of two numbers would take most of the time.
-    squared = sum((a[:, :, None, axis] - b[:, None, :, axis]).square() for axis in (0, 1))
-    return squared * torch.log(squared + 1e-9)
+    return _bending(sum((a[:, :, None, axis] - b[:, None, :, axis]).square() for axis in (0, 1)) + NEAR)
+
+
+def _bending(squared: Tensor) -> Tensor:
+    return squared * squared.log()
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
     """Pixel centres as (1, height * width, 2), x then y, on the device of `like`."""
     y = torch.arange(height, device=like.device, dtype=torch.float32)
     x = torch.arange(width, device=like.device, dtype=torch.float32)
+    return crossings(x, y)
+
+
+def crossings(x: Tensor, y: Tensor) -> Tensor:
+    """The points of a grid with columns at x (W,) and rows at y (H,), row by row: (1, H * W, 2), x then y."""
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(1, -1, 2)
 
 
@@ -62,15 +85,28 @@ def sample(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
 def dense_map(transform: Callable[[Tensor], Tensor], size: int, like: Tensor) -> Tensor:
     """Where a smooth `transform` of pixel positions (B, N, 2) sends each pixel: (B, size, size, 2).
 
-    It is evaluated on every fourth pixel and interpolated linearly, 16 times less work; exact for affine maps. The
-    coarse grid goes one cell beyond the picture, because the interpolation is flat where it has no neighbours.
+    It is evaluated on every fourth pixel and interpolated linearly, 16 times less work; exact for affine maps.
     """
-    cells = -(-size // 4) + 2
-    points = (pixel_grid(cells, cells, like) - 1) * 4 + 1.5  # the centres of blocks of 4 x 4 pixels
-    offsets = (transform(points) - points).mT.unflatten(2, (cells, cells))
+    line = _every_fourth(size, like)
+    return _interpolated(transform(crossings(line, line)), size)
+
+
+def _every_fourth(size: int, like: Tensor) -> Tensor:
+    """Where `size` pixels in a row are looked at: the centres of each four, and of one four more at both ends.
+
+    Beyond the picture, because the interpolation is flat where it has no neighbours.
+    """
+    return torch.arange(-1, -(-size // 4) + 1, device=like.device, dtype=torch.float32) * 4 + 1.5
+
+
+def _interpolated(mapped: Tensor, size: int) -> Tensor:
+    """Where each pixel is sent, (B, size, size, 2), given that of `_every_fourth` row and column, (B, N, 2)."""
+    line = _every_fourth(size, mapped)
+    # Contiguous: a CPU would take two interleaved channels for many, and five times as long.
+    offsets = (mapped - crossings(line, line)).mT.unflatten(2, (len(line), len(line))).contiguous()
     offsets = F.interpolate(offsets, scale_factor=4.0, mode="bilinear", align_corners=False)
     offsets = offsets[:, :, 4 : 4 + size, 4 : 4 + size].permute(0, 2, 3, 1)
-    return pixel_grid(size, size, like).unflatten(1, (size, size)) + offsets
+    return pixel_grid(size, size, mapped).unflatten(1, (size, size)) + offsets
 
 
 def warp_to(image: Tensor, spline: ThinPlateSpline, size: int, padding: str = "zeros") -> Tensor:
@@ -78,9 +114,5 @@ def warp_to(image: Tensor, spline: ThinPlateSpline, size: int, padding: str = "z
 
     padding: what lies beyond the picture, as in `torch.nn.functional.grid_sample`.
     """
-    pixels, batch = image.shape[-1], len(image)
-
-    def to_input(points: Tensor) -> Tensor:
-        return spline(((points + 0.5) / size).expand(batch, -1, -1)) * pixels - 0.5
-
-    return sample(image, dense_map(to_input, size, image), padding)
+    line = (_every_fourth(size, image) + 0.5) / size
+    return sample(image, _interpolated(spline.on_grid(line, line) * image.shape[-1] - 0.5, size), padding)
