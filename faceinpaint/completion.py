@@ -195,7 +195,9 @@ class Completer:
     @torch.no_grad()
     def predict(self, images: Tensor, mask: Tensor) -> Tensor:
         """Landmarks (B, 68, 2) of aligned faces (B, 3, S, S) from what masks (B, 1, S, S) leave visible."""
-        return self.predictor(images.to(self.device), mask.to(self.device))
+        return torch.cat([
+            self.predictor(images[rows].to(self.device), mask[rows].to(self.device)) for rows in self._parts(images)
+        ])
 
     @torch.no_grad()
     def paint(
@@ -206,16 +208,18 @@ class Completer:
 
         Of a style its appearance counts here; its expression is in the landmarks already.
         """
-        count, pixels = len(images), images.shape[-1] ** 2
-        most = max(1, AT_ONCE // pixels) if self.device.type == "cpu" else count
-        parts = [slice(first, first + most) for first in range(0, count, most)]
         return torch.cat([
             self._paint(
                 images[rows].to(self.device), mask[rows].to(self.device), landmarks[rows].to(self.device),
                 reference and reference.of(rows), style and style.of(rows),
             )
-            for rows in parts
+            for rows in self._parts(images)
         ])
+
+    def _parts(self, images: Tensor) -> list[slice]:
+        """Which of the images are worked on together."""
+        most = max(1, AT_ONCE // images.shape[-1] ** 2) if self.device.type == "cpu" else len(images)
+        return [slice(first, first + most) for first in range(0, len(images), most)]
 
     def _paint(
         self, images: Tensor, mask: Tensor, landmarks: Tensor, reference: Reference | None, style: Style | None

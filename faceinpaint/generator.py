@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
-from faceinpaint.priors import Prior, eroded, halved, smooth_fill, symmetry_prior
+from faceinpaint.priors import Prior, halved, shrunk, smooth_fill, symmetry_prior
 
 
 class Window(NamedTuple):
@@ -213,12 +213,13 @@ def _around(x: Tensor) -> Tensor:
 
 def _fading(hidden: Tensor, reach: float) -> Tensor:
     """1 at the edge of a hole (B, 1, H, W), exp(-distance / reach) inside it, at last 0; distances are in pixels."""
-    share, left = torch.zeros_like(hidden), hidden
-    for distance in range(round(3 * reach)):
-        inner = eroded(left)
-        share = share + (left - inner) * math.exp(-distance / reach)
-        left = inner
-    return share
+    steps = round(3 * reach)
+    depth, wide = hidden, F.pad(hidden, [steps] * 4, value=1.0)  # beyond the picture the hole goes on
+    for beyond in reversed(range(steps)):
+        wide = shrunk(wide)
+        depth = depth + (wide[:, :, beyond:-beyond, beyond:-beyond] if beyond else wide)
+    inside = (depth > 0) & (depth <= steps)
+    return torch.where(inside, torch.exp((1 - depth) / reach), 0.0)
 
 
 class Down(nn.Module):
@@ -376,10 +377,12 @@ def _attend_alone(query: Tensor, key: Tensor, value: Tensor, known: Tensor | Non
     """
     bias = None
     if known is not None and known.any():
-        count = min(len(known), -(-int(known.sum()) // STEP_OF_KEYS) * STEP_OF_KEYS)
+        there = int(known.sum())
+        count = min(len(known), -(-there // STEP_OF_KEYS) * STEP_OF_KEYS)
         places = known.byte().argsort(descending=True, stable=True)[:count]  # the known ones first
         key, value = key[:, places], value[:, places]
-        bias = torch.zeros(1, count, dtype=query.dtype).masked_fill(~known[places], -math.inf)
+        if count > there:
+            bias = torch.zeros(1, count, dtype=query.dtype).masked_fill(~known[places], -math.inf)
     if query.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(query[None], key[None], value[None], attn_mask=bias)[0]
     key = key.mT / query.shape[-1] ** 0.5

@@ -128,12 +128,19 @@ def eroded(region: Tensor, pixels: int = 1) -> Tensor:
 
     Beyond the picture the region is taken to go on.
     """
+    wide = F.pad(region, [pixels] * 4, value=1.0)
     for _ in range(pixels):
-        # Shifted copies: on a CPU a tenth of the time that `max_pool2d` takes for the same.
-        wide = F.pad(region, [1, 1, 1, 1], value=1.0)
-        rows = torch.minimum(torch.minimum(wide[:, :, :-2], wide[:, :, 1:-1]), wide[:, :, 2:])
-        region = torch.minimum(torch.minimum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
-    return region
+        wide = shrunk(wide)
+    return wide
+
+
+def shrunk(region: Tensor) -> Tensor:
+    """The least of each pixel and its neighbours, (B, C, H, W) -> (B, C, H - 2, W - 2).
+
+    By shifted copies: on a CPU in a tenth of the time that `max_pool2d` takes for the same.
+    """
+    rows = torch.minimum(torch.minimum(region[:, :, :-2], region[:, :, 1:-1]), region[:, :, 2:])
+    return torch.minimum(torch.minimum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
 
 
 def light(difference: Tensor, known: Tensor) -> Tensor:
