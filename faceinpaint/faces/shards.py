@@ -309,9 +309,10 @@ def _complete_shards(root: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in sorted(root.glob("*.parquet")):
         name = _NAME.fullmatch(file.name)
-        if not name or not {*KEYS, "points", "image"} <= set(pq.read_schema(file).names):
+        about = pq.read_metadata(file) if name else None
+        if about is None or not {*KEYS, "points", "image"} <= set(about.schema.to_arrow_schema().names):
             raise InputError(f"{file} is no shard of faces: write shards from a face folder with --shards.")
-        if _unpacked(file) > LARGEST:
+        if _unpacked(about) > LARGEST:
             raise InputError(f"{file} unpacks to over {LARGEST / 1e9:.1f} GB at once: write it anew with --shards.")
         found.setdefault(name["split"], []).append(file)
     for split, files in found.items():
@@ -323,9 +324,8 @@ def _complete_shards(root: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _unpacked(file: Path) -> int:
+def _unpacked(about: pq.FileMetaData) -> int:
     """The bytes of a shard that are in memory together, as its footer has them."""
-    about = pq.read_metadata(file)
     return max((about.row_group(number).total_byte_size for number in range(about.num_row_groups)), default=0)
 
 
