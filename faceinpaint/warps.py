@@ -43,7 +43,7 @@ class ThinPlateSpline(NamedTuple):
         The same as for any points in a third of the time: one of its distances needs one addition.
         """
         across, down = ((line[:, None] - self.centres[:, None, :, axis]).square() for axis, line in enumerate((x, y)))
-        kernel = _bending(across[:, None] + (down + NEAR)[:, :, None]).flatten(1, 2)  # B, H * W, N
+        kernel = _bending(across[:, None] + down[:, :, None]).flatten(1, 2)  # B, H * W, N
         return self._mapped(crossings(x, y), kernel)
 
     def _mapped(self, points: Tensor, kernel: Tensor) -> Tensor:
@@ -51,16 +51,13 @@ class ThinPlateSpline(NamedTuple):
         return kernel @ bent + shift + points @ linear
 
 
-NEAR = 1e-9  # added to a squared distance, whose logarithm is asked for
-
-
 def _thin_plate_kernel(a: Tensor, b: Tensor) -> Tensor:
     # Of x and y each a matrix: sums over an axis of two numbers would take most of the time.
-    return _bending(sum((a[:, :, None, axis] - b[:, None, :, axis]).square() for axis in (0, 1)) + NEAR)
+    return _bending(sum((a[:, :, None, axis] - b[:, None, :, axis]).square() for axis in (0, 1)))
 
 
 def _bending(squared: Tensor) -> Tensor:
-    return squared * squared.log()
+    return squared * torch.log(squared + 1e-9)
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:

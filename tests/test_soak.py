@@ -14,7 +14,7 @@ from forks import ROOT
 SOAK = Path(__file__).with_name("soak.py")
 ALLOWED = 0.02  # of growth after the first 50
 ROOM = 8_000_000  # bytes: in a short run the allocator has not yet seen all sizes
-PATIENCE = 3600.0  # seconds; two thousand completions take a quarter of that on a machine that does nothing else
+PATIENCE = 3600.0  # seconds; two thousand completions took a sixth of that beside other work
 
 
 def grown(forks, what: str, count: int, size: int) -> dict[str, float]:

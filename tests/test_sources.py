@@ -624,6 +624,6 @@ def test_masks_from_a_server_that_gives_something_else(server, tmp_path):  # noq
     page = server.gives("/page", lambda handler: send(handler, 200, b"<html>", Content_Type="text/html"))
     assert "web page" in refused(irregular_masks, tmp_path / "out", tmp_path / "a", (page,))
     text = server.gives("/text", b"Too many requests")
-    assert "no zip, tar" in refused(irregular_masks, tmp_path / "out", tmp_path / "b", (text,))
+    assert "no zip, tar, tar.gz or tar.bz2" in refused(irregular_masks, tmp_path / "out", tmp_path / "b", (text,))
     empty = server.gives("/empty", zipped({"readme.txt": b"licence"}))
     assert "no PNG" in refused(irregular_masks, tmp_path / "out", tmp_path / "c", (empty,))
