@@ -81,6 +81,17 @@ def celeba_hq(
 
 
 @data.command()
+def portraits(
+    people: Annotated[Path, typer.Argument(metavar="PEOPLE", help="whole photographs beside a metadata.jsonl of them")],
+    out: Out,
+) -> None:
+    """The portraits that come with the package, cut anew from the whole photographs."""
+    from faceinpaint.faces.sources import portraits as source
+
+    _say(out, source.portraits(people, out))
+
+
+@data.command()
 def irregular_masks(out: Out, downloads: Downloads = None) -> None:
     """The 12,000 test masks of Liu et al. 2018, sorted by hole ratio (CC BY-NC-SA 4.0)."""
     from faceinpaint.faces.sources import irregular_masks as source

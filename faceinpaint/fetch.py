@@ -42,6 +42,11 @@ PUBLISHED = {
         "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
         "torchvision, BSD 3-Clause; trained on ImageNet, whose pictures are for research",
     ),
+    "mobilenet_v2": Published(
+        "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth", 14_212_972,
+        "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        "torchvision, BSD 3-Clause; trained on ImageNet, whose pictures are for research",
+    ),
     "facenet": Published(
         "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
         111_898_327, "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +15,7 @@ LANDMARKS = 68
 SIZES = (32, 1024)  # pixels that the predictor may look at
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the image
 OUTER_EYE_CORNERS = (36, 45)
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue
 
 
 class LandmarkPredictor(nn.Module):
@@ -73,6 +76,27 @@ class LandmarkPredictor(nn.Module):
     def set_mean_face(self, landmarks: Tensor, pixels: int) -> None:
         """Start from the mean of (N, 68, 2) landmarks given in images of `pixels` x `pixels`."""
         self.mean_face.copy_((landmarks + 0.5).mean(0) / pixels)
+
+    @torch.no_grad()
+    def start_from_imagenet(self, published: dict[str, Tensor]) -> None:
+        """Take the backbone's weights out of torchvision's state of a whole MobileNetV2, of width 1.
+
+        They expect pixels less `IMAGENET_MEAN` over `IMAGENET_DEVIATION`: that is worked into the first convolution,
+        and its weights of the mask make a hole look like the mean colour. Raises InputError for another width.
+        """
+        state = {key.removeprefix("features."): value for key, value in published.items()}
+        first = state["0.0.weight"] / torch.tensor(IMAGENET_DEVIATION).view(3, 1, 1)
+        mean = first * torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
+        state["0.0.weight"] = torch.cat([first, mean.sum(1, keepdim=True)], dim=1)
+        state["0.1.running_mean"] = state["0.1.running_mean"] + mean.sum(dim=(1, 2, 3))
+        try:
+            for number, layer in enumerate(chain(*self.levels)):
+                prefix = f"{number}."
+                layer.load_state_dict({
+                    key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+                })
+        except RuntimeError:
+            raise InputError("ImageNet's weights are of width 1: set landmarks.width=1, or leave out --start") from None
 
 
 # Inverted residuals of MobileNetV2 (table 2): expansion, channels, repeats, stride of the first.

@@ -66,9 +66,18 @@ _FACE_MASK_OUTLINES = {
 }
 FACE_MASK_SHAPES = tuple(_FACE_MASK_OUTLINES)
 
-# What the completion network is trained on, and how often: by default, and where the mirror has nothing to show.
-TRAINING_MIX = {"standard": 0.2, "standard-on-face": 0.15, "irregular": 0.4, "block": 0.1, "face-mask": 0.15}
-UNSEEN_MIX = {"standard": 0.1, "standard-on-face": 0.1, "irregular": 0.4, "block": 0.05, "face-mask": 0.35}
+LARGE_HOLE = (0.6, 0.85)  # hole ratio of free-form holes that leave little of the face
+PARTS = (slice(36, 48), slice(48, 68))  # landmarks of both eyes, and of the mouth
+
+# What the networks are trained on, and how often: by default, and where the mirror has nothing to show.
+TRAINING_MIX = {
+    "standard": 0.2, "standard-on-face": 0.15, "irregular": 0.25, "large": 0.15, "block": 0.05, "face-mask": 0.15,
+    "part": 0.05,
+}
+UNSEEN_MIX = {
+    "standard": 0.1, "standard-on-face": 0.05, "irregular": 0.25, "large": 0.2, "block": 0.05, "face-mask": 0.3,
+    "part": 0.05,
+}
 MIXES = {"all": TRAINING_MIX, "unseen": UNSEEN_MIX}
 
 
@@ -108,14 +117,16 @@ def cut_to_face(mask: Tensor, landmarks: Tensor) -> Tensor:
     return mask.to(region) * region
 
 
-def block(count: int, size: Size, generator: torch.Generator) -> Tensor:
-    """One random rectangle per mask, sides a quarter to a half of the image's, anywhere inside it."""
+def block(
+    count: int, size: Size, generator: torch.Generator, sides: tuple[float, float] = (0.25, 0.5)
+) -> Tensor:
+    """One random rectangle per mask, anywhere inside the image; sides: its least and greatest, over the image's."""
     height, width = _height_width(size)
     masks = torch.zeros(count, 1, height, width)
     for mask in masks:
         rng = _random(generator)
-        rows = max(1, round(height * rng.uniform(0.25, 0.5)))
-        columns = max(1, round(width * rng.uniform(0.25, 0.5)))
+        rows = max(1, round(height * rng.uniform(*sides)))
+        columns = max(1, round(width * rng.uniform(*sides)))
         top, left = rng.randint(0, height - rows), rng.randint(0, width - columns)
         mask[:, top : top + rows, left : left + columns] = 1
     return masks.to(generator.device)
@@ -153,6 +164,15 @@ def face_mask(landmarks: Tensor, size: Size, shape: str = "surgical") -> Tensor:
     # Nose and chin, the two ends, lie on the midline: they are in both sides and taken once.
     outlines = np.stack(left_side + right_side[-2:0:-1], axis=1)  # (B, N, 2)
     return _fill([_closed_curve(outline) for outline in outlines], size).to(landmarks.device)
+
+
+def part(landmarks: Tensor, size: Size, points: slice, margin: float) -> Tensor:
+    """The hull of some `points` of landmarks (B, 68, 2) and `margin` around it, in eyes-to-mouth distances."""
+    right, down, unit = _face_axes(_checked(landmarks))
+    around = np.array([(1, 0.5), (0.5, 1), (-0.5, 1), (-1, 0.5), (-1, -0.5), (-0.5, -1), (0.5, -1), (1, -0.5)])
+    shifts = (around[:, :1] * right[:, None] + around[:, 1:] * down[:, None]) * margin * unit[:, None, None]
+    grown = _checked(landmarks)[:, points, None] + shifts[:, None]  # (B, N, 8, 2)
+    return _fill([_convex_hull(outline) for outline in grown.reshape(len(grown), -1, 2)], size).to(landmarks.device)
 
 
 def strokes(strokes: Sequence[Sequence], size: Size) -> Tensor:
@@ -212,7 +232,7 @@ def random_training_mask(
     for face in landmarks.split(1):
         rng = _random(generator)
         kind = rng.choices(list(mix), weights=list(mix.values()))[0]
-        if kind in ("standard-on-face", "face-mask") and not face.isfinite().all():
+        if kind in ("standard-on-face", "face-mask", "part") and not face.isfinite().all():
             kind = "irregular"
         if kind == "standard":
             mask = standard(rng.choice(STANDARD[:6]), size)
@@ -220,8 +240,14 @@ def random_training_mask(
             mask = standard(rng.choice(STANDARD[6:]), size, face)
         elif kind == "irregular":
             mask = irregular(1, size, generator)
+        elif kind == "large" and rng.random() < 0.7:
+            mask = irregular(1, size, generator, LARGE_HOLE)
+        elif kind == "large":
+            mask = block(1, size, generator, (0.6, 0.92))
         elif kind == "block":
             mask = block(1, size, generator)
+        elif kind == "part":
+            mask = part(face, size, rng.choice(PARTS), rng.uniform(0.1, 0.4))
         else:
             mask = face_mask(face, size, rng.choice(FACE_MASK_SHAPES))
         masks.append(mask.to(landmarks.device))

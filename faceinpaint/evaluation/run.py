@@ -38,6 +38,7 @@ from faceinpaint.evaluation.report import Report, write_report
 from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, FaceFolder
+from faceinpaint.faces.sets import find_set
 from faceinpaint.files import in_sole_use, parse_json, write_csv, write_whole
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
@@ -67,7 +68,7 @@ def evaluate(
     names, whatever does not load, a split with fewer than two people, a judge that is not independent, and an `out`
     that holds parts of another evaluation.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = find_set(folder), Path(out)
     names, asked = mask_names(family), sorted({limits(text) for text in where})
     state = PartialState(cpu=find_device(device).type == "cpu")
     predictor, judge = weight_files.load(landmarks, LandmarkPredictor), load_recogniser(recogniser)

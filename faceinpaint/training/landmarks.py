@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from faceinpaint import masks, weights
+from faceinpaint import fetch, masks, weights
 from faceinpaint.faces.batch import Faces
 from faceinpaint.files import in_sole_use
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
@@ -18,6 +18,8 @@ from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
+
+IMAGENET = "imagenet"  # what `start` calls MobileNetV2's published weights
 
 
 @in_sole_use
@@ -28,18 +30,21 @@ def train_landmarks(
     """Train on faces under every kind of mask; returns the file of the averaged predictor's weights.
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. The loss is the measure that is reported, the normalised mean
-    error. start: weights to begin with, a name or a file. Raises InputError for faces, a folder, weights or a loss
-    that are no good, and Stopped when told to stop.
+    error. start: weights to begin with, a name or a file, or `imagenet`: torchvision's backbone, as the paper's was
+    pretrained. Raises InputError for faces, a folder, weights or a loss that are no good, and Stopped when told to.
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
     mixture = Mixture(faces, Need.of(settings, machine, settings.size, seed, labelled=True), settings.masks)
     torch.manual_seed(seed)
     predictor = LandmarkPredictor(settings.width, settings.size)
-    if start:
+    if start and start != IMAGENET:
         weights.begin_with(predictor, start)
     elif not resume:  # or it would be replaced by the checkpoint's
         predictor.set_mean_face(mean_face(mixture), settings.size)
+        if start:
+            published = torch.load(fetch.checked("mobilenet_v2"), map_location="cpu", weights_only=True)
+            predictor.start_from_imagenet(published)
     predictor = machine.quick(predictor)
     average = AveragedModel(predictor, multi_avg_fn=rising_average(settings.ema), use_buffers=True)
     optimizer = machine.adam(predictor.parameters(), decay=1e-2)

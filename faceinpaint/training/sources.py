@@ -26,6 +26,7 @@ from faceinpaint.faces.backdrop import before_other_backgrounds
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.morph import morphed_people
 from faceinpaint.faces.photos import FaceFolder
+from faceinpaint.faces.sets import find_set
 from faceinpaint.faces.shards import ShardedFaces, is_sharded
 from faceinpaint.faces.synthetic.dataset import person_of, render_people
 from faceinpaint.landmarks import LandmarkPredictor
@@ -35,7 +36,6 @@ from faceinpaint.training.machine import Machine
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
 MEMORY = 2 * 1024**3  # bytes that the faces of one folder may take
 RENDERED_PHOTOS = 4  # of each person in a block
-SETS = Path("data")  # where `faceinpaint data` is told to write by the README
 
 
 @dataclass(frozen=True)
@@ -123,14 +123,7 @@ def open_source(spec: FaceSpec, need: Need) -> Source:
     """The source of a name; InputError for what is neither a folder, nor shards, nor the renderer."""
     if spec.name == "synthetic":
         return RenderedPeople(need)
-    folder = Path(spec.name)
-    if not os.path.exists(folder) and os.path.isdir(SETS / spec.name):
-        folder = SETS / spec.name
-    if not os.path.isdir(folder):
-        raise InputError(
-            f"there are no faces {spec.name}: give a face folder, a set under {SETS}/ "
-            "(made by `faceinpaint data`), or synthetic"
-        )
+    folder = find_set(spec.name)
     return Shards(folder, need) if is_sharded(folder) else Folder(folder, need)
 
 
