@@ -301,7 +301,7 @@ def evaluate(
     weights: Annotated[
         Optional[list[str]], typer.Option(help="generators by name or file; several may be given")
     ] = None,
-    masks: Annotated[str, typer.Option(help="standard, irregular, face-mask or all")] = "all",
+    masks: Annotated[str, typer.Option(help="standard, irregular, face-mask, all or one-of-each")] = "all",
     split: Annotated[str, typer.Option(help="which split of the faces")] = "test",
     recogniser: Annotated[
         str, typer.Option(help="who judges identity, a name or a file: not the one that the weights learnt to please")

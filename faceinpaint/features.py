@@ -18,11 +18,10 @@ from torch import Tensor, nn
 
 from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
+from faceinpaint.landmarks import IMAGENET_DEVIATION, IMAGENET_MEAN, mobilenet_v2
 
-NAMES = ("embedded", "vgg19", "recogniser")
+NAMES = ("imagenet", "embedded", "vgg19", "recogniser")
 
-# ImageNet's mean and standard deviation of red, green and blue, which torchvision's weights were trained with.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Convolutions before each of VGG-19's five poolings (Simonyan and Zisserman 2014, table 1, column E).
 VGG19_LAYERS = tuple(f"relu{block}_{n}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for n in range(1, count + 1))
 
@@ -62,6 +61,12 @@ class Features(nn.Module):
                 break
         return maps
 
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many channels the default layers' maps have, by their names."""
+        with torch.no_grad():
+            return {name: maps.shape[1] for name, maps in self(torch.zeros(1, 3, 32, 32).to(self.mean)).items()}
+
     def checked(self, layers: Sequence[str] | None) -> tuple[str, ...]:
         """The layers as given, the default ones for None; InputError, which names the nearest, for an unknown one."""
         if layers is None:
@@ -96,13 +101,34 @@ class VGG19(Features):
                 layers = []
             else:
                 layers.append(layer)
-        super().__init__(stages, [name for name in VGG19_LAYERS if name.endswith("_1")], MEAN, DEVIATION)
+        default = [name for name in VGG19_LAYERS if name.endswith("_1")]
+        super().__init__(stages, default, IMAGENET_MEAN, IMAGENET_DEVIATION)
 
     def load_published(self, state: Mapping[str, Tensor]) -> None:
         """Take the convolutions out of torchvision's state of a whole VGG-19, whose classifier is left behind."""
         # Ours are numbered by stage, theirs from first to last, in the same order.
         theirs = [value for key, value in state.items() if key.startswith("features.")]
         self.load_state_dict(dict(zip(self.state_dict(), theirs, strict=True)))
+
+
+class ImageNetFeatures(Features):
+    """The first fourteen of MobileNetV2's layers (Sandler et al. 2018), which have learnt ImageNet's thousand kinds.
+
+    Layers: 1/2, 1/4, 1/8, 1/16, by the share of the picture's resolution; 16, 24, 32 and 96 channels.
+    """
+
+    ENDS = {"1/2": (0, 2), "1/4": (2, 4), "1/8": (4, 7), "1/16": (7, 14)}
+
+    def __init__(self) -> None:
+        layers = mobilenet_v2(3)
+        stages = {name: layers[first:last] for name, (first, last) in self.ENDS.items()}
+        super().__init__(stages, None, IMAGENET_MEAN, IMAGENET_DEVIATION)
+
+    def load_published(self, state: Mapping[str, Tensor]) -> None:
+        """Take the layers out of torchvision's state of a whole MobileNetV2."""
+        ours = self.state_dict()
+        theirs = [value for key, value in state.items() if key.startswith("features.")]
+        self.load_state_dict(dict(zip(ours, theirs)))
 
 
 class FeatureNetwork(Features):
@@ -149,11 +175,13 @@ class RecogniserFeatures(Features):
         super().__init__(stages, mean=(0.5, 0.5, 0.5), deviation=(128 / 255,) * 3)  # `recognisers.standardised`
 
 
-def load_features(name: str = "embedded") -> Features:
-    """A feature network by name, frozen: `embedded` (comes with the package), `vgg19` or `recogniser`.
+def load_features(name: str = "imagenet") -> Features:
+    """A feature network by name, frozen: `imagenet` or `embedded` (come with the package), `vgg19` or `recogniser`.
 
     Raises InputError for an unknown name (the nearest is named) and for missing or damaged weights.
     """
+    if name == "imagenet":
+        return weights.load("imagenet", ImageNetFeatures)
     if name == "embedded":
         return weights.load("features", FeatureNetwork)
     if name == "vgg19":

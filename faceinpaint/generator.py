@@ -58,14 +58,16 @@ class Generator(nn.Module):
     With `prior`, the network sees the symmetry prior too, decides by a gate how much of it to keep, and paints a
     residual over it; without, it is the paper's plain network. `appearance` has to be fitted before training.
     `rank` above 0 makes its residual blocks thin ones, see `ThinResidual`; `appearance` are the components and the
-    pixels of that model.
+    pixels of that model; `style` lets what is visible of the whole face act on the decoder, see `StyleCode`.
     """
 
     def __init__(
-        self, width: int = 64, prior: bool = True, rank: int = 0, appearance: Sequence[int] = (COMPONENTS, SIZE)
+        self, width: int = 64, prior: bool = True, rank: int = 0, appearance: Sequence[int] = (COMPONENTS, SIZE),
+        style: bool = False,
     ) -> None:
         super().__init__()
         self.settings = {"width": width, "prior": prior, "rank": rank, "appearance": list(appearance)}
+        self.settings |= {"style": True} if style else {}
         self.width, self.prior, self.rank = width, prior, rank
         self.whole = False  # whether `complete` paints all of the picture, though it keeps the hole only
         self.appearance = AppearanceModel(*appearance) if prior else None
@@ -80,6 +82,7 @@ class Generator(nn.Module):
         self.up2 = Up(2 * width, 2 * width, width)  # H/2
         self.up1 = Up(width, width, width // 2)  # H
         self.paint = Paint(width // 2, 4 if prior else 3, 5)
+        self.style = StyleCode(4 * width, (2 * width, width, width // 2)) if style else None
         self._initialise()
 
     def _initialise(self) -> None:
@@ -128,14 +131,15 @@ class Generator(nn.Module):
         known3 = halved(known2)
 
         x = self.residual(e3)
+        styles = [None] * 3 if self.style is None else self.style(x, known3)
         x = self.attention(x, e3, known3, window=window)
         e1, known1 = window.cut(e1, 4), window.cut(known1, 4)
         e2, known2 = window.cut(e2, 2), window.cut(known2, 2)
         e3, known3 = window.cut(e3, 1), window.cut(known3, 1)
         # In the features' own precision, or the larger one of the two would be that of all that follows.
-        x = self.up3(x, e3 * known3.to(e3.dtype))
-        x = self.up2(x, e2 * known2.to(e2.dtype))
-        x = self.up1(x, e1 * known1.to(e1.dtype))
+        x = self.up3(x, e3 * known3.to(e3.dtype), styles[0])
+        x = self.up2(x, e2 * known2.to(e2.dtype), styles[1])
+        x = self.up1(x, e1 * known1.to(e1.dtype), styles[2])
         painted = self.paint(x).float().contiguous()
         if not self.prior:
             return torch.sigmoid(painted)
@@ -243,8 +247,12 @@ class Up(nn.Module):
         self.join = nn.Conv2d(channels_in + channels_skip, channels_out, 1)
         self.convolution = nn.Conv2d(channels_out, channels_out, 3, padding=1, padding_mode="reflect")
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor, style: Tensor | None = None) -> Tensor:
+        """style: (B, 2 C', 1, 1), by how much each channel is stretched and shifted."""
         x = F.leaky_relu(self.join(torch.cat([x, skip], dim=1)), 0.2)
+        if style is not None:
+            stretch, shift = style.to(x.dtype).chunk(2, dim=1)
+            x = x + x * stretch + shift
         return F.leaky_relu(self.enlarge(x), 0.2)
 
     def enlarge(self, x: Tensor) -> Tensor:
@@ -259,6 +267,28 @@ class Up(nn.Module):
         x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
         x = torch.cat([x[..., :1], x, x[..., -1:]], dim=3)
         return F.conv_transpose2d(x, kernel.transpose(0, 1), self.convolution.bias, stride=2, padding=3)
+
+
+class StyleCode(nn.Module):
+    """What the visible part says of the whole face, age and skin and light, for every channel of the decoder.
+
+    x (B, C, H, W) is averaged over its known positions, known (B, 1, H, W); a small network makes of that mean the
+    stretch and shift of each of the decoder's `channels`, (B, 2 C', 1, 1) each. A hole is large and a face is one: what
+    lies far apart in it is told the same (co-modulation: Zhao et al. 2021). At first it changes nothing.
+    """
+
+    def __init__(self, inputs: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.parts = [2 * count for count in channels]
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, inputs // 2), nn.LeakyReLU(0.2), nn.Linear(inputs // 2, sum(self.parts))
+        )
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, x: Tensor, known: Tensor) -> list[Tensor]:
+        mean = (x * known).sum(dim=(2, 3)) / known.sum(dim=(2, 3)).clamp_min(1)
+        return list(self.layers(mean)[..., None, None].split(self.parts, dim=1))
 
 
 class Paint(nn.Conv2d):

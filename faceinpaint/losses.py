@@ -25,12 +25,13 @@ KINDS = ("paper", "hinge")  # of the adversarial game
 # ------------------------------------------------------------------------------------ equations 2 to 4
 
 
-def reconstruction_loss(completed: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+def reconstruction_loss(completed: Tensor, image: Tensor, mask: Tensor, counts: Tensor | None = None) -> Tensor:
     """Mean squared error over the hole alone (equation 2), so that a small hole counts like a large one.
 
     completed, image (B, 3, H, W) in [0, 1]; mask (B, 1, H, W), 1 = unknown. A face without a hole adds nothing.
+    counts: (B, 1, H, W) from 0 to 1, how much each pixel of the hole matters; without it all matter alike.
     """
-    squared = ((completed - image).square() * mask).sum(dim=(1, 2, 3))
+    squared = ((completed - image).square() * (mask if counts is None else mask * counts)).sum(dim=(1, 2, 3))
     hole = 3 * mask.sum(dim=(1, 2, 3))
     return (squared / hole.clamp_min(1)).mean()
 
@@ -56,7 +57,10 @@ class PerceptualLoss(nn.Module):
         """The terms of equation 3's sum by their layers' names."""
         with torch.no_grad():
             truth = self.features(image, self.layers)
-        ours = self.features(completed, self.layers)
+        return self.between(self.features(completed, self.layers), truth)
+
+    def between(self, ours: dict[str, Tensor], truth: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same of maps that are known already."""
         return {name: _UnitDistance.apply(ours[name], truth[name]).mean() for name in ours}
 
 
@@ -99,32 +103,39 @@ def identity_loss(completed: Tensor, original: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------ equation 5
 
 
-def discriminator_loss(real: Tensor, fake: Tensor, mask: Tensor, kind: str = "paper") -> Tensor:
+Logits = Tensor | Sequence[Tensor]  # of one scale, or of several
+
+
+def discriminator_loss(real: Logits, fake: Logits, mask: Tensor, kind: str = "paper") -> Tensor:
     """Equation 5 as the discriminator sees it: logits of photographs up, of completed pictures down.
 
-    real, fake (B, 1, h, w) logits; mask (B, 1, H, W). Patches that see no hole are left out. kind: `paper`, the
+    real, fake (B, 1, h, w) logits, or such of several scales, over which the mean is taken; mask (B, 1, H, W). Patches
+    that see no hole are left out. kind: `paper`, the
     cross-entropy of Goodfellow et al. 2014, or `hinge` (Lim and Ye 2017), which asks no more of a patch once its
     logit is beyond 1 on the right side. Raises InputError for another word.
     """
     if _checked_kind(kind) == "hinge":
-        return _over_hole(F.relu(1 - real) + F.relu(1 + fake), mask)
-    return _over_hole(F.softplus(-real) + F.softplus(fake), mask)
+        wrong = [F.relu(1 - up) + F.relu(1 + down) for up, down in zip(_scales(real), _scales(fake))]
+    else:
+        wrong = [F.softplus(-up) + F.softplus(down) for up, down in zip(_scales(real), _scales(fake))]
+    return _over_hole(wrong, mask)
 
 
-def adversarial_loss(fake: Tensor, mask: Tensor, kind: str = "paper", counts: Tensor | None = None) -> Tensor:
+def adversarial_loss(fake: Logits, mask: Tensor, kind: str = "paper", counts: Tensor | None = None) -> Tensor:
     """Equation 5 as the generator sees it; arguments as in `discriminator_loss`.
 
     `paper` is the non-saturating form of Goodfellow et al. 2014, -log D instead of log(1 - D): it has a slope where
     the discriminator is sure, which is where a generator begins. With `hinge` the slope is the same everywhere.
     counts: (B, 1, H, W) from 0 to 1, how much each pixel of the hole matters; without it all matter alike.
     """
-    verdict = -fake if _checked_kind(kind) == "hinge" else F.softplus(-fake)
+    hinge = _checked_kind(kind) == "hinge"
+    verdicts = [-logits if hinge else F.softplus(-logits) for logits in _scales(fake)]
     if counts is not None:
-        verdict = verdict * F.adaptive_max_pool2d(mask * counts, fake.shape[-2:])
-    return _over_hole(verdict, mask)
+        verdicts = [verdict * F.adaptive_max_pool2d(mask * counts, verdict.shape[-2:]) for verdict in verdicts]
+    return _over_hole(verdicts, mask)
 
 
-def r1_penalty(discriminator: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor) -> Tensor:
+def r1_penalty(discriminator: Callable[[Tensor, Tensor], Logits], image: Tensor, mask: Tensor) -> Tensor:
     """Squared slope of the discriminator's verdict at photographs (Mescheder et al. 2018, equation 9, times gamma / 2).
 
     Without it the discriminator has no reason to rest once it is right, and around the truth its slope goes on
@@ -134,13 +145,17 @@ def r1_penalty(discriminator: Callable[[Tensor, Tensor], Tensor], image: Tensor,
     image = image.detach().requires_grad_()
     with torch.autocast(image.device.type, enabled=False):  # squares of slopes are too small for 16 bits
         logits = discriminator(image, mask)
-        verdict = _of_each_hole(logits, mask).sum()
+        verdict = sum(_of_each_hole(one, mask).sum() for one in _scales(logits))
         (slope,) = torch.autograd.grad(verdict, image, create_graph=True)
     return slope.square().sum(dim=(1, 2, 3)).mean()
 
 
-def _over_hole(values: Tensor, mask: Tensor) -> Tensor:
-    return _of_each_hole(values, mask).mean()
+def _scales(logits: Logits) -> Sequence[Tensor]:
+    return [logits] if isinstance(logits, Tensor) else logits
+
+
+def _over_hole(values: Sequence[Tensor], mask: Tensor) -> Tensor:
+    return torch.stack([_of_each_hole(one, mask).mean() for one in values]).mean()
 
 
 def _of_each_hole(values: Tensor, mask: Tensor) -> Tensor:

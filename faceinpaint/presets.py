@@ -90,7 +90,10 @@ class CompletionTraining(MixtureTraining):
     refresh: int = 500
     size: int = 256
     width: int = 48  # of the generator
-    discriminator_width: int = 32
+    rank: int = 32  # channels between the two halves of each thin residual convolution; 0: whole ones
+    style: bool = True  # whether the visible part as a whole acts on the decoder
+    discriminator: Literal["projected", "patch"] = "projected"  # patch is the paper's
+    discriminator_width: int = 64
     prior: bool = True  # False is the paper's plain network
     masks: Literal["all", "unseen"] = "all"  # unseen: mostly those under which neither side of the face is visible
     landmark_noise: float = 0.0  # by how much predicted landmarks are led astray, over the distance of the eyes
@@ -98,6 +101,7 @@ class CompletionTraining(MixtureTraining):
     perceptual: float = 0.5
     identity: float = 0.1
     adversarial: float = 0.05
+    background: float = 1.0  # share of the reconstruction's weight where the hole is neither face nor mirrored
     mirrored: float = 1.0  # share of the adversarial weight where the other side of the face is visible
     total_variation: float = 0.0  # weights of the optional terms
     style: float = 0.0
@@ -105,7 +109,7 @@ class CompletionTraining(MixtureTraining):
     texture: float = 0.0
     r1: float = 0.0
     gan: Literal["paper", "hinge"] = "paper"  # which form of equation 5
-    features: str = "embedded"  # of the perceptual loss: embedded or vgg19
+    features: str = "imagenet"  # of the perceptual loss and the projected discriminator: imagenet, embedded or vgg19
     discriminator_rate: float = 1.0  # times the generator's rate (two time scales: Heusel et al. 2017)
     adversarial_from: int = 500  # step at which the discriminator joins
     milestone_faces: int = 24  # that each of the paper's five milestones is measured on; 0: none

@@ -18,30 +18,36 @@ from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.recognisers import Recogniser
 
-FAMILIES = ("standard", "irregular", "face-mask", "all")
+ONE_OF_EACH = ("mask01", "mask03", "mask07", "irregular-40-50", "face-mask", "irregular-60-85")
 MEASURES = (
     "psnr", "psnr_hole", "ssim", "cosine_self", "verified_self", "cosine_reference", "verified_reference", "rank1",
-    "hole_ratio", "ssim_hole", "sharpness", "seam", "nme", "perceptual", "detected", "eye_shift",
+    "hole_ratio", "ssim_hole", "sharpness", "seam", "nme", "nme_predicted", "perceptual", "detected", "eye_shift",
 )
 COLUMNS = ("image", "identity", "mask", "weights", *MEASURES)
 BATCH = 4  # pictures; with more of them the maps no longer fit into a CPU's cache
 
 
+HOLE_RATIOS = {f"irregular-{round(100 * low)}-{round(100 * high)}": (low, high)
+               for low, high in (*masks.HOLE_RATIO_BINS, masks.LARGE_HOLE)}
+FAMILIES = {
+    "standard": masks.STANDARD, "irregular": tuple(HOLE_RATIOS)[:-1], "face-mask": ("face-mask",),
+    "all": (*masks.STANDARD, *tuple(HOLE_RATIOS)[:-1], "face-mask"), "one-of-each": ONE_OF_EACH,
+}
+
+
 def mask_names(family: str) -> list[str]:
     """The masks of a family; irregular ones by their hole ratio in per cent. InputError for an unknown family."""
-    irregular = [f"irregular-{round(100 * low)}-{round(100 * high)}" for low, high in masks.HOLE_RATIO_BINS]
-    names = {"standard": list(masks.STANDARD), "irregular": irregular, "face-mask": ["face-mask"]}
     if family not in FAMILIES:
         raise InputError(f"there is no mask family '{family}': choose one of {', '.join(FAMILIES)}")
-    return sum(names.values(), []) if family == "all" else names[family]
+    return list(FAMILIES[family])
 
 
 def mask_for(name: str, landmarks: Tensor, size: int, number: int) -> Tensor:
     """The mask `name` (1, 1, S, S) for photograph `number`, whose landmarks are (1, 68, 2): always the same one."""
-    if name.startswith("irregular-"):
-        hole_ratio = masks.HOLE_RATIO_BINS[mask_names("irregular").index(name)]
-        return masks.irregular(1, size, torch.Generator().manual_seed(number), hole_ratio)
-    return masks.named(name, size, landmarks, torch.Generator().manual_seed(number))
+    random = torch.Generator().manual_seed(number)
+    if name in HOLE_RATIOS:
+        return masks.irregular(1, size, random, HOLE_RATIOS[name])
+    return masks.named(name, size, landmarks, random)
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,7 @@ class Examination:
                 found.append(pixel_measures(completed, image, mask) | identity | detection | {
                     "hole_ratio": masks.hole_ratio(mask),
                     "nme": normalised_mean_error(landmarks_after, part.truth),
+                    "nme_predicted": normalised_mean_error(landmarks, part.truth),
                     "perceptual": self.perceptual(completed, image),
                 } | self.further(part, completed, mask))
                 embedded.append(embedding)

@@ -51,6 +51,7 @@ MORE_TABLES = (
     Table("sharpness", "Gradient in the hole over the truth's", 1, 2),
     Table("seam", "Seam: change across the hole's boundary over that around it", 1, 2),
     Table("perceptual", "Perceptual distance", 1, 3),
+    Table("nme_predicted", "Error of the landmarks predicted from the visible part (% of inter-ocular)", 100, 2),
     Table("nme", "Error of the landmarks found in the completed face (% of inter-ocular)", 100, 1),
     Table("cosine_self", "Cosine with the original", 1, 3),
     Table("cosine_reference", "Cosine with another photograph", 1, 3),

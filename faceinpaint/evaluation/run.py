@@ -41,11 +41,11 @@ from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.faces.sets import find_set
 from faceinpaint.files import in_sole_use, parse_json, write_csv, write_whole
 from faceinpaint.generator import Generator
-from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.recognisers import JUDGE, Recogniser, load_recogniser
 
 BLOCK = 8  # photographs of a part
-ORIGINAL = ("embedding", "identity", "enlarged")  # what is kept of photographs with nothing hidden
+ORIGINAL = ("embedding", "identity", "enlarged", "seen", "truth")  # what is kept of photographs with nothing hidden
 DEFAULT_BASELINES = ("mirror", "telea")  # the quick ones
 
 
@@ -98,7 +98,7 @@ def evaluate(
             _write_original(_original_file(parts, block), examination, data, rows, block)
     state.wait_for_everyone()
     originals = [load_file(_original_file(parts, block)) for block in blocks]
-    embedding, identity, enlarged = (torch.cat([part[key] for part in originals]) for key in ORIGINAL)
+    embedding, identity, enlarged, seen, truth = (torch.cat([part[key] for part in originals]) for key in ORIGINAL)
     gallery = Gallery(embedding, identity, judge.threshold)
 
     for block in tqdm(mine, f"blocks of {BLOCK} photographs"):
@@ -111,6 +111,8 @@ def evaluate(
 
     records = _merge(parts, blocks, out, gallery)
     notes = _notes(data, rows, asked, gallery, judge, flattering, int(enlarged.sum()))
+    error = 100 * normalised_mean_error(seen, truth).mean()
+    notes.append(f"Error of the landmarks predicted in the open faces: {error:.2f} % of inter-ocular.")
     if detector:
         notes.append(_note_on_detector(records, len(rows)))
     report = Report(records, judge, kind, list(weight_names(weights)), notes)
@@ -205,7 +207,10 @@ def _write_original(
     """The open faces of a block: the judge's embeddings, who they are, and which were enlarged."""
     located = _read(examination, data, rows, block)
     enlarged = torch.tensor([data.sides[rows[number]] < data.size for number in block])
-    values = examination.embed(located.faces.image, located.seen).cpu(), located.faces.identity, enlarged
+    values = (
+        examination.embed(located.faces.image, located.seen).cpu(), located.faces.identity, enlarged, located.seen,
+        located.truth,
+    )
     write_whole(file, serialised({key: value.contiguous() for key, value in zip(ORIGINAL, values)}))
 
 

@@ -14,10 +14,10 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from faceinpaint import losses, masks, weights
 from faceinpaint.appearance import AppearanceModel
-from faceinpaint.discriminator import Discriminator
+from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
-from faceinpaint.features import load_features
+from faceinpaint.features import Features, load_features
 from faceinpaint.files import in_sole_use
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
@@ -54,7 +54,8 @@ def train_completion(
         fit_appearance(generator.appearance, mixture)
     generator = machine.quick(generator)
     master = machine.frozen(weights.load(teacher, Generator)) if teacher else None
-    discriminator = machine.quick(Discriminator(settings.discriminator_width))
+    features = machine.frozen(load_features(settings.features))
+    discriminator = machine.quick(opponent(settings, features))
     average = AveragedModel(generator, multi_avg_fn=rising_average(settings.ema))
     optimizer = machine.adam(generator.parameters(), betas=BETAS)
     judge_optimizer = machine.adam(discriminator.parameters(), betas=BETAS)
@@ -65,7 +66,7 @@ def train_completion(
     model, judge, optimizer, judge_optimizer = accelerator.prepare(
         generator, discriminator, optimizer, judge_optimizer
     )
-    objective = Objective(settings, recogniser, machine, discriminator)
+    objective = Objective(settings, recogniser, machine, features, discriminator)
     batches = mixture.batches(settings.batch, run.done, settings.steps, settings.refresh, settings.workers)
     if machine.first:
         validation = mixture.validation()
@@ -82,7 +83,7 @@ def train_completion(
         for step, batch in run.steps(batches, seed):
             set_rate(optimizer, settings, step)
             set_rate(judge_optimizer, settings, step, settings.discriminator_rate)
-            against = step >= settings.adversarial_from
+            against = settings.adversarial > 0 and step >= settings.adversarial_from
 
             # The generator's step comes first, through a judge that holds still: a judge that had already stepped
             # would have changed the very weights that this backward pass needs.
@@ -109,11 +110,12 @@ def train_completion(
 
             if against:
                 with machine.autocast():
-                    both = torch.cat([batch.image, completed.detach()])
-                    real, fake = judge(both, batch.mask.repeat(2, 1, 1, 1)).chunk(2)
-                    loss = losses.discriminator_loss(real, fake, batch.mask, settings.gan)
+                    logits = judge(objective.both(batch.image, completed.detach()), batch.mask.repeat(2, 1, 1, 1))
+                    loss = losses.discriminator_loss(*halves(logits), batch.mask, settings.gan)
                     if settings.r1:
-                        loss = loss + settings.r1 / 2 * losses.r1_penalty(judge, batch.image, batch.mask)
+                        verdict = judge if settings.discriminator == "patch" else lambda image, mask: judge(
+                            features(image), mask)
+                        loss = loss + settings.r1 / 2 * losses.r1_penalty(verdict, batch.image, batch.mask)
                 accelerator.backward(loss)
                 gradient = accelerator.clip_grad_norm_(judge.parameters(), settings.clip)
                 row |= run.check(step, {"discriminator": loss, "discriminator_gradient": gradient}, batch)
@@ -138,7 +140,7 @@ def train_completion(
 def beginning(settings: CompletionTraining, start: str | Path | None) -> Generator:
     """A new generator, or the one to begin with, whose blocks may be thin; InputError where it is another kind."""
     if not start:
-        return Generator(settings.width, settings.prior)
+        return Generator(settings.width, settings.prior, settings.rank, style=settings.style)
     generator = weights.load(start, Generator)
     if (generator.width, generator.prior) != (settings.width, settings.prior):
         raise weights.of_another_size(start, Generator)
@@ -171,25 +173,42 @@ def led_astray(landmarks: Tensor, mask: Tensor, amount: float) -> Tensor:
     return landmarks + hidden * shifts.repeat_interleave(counts, dim=1)
 
 
+def opponent(settings: CompletionTraining, features: Features) -> Discriminator | ProjectedDiscriminator:
+    """A new discriminator of the kind that the settings say."""
+    if settings.discriminator == "patch":
+        return Discriminator(settings.discriminator_width)
+    return ProjectedDiscriminator(features.channels, settings.discriminator_width)
+
+
+def halves(logits: losses.Logits) -> tuple[losses.Logits, losses.Logits]:
+    """The logits of the first and of the second half of a batch, at one scale or several."""
+    if isinstance(logits, Tensor):
+        return logits.chunk(2)
+    return tuple(zip(*(one.chunk(2) for one in logits)))
+
+
 class Objective:
     """What the generator is told about its completed faces.
 
     terms: name -> loss of completed pictures (B, 3, H, W) of a batch. The names are those of the settings, and terms
-    whose weight is 0 are left out. discriminator: the one that it plays against.
+    whose weight is 0 are left out. features: of the perceptual loss. discriminator: the one that it plays against; a
+    projected one looks at the same features, which are worked out once for both and for its own step.
     """
 
     def __init__(
-        self, settings: CompletionTraining, recogniser: Recogniser, machine: Machine, discriminator: Discriminator
+        self, settings: CompletionTraining, recogniser: Recogniser, machine: Machine, features: Features,
+        discriminator: Discriminator | ProjectedDiscriminator,
     ) -> None:
         self.recogniser = deepcopy(recogniser).to(machine.device)
         self.recogniser.network = machine.frozen(recogniser.network)
-        self.settings, self.discriminator = settings, discriminator
-        features = machine.frozen(load_features(settings.features))
+        self.settings, self.features, self.discriminator = settings, features, discriminator
+        self.projected = settings.discriminator == "projected"
+        self.truth, self.ours = {}, {}  # maps of a step's photographs and of its completed pictures
         self.perceptual = losses.PerceptualLoss(features)
         self.style = losses.StyleLoss(features)
         every: dict[str, Callable[[Tensor, MaskedFaces], Tensor]] = {
-            "reconstruction": lambda completed, batch: losses.reconstruction_loss(completed, batch.image, batch.mask),
-            "perceptual": lambda completed, batch: self.perceptual(completed, batch.image),
+            "reconstruction": self.reconstruction,
+            "perceptual": lambda completed, batch: sum(self.perceptual.between(self.ours, self.truth).values()),
             "identity": lambda completed, batch: losses.identity_loss(
                 self.embed(completed, batch.landmarks), self.embedded(batch)),
             "adversarial": self.adversarial,
@@ -206,25 +225,49 @@ class Objective:
         """Add up the gradients of all terms but those `without`, and return the terms' values by name.
 
         Each says at once how it would change the pixels, and is forgotten before the next one is begun: otherwise all
-        that their networks keep for the backward pass would be in memory together.
+        that their networks keep for the backward pass would be in memory together. Those that look at the same features
+        are one group.
         """
         pixels = completed.detach().requires_grad_()
         told = {}
-        for name, term in self.terms.items():
-            if name in without:
-                continue
+        wanted = [name for name in self.terms if name not in without]
+        featured = [name for name in wanted if name == "perceptual" or name == "adversarial" and self.projected]
+        for group in filter(None, [featured, *([name] for name in wanted if name not in featured)]):
             with machine.autocast():
-                loss = term(pixels, batch)
-            machine.accelerator.backward(getattr(self.settings, name) * loss)
-            told[name] = loss.detach()
+                if group is featured:
+                    self.look_at(batch.image, pixels)
+                values = {name: self.terms[name](pixels, batch) for name in group}
+            machine.accelerator.backward(sum(getattr(self.settings, name) * value for name, value in values.items()))
+            self.ours = {name: maps.detach() for name, maps in self.ours.items()}
+            told |= {name: value.detach() for name, value in values.items()}
         machine.accelerator.backward(completed, gradient=pixels.grad)
         return told
+
+    def look_at(self, image: Tensor, completed: Tensor) -> None:
+        """Work out the features of a step's photographs and of what was made of them."""
+        with torch.no_grad():
+            self.truth = self.features(image)
+        self.ours = self.features(completed)
+
+    def both(self, image: Tensor, completed: Tensor) -> Tensor | dict[str, Tensor]:
+        """What the discriminator sees in its own step: photographs, then completed pictures, or their features."""
+        if not self.projected:
+            return torch.cat([image, completed])
+        return {name: torch.cat([self.truth[name], self.ours[name]]) for name in self.truth}
+
+    def reconstruction(self, completed: Tensor, batch: MaskedFaces) -> Tensor:
+        """Equation 2, in which another background than the true one weighs less."""
+        counts = None
+        if self.settings.background < 1:
+            inside = masks.face_region(batch.landmarks, completed.shape[-1]).to(completed)
+            counts = torch.maximum(inside, batch.mask - batch.unseen).clamp_min(self.settings.background)
+        return losses.reconstruction_loss(completed, batch.image, batch.mask, counts)
 
     def adversarial(self, completed: Tensor, batch: MaskedFaces) -> Tensor:
         """Equation 5 as the generator sees it."""
         counts = batch.unseen + self.settings.mirrored * (batch.mask - batch.unseen)
-        return losses.adversarial_loss(
-            self.discriminator(completed, batch.mask), batch.mask, self.settings.gan, counts)
+        seen = self.ours if self.projected else completed
+        return losses.adversarial_loss(self.discriminator(seen, batch.mask), batch.mask, self.settings.gan, counts)
 
     def embed(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Embeddings (B, D) of pictures, by the recogniser of the identity loss."""
