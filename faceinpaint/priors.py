@@ -82,9 +82,6 @@ class Prior(NamedTuple):
 HEARSAY = 0.25  # how much a pixel of the other side counts beside a known one when it comes to what is settled
 
 
-DETAILS = 0.5  # how much of the mirrored details is believed; on real people 0.2 to 0.6 do as well
-
-
 def symmetry_prior(
     image: Tensor, mask: Tensor, landmarks: Tensor, model: AppearanceModel | None = None, code: Tensor | None = None,
 ) -> Prior:
@@ -115,7 +112,7 @@ def symmetry_prior(
         face = face + light(visible - face, sure)
         # What the model can't show of the visible side, a mole or a wrinkle, belongs on the other side as well.
         details = mirrored * warp_to((visible - face) * sure, spline, image.shape[-1])
-        smooth = torch.where(known > 0, visible, smooth + region * (face + DETAILS * details - smooth))
+        smooth = torch.where(known > 0, visible, smooth + region * (face + details - smooth))
         if code is not None:
             other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
             smooth = smooth + mask.float() * region * other
