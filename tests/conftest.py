@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 from pathlib import Path
 
@@ -14,19 +13,11 @@ import pytest
 import torch
 from jobs import forks, kinds, whole  # noqa: F401, fixtures of several files
 from PIL import Image, ImageEnhance, ImageOps
+from sharing import FIRST, pytest_xdist_make_scheduler  # noqa: F401, a hook
 from skimage import data
 from torch import Tensor
 
 torch.set_num_threads(1)  # sums round alike on every machine, and busy cores do not stall each other
-
-# How `make test` shares the tests out to processes, a file to each, but for these: what begins first, since it takes
-# longest, and what stays together, since it shares a server, a browser's page or an evaluation.
-FIRST = ("test_notebooks", "test_training", "test_kills", "test_studio_browser", "test_training_processes")
-TOGETHER = {
-    "test_adversity": "test_kills", "test_studio_looks": "test_studio_browser",
-    "test_evaluation_report": "test_evaluation_run", "test_cli_evaluate": "test_evaluation_run",
-}
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many broken inputs `test_fuzzing.py` makes, and which; and whether tests run that take long."""
@@ -45,24 +36,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="takes long: give --long"))
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Who shares the tests out to processes: whole groups, in their order."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = group
-    return scheduling
-
-
-def group(test: str) -> str:
-    """Tests of one group run in one process: those of a file, or a chapter. test: "tests/test_masks.py::test_..."."""
-    path, _, name = test.partition("::")
-    file = Path(path).stem
-    chapter = re.search(r"\[(\d\d_\w+)\]$", name)
-    return f"{file} {chapter[1]}" if file == "test_notebooks" and chapter else TOGETHER.get(file, file)
 
 
 @pytest.fixture(scope="session")
