@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start; read when torch is imported
 
 import pytest
 import torch
+from browsers import MISSING, REMEDY, launch
 from jobs import forks, kinds, whole  # noqa: F401, fixtures of several files
 from PIL import Image, ImageEnhance, ImageOps
 from sharing import FIRST, pytest_xdist_make_scheduler  # noqa: F401, a hook
@@ -36,6 +36,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="takes long: give --long"))
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line: what was not tested, and what to do."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    missed = sum(MISSING in str(report.longrepr) for report in skipped)
+    if missed:
+        print(f"Not tested: the Mask Studio and the site of the course ({missed} tests), for {MISSING}; {REMEDY}")
 
 
 @pytest.fixture(scope="session")
@@ -188,8 +197,6 @@ def evaluated(tmp_path_factory, people):
 def browser():
     """A browser for the tests of one file: while it runs, so does an event loop that other tests can't do with."""
     from playwright.sync_api import sync_playwright
-    from studio_page import launch
-
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
