@@ -1,9 +1,8 @@
-"""Masks: orientation, coverage of the face, hole ratios, reproducibility, speed."""
+"""Masks: orientation, coverage of the face, hole ratios, reproducibility."""
 
 from __future__ import annotations
 
 import math
-import timeit
 
 import pytest
 import torch
@@ -263,16 +262,3 @@ def test_where_little_is_seen_face_masks_are_frequent() -> None:
         drawn = masks.random_training_mask(faces, size, seeded(0), mix)
         share = sum((drawn == mask).flatten(1).all(1).float().mean().item() for mask in worn)
         assert share == pytest.approx(mix["face-mask"], abs=0.07)
-
-
-def test_a_mask_takes_milliseconds() -> None:
-    generator = seeded(0)
-    kinds = {name: (lambda name=name: masks.named(name, SIZE, FACE, generator)) for name in masks.NAMES}
-    for shape in masks.FACE_MASK_SHAPES:
-        kinds[shape] = lambda shape=shape: masks.face_mask(FACE, SIZE, shape)
-    kinds["most irregular"] = lambda: masks.irregular(1, SIZE, generator, masks.HOLE_RATIO_BINS[-1])
-    zigzag = [coordinate for i in range(50) for coordinate in (4 * i, 5 * i % 90)]
-    kinds["strokes"] = lambda: masks.strokes([[12, zigzag]], SIZE)
-    for name, draw in kinds.items():
-        # The quickest of ten: what else the machine does only ever adds to it.
-        assert min(timeit.repeat(draw, number=1, repeat=10)) < 0.010, name

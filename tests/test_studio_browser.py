@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from browsers import PATIENCE
 from PIL import Image
 from studio_page import (
     RADIUS, ZIGZAG, anew, as_png, changed, differ, draw, drawn, generate, kernel_mask, on_screen, open_page,
@@ -49,6 +50,7 @@ def test_nothing_comes_from_elsewhere(page):
 def test_without_the_token_nobody_gets_in(browser, studio_address):
     stranger = browser.new_context()
     visit = stranger.new_page()
+    visit.set_default_timeout(PATIENCE)
     visit.goto(studio_address.partition("?")[0])
     assert visit.locator(".fi-studio").count() == 0 and "login" in visit.url
     stranger.close()

@@ -563,6 +563,15 @@ def test_networks_are_laid_out_channels_last_and_compiled_on_request(word, compi
     assert (network._compiled_call_impl is not None) == compiled
 
 
+@pytest.mark.parametrize("convolution, last", [
+    (nn.Conv2d(15, 4, 1, 2), False), (nn.Conv2d(16, 4, 1, 2), True), (nn.Conv2d(15, 4, 1), True),
+    (nn.Conv2d(15, 4, 3, 2), True),
+])
+def test_channels_stay_first_where_a_processor_would_write_beyond_the_picture(convolution, last):
+    network = nn.Sequential(nn.Conv2d(3, convolution.in_channels, 3), convolution)
+    assert (machine.layout(network) == torch.channels_last) == last
+
+
 def test_folding_batch_norms_away_changes_nothing_but_the_network():
     torch.manual_seed(0)
     for network, inputs in (
