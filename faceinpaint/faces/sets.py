@@ -31,7 +31,7 @@ def find_set(name: str | Path) -> Path:
     if folder is None:
         raise InputError(
             f"there are no faces {name}: give a face folder, a set under {SETS}/ (made by `faceinpaint data`), "
-            f"or {PORTRAITS}, which come with the package"
+            f"{PORTRAITS}, which come with the package, or, to train on, synthetic"
         )
     require_unaltered(folder)
     return folder
