@@ -56,7 +56,7 @@ class Setting:
     weights: str = "generator"
     against: str | None = None
     course: Path | None = None  # chapters.csv of `faceinpaint course`
-    faces: Path | None = None  # a face folder, whose test split the quality is measured on; rendered people without it
+    faces: Path | None = None  # a set whose test split the quality is measured on; rendered people without it
     training_batch: int = 8
 
 
@@ -377,13 +377,14 @@ def quality(setting: Setting) -> list[Figure]:
     from faceinpaint.evaluation.measures import decibels
     from faceinpaint.faces.batch import Faces
     from faceinpaint.faces.photos import FaceFolder
+    from faceinpaint.faces.sets import find_set
     from faceinpaint.faces.synthetic.dataset import render_people
 
     size = 256 if 256 in setting.sizes else setting.sizes[0]
     if setting.faces is None:
         images = render_people(range(100, 100 + setting.photos[-1]), [0], size, supersample=1).image
     else:
-        folder = FaceFolder(setting.faces, "test", size)
+        folder = FaceFolder(find_set(setting.faces), "test", size)
         images = Faces.cat([folder[index] for index in range(len(folder))]).image
     completers = {who: _completer(who, size, setting) for who in _contestants(setting, size, 1)}
     figures = []

@@ -134,7 +134,7 @@ def changed(page: Page, action: Callable[[], object]) -> None:
     page.wait_for_function(f"document.querySelector('.fi-hole').dataset.version !== '{before}'")
 
 
-def anew(page: Page, face: str = "rendered person 7") -> None:
+def anew(page: Page, face: str = "portrait 1") -> None:
     """A built-in face without a mask."""
     changed(page, lambda: page.click(f".fi-faces [data-id='{face}']"))
     changed(page, lambda: page.click(".fi-clear"))
