@@ -11,7 +11,7 @@ from torch import nn
 from faceinpaint import evaluation, masks
 from faceinpaint.errors import InputError
 from faceinpaint.evaluation import crowd, groups
-from faceinpaint.evaluation.measures import skin_measures, skin_region
+from faceinpaint.evaluation.measures import skin_beside_white, skin_measures, skin_region
 from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.faces.sets import find_set
 from faceinpaint.faces.synthetic.dataset import write_folder
@@ -90,6 +90,16 @@ def test_a_grey_patch_on_dark_skin_is_far_from_it_and_the_same_skin_is_not():
     assert skin_measures(dark, dark, torch.ones_like(mask), face.landmarks)["skin"].isnan().all()  # nothing beside it
     skin, eyes = skin_region(face.landmarks, 128), face.landmarks[0, 36:48].mean(0).round().long()
     assert 0.1 < skin.mean() < 0.5 and skin[0, 0, eyes[1], face.landmarks[0, 37, 0].long()] == 0
+
+
+def test_skin_beside_white_knows_no_exposure_and_a_darker_skin():
+    face = FaceFolder(find_set("portraits"), "test", 128)[0]
+    linear = face.image.double() ** 2.2
+    dimmed = skin_beside_white((0.5 * linear).float() ** (1 / 2.2), face.landmarks).item()
+    open_face = skin_beside_white(face.image, face.landmarks).item()
+    assert dimmed == pytest.approx(open_face, rel=0.03)
+    darker = face.image * (1 - 0.5 * skin_region(face.landmarks, 128))
+    assert skin_beside_white(darker, face.landmarks).item() < 0.4 * open_face
 
 
 def test_intervals_hold_their_means_and_gaps_have_a_sign(rows):

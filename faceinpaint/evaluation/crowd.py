@@ -2,8 +2,9 @@
 
     rows = measured("portraits", {"generator": completer.paint}, completer.predictor, judge)
 
-A row may say `sex` (female or male), `born` (a year), `skin_tone_ita` (degrees) and `yaw` (-1 ... 1). Whatever is null,
-no number or not there at all is not known, and no obstacle.
+A row may say `sex` (female or male), `born` (a year), `skin_tone_ita` (degrees, measured in the photograph, so of its
+light and its camera too) and `yaw` (-1 ... 1). Whatever is null, no number or not there at all is not known, and no
+obstacle.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tqdm.auto import tqdm
 from faceinpaint.errors import InputError, require_known
 from faceinpaint.evaluation.examination import Examination, Located
 from faceinpaint.evaluation.identity import Gallery
-from faceinpaint.evaluation.measures import perceptual_distance, skin_measures
+from faceinpaint.evaluation.measures import perceptual_distance, skin_beside_white, skin_measures
 from faceinpaint.evaluation.methods import Method
 from faceinpaint.evaluation.selection import is_number, said_of
 from faceinpaint.faces.batch import Faces
@@ -31,6 +32,7 @@ SPLITS = ("val", "test")  # those of `train` are known to weights that were trai
 MASKS = ("mask01", "mask07", "face-mask", "irregular-40-50")
 BLOCK = 8  # photographs at once
 TONE = "skin_tone_ita"
+BESIDE = "skin_beside_white"  # of the open face, in its own picture: see `measures.skin_beside_white`
 MEASURED = (
     "psnr_hole", "perceptual", "sharpness", "cosine_self", "cosine_reference", "skin", "lighter",
     "cosine_open", "skin_open",  # of the untouched face: what a perfect completion would have
@@ -45,8 +47,8 @@ def measured(
     """All photographs of people of some splits, completed by every method under masks of some names, and measured.
 
     people: so many of them, evenly from the lightest skin to the darkest. A row for each photograph, mask and method:
-    `number` in the folder, `person`, `mask`, `method`, what the folder says (None where it doesn't; a person's skin
-    tone is the mean over the photographs), and MEASURED. InputError for unknown splits or masks.
+    `number` in the folder, `person`, `mask`, `method`, what the folder says (None where it doesn't), BESIDE, and
+    MEASURED. InputError for unknown splits or masks.
     """
     data = FaceFolder(find_set(folder), None, size)
     said = _said(data)
@@ -65,43 +67,37 @@ def measured(
     untouched = gallery.measures(known, torch.arange(len(chosen)))["cosine_reference"]
     rows = []
     for block in tqdm(blocks, f"blocks of {BLOCK} photographs", leave=False):
-        found, _ = examination.measure(read(block), names, gallery)
+        located = read(block)
+        beside = skin_beside_white(located.faces.image, located.truth).tolist()
+        found, _ = examination.measure(located, names, gallery)
         for (mask, method), values in found.items():
             values = values | {"cosine_open": untouched[list(block)]}
             for at, place in enumerate(block):
-                found_here = {key: values[key][at].item() for key in MEASURED}
-                rows.append(said[chosen[place]] | {"mask": mask, "method": method} | found_here)
+                about = said[chosen[place]] | {BESIDE: beside[at], "mask": mask, "method": method}
+                rows.append(about | {key: values[key][at].item() for key in MEASURED})
     return rows
 
 
 def _said(data: FaceFolder) -> list[dict]:
-    """What is known of each photograph of a folder; a person's skin tone is the mean over the photographs."""
-    said = [
-        {
-            "number": number, "person": row["identity"], "split": row["split"], "sex": row.get("sex"),
-            "born": _number(row, "born"), TONE: _number(row, TONE), "yaw": _number(row, "yaw"),
-        }
-        for number, row in enumerate(said_of(data.root))
-    ]
-    tones = {}
-    for row in said:
-        if row[TONE] is not None:
-            tones.setdefault(row["person"], []).append(row[TONE])
-    means = {person: sum(found) / len(found) for person, found in tones.items()}
+    """What is known of each photograph of a folder, with its number."""
     return [
-        row | {TONE: means.get(row["person"]), "yaw": None if row["yaw"] is None else abs(row["yaw"])} for row in said
+        {"number": number, "person": row["identity"], "split": row["split"], "sex": row.get("sex")}
+        | {key: _number(row, key) for key in ("born", TONE, "yaw")}
+        for number, row in enumerate(said_of(data.root))
     ]
 
 
 def _number(row: Mapping, key: str) -> float | None:
-    return row[key] if is_number(row.get(key)) else None
+    """What stands there, an angle without its sign; None for no number."""
+    number = row.get(key)
+    return None if not is_number(number) else abs(number) if key == "yaw" else number
 
 
 def _chosen(said: Sequence[Mapping], splits: Sequence[str], people: int | None) -> list[int]:
     """The numbers of all photographs of so many people of some splits; InputError for splits without anybody."""
     for split in splits:
         require_known("split", split, sorted({row["split"] for row in said}))
-    tones = {row["person"]: row[TONE] or 0.0 for row in said if row["split"] in splits}
+    tones = {row["person"]: row[TONE] or 0.0 for row in said if row["split"] in splits}  # of the last photograph
     ordered = sorted(tones, key=lambda person: (-tones[person], person))
     if people is not None and people < 1:
         raise InputError(f"the number of people is {people}: give 1 or more")

@@ -14,7 +14,7 @@ from math import inf
 from typing import NamedTuple
 
 from faceinpaint.errors import InputError, require_known
-from faceinpaint.evaluation.crowd import MEASURED, TONE
+from faceinpaint.evaluation.crowd import BESIDE, MEASURED, TONE
 from faceinpaint.evaluation.statistics import Difference, Interval, contrast, in_cell, interval
 from faceinpaint.evaluation.sweeps import Point
 
@@ -30,6 +30,8 @@ GROUPINGS = {
     "sex": Grouping("sex", {"women": "female", "men": "male"}),
     "born": Grouping("born", {
         "before 1950": (-inf, 1949), "1950–59": (1949, 1959), "1960–69": (1959, 1969), "1970 or later": (1969, inf)}),
+    "skin beside white": Grouping(BESIDE, {
+        "to 0.35": (-inf, 0.35), "to 0.5": (0.35, 0.5), "to 0.7": (0.5, 0.7), "above 0.7": (0.7, inf)}),
     # Individual typology angle: classes of Chardon et al. 1991; the last two of Del Bino and Bernerd 2013 are one here.
     "skin tone": Grouping(TONE, {
         "very light": (55, inf), "light": (41, 55), "intermediate": (28, 41), "tan": (10, 28),
@@ -49,6 +51,12 @@ def grouped(rows: Sequence[Mapping], by: str) -> dict[str, list[Mapping]]:
     if not known:
         raise InputError(f"no photograph here has a {key} in its row of metadata: group by what the folder does tell")
     return {name: [row for row in known if _is_in(row[key], limits)] for name, limits in groups.items()}
+
+
+def by_mask(rows: Sequence[Mapping]) -> dict[str, list[Mapping]]:
+    """Rows by their masks; irregular ones go by the per cent that they hide."""
+    names = dict.fromkeys(row["mask"] for row in rows)
+    return {name.removeprefix("irregular-"): [row for row in rows if row["mask"] == name] for name in names}
 
 
 def interval_of(rows: Sequence[Mapping], measure: str) -> Interval:

@@ -23,6 +23,8 @@ BAND = 1 / 32  # of the picture's shorter side: how far a seam's surroundings re
 LEAST_BAND = 4  # ... but never fewer, of which the mean would be chance
 GREY_LEVEL = 1 / 255  # what is less than that nobody sees
 NO_SKIN = (slice(17, 22), slice(22, 27), slice(36, 42), slice(42, 48), slice(48, 68))  # brows, eyes and mouth
+WHITES, WHITE_MARGIN = (slice(36, 42), slice(42, 48), slice(60, 68)), 0.02  # eyes and inner mouth
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear red, green and blue, ITU-R BT.709
 BESIDE = 0.08  # of the way from eyes to mouth: so far around them nothing is taken for skin, either
 
 
@@ -90,6 +92,25 @@ def skin_region(landmarks: Tensor, size: int) -> Tensor:
     for points in NO_SKIN:
         skin = skin * (1 - masks.part(landmarks, size, points, BESIDE))
     return skin
+
+
+def skin_beside_white(image: Tensor, landmarks: Tensor) -> Tensor:
+    """How much light the skin of faces (B, 3, S, S) sends back beside the white of eyes and teeth, (B,).
+
+    Median luminance of the skin over the 95th percentile of an eye or the inner mouth, whichever is brightest. All are
+    in one light, before one camera, whose exposure cancels out. Small pictures blur the white: from 128 pixels on.
+    """
+    size = image.shape[-1]
+    light = torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)  # sRGB, IEC 61966-2-1
+    light = (light * image.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1)
+    skin = skin_region(landmarks, size)[:, 0] > 0
+    whites = [masks.part(landmarks, size, points, WHITE_MARGIN)[:, 0] > 0 for points in WHITES]
+    ratios = []
+    for number, one in enumerate(light):
+        found = [one[white[number]] for white in whites]
+        white = max([float(there.quantile(0.95)) for there in found if len(there)], default=0.0)
+        ratios.append(float(one[skin[number]].median()) / max(white, GREY_LEVEL))
+    return torch.tensor(ratios)
 
 
 def skin_measures(completed: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
