@@ -91,7 +91,7 @@ class CompletionTraining(MixtureTraining):
     size: int = 256
     width: int = 48  # of the generator
     rank: int = 32  # channels between the two halves of each thin residual convolution; 0: whole ones
-    style: bool = True  # whether the visible part as a whole acts on the decoder
+    style_code: bool = True  # whether the visible part as a whole acts on the decoder
     discriminator: Literal["projected", "patch"] = "projected"  # patch is the paper's
     discriminator_width: int = 64
     prior: bool = True  # False is the paper's plain network
