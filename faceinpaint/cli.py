@@ -59,7 +59,6 @@ class Stage(str, Enum):
 
     landmarks = "landmarks"
     recogniser = "recogniser"
-    features = "features"
     completion = "completion"
 
 
@@ -248,8 +247,6 @@ def train(
     try:
         if stage is Stage.landmarks:
             path = training.train_landmarks(faces, settings, out, seed, resume, start)
-        elif stage is Stage.features:
-            path = training.train_features(faces, settings, out, seed, resume)
         elif stage is Stage.recogniser:
             predictor = weights.load(landmarks, LandmarkPredictor)
             path = training.train_recogniser(faces, settings, out, predictor, seed, resume)

@@ -68,11 +68,11 @@ def factored(generator: Generator, rank: int, seen: Tensor) -> Generator:
     if generator.rank or not 0 < rank < channels:
         raise InputError(f"a generator of {channels} channels can't be given the rank {rank}: "
                          f"take one that is not thin yet, and a rank from 1 to {channels - 1}")
-    thin = Generator(generator.width, generator.prior, rank, APPEARANCE, style=True)
+    thin = Generator(generator.width, generator.prior, rank, APPEARANCE, style=generator.style is not None)
     for name, part in generator.named_children():
         if name == "appearance":
             thin.appearance = part.smaller(*APPEARANCE)
-        elif name not in ("residual", "style"):
+        elif name != "residual":
             thin.get_submodule(name).load_state_dict(part.state_dict())
     for whole, block in zip(generator.residual, thin.residual):
         hidden = F.leaky_relu(_factor(whole.dilated, block.dilated, seen), 0.2)

@@ -1,11 +1,11 @@
 """Networks whose feature maps tell how alike two pictures look: what the perceptual loss compares (equation 3).
 
-    features = load_features("embedded")
-    maps = features(images)                     # {"1/1": (B, 16, H, W), "1/2": (B, 32, H/2, W/2), ...}
+    features = load_features()
+    maps = features(images)                     # {"1/2": (B, 16, H/2, W/2), "1/4": (B, 24, H/4, W/4), ...}
     maps = features(images, ["1/4", "1/8"])     # no deeper than the deepest that is asked for
 
-The paper takes VGG-19, which is 575 MB large. `embedded` stands in for it where it is not at hand: a network of half
-a million parameters that has learnt which part of a rendered face each pixel shows, and how sharp it is.
+The paper takes VGG-19, which is 575 MB large. `imagenet` has learnt from the same pictures and is 1.1 MB: the first
+layers of MobileNetV2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
 from faceinpaint.landmarks import IMAGENET_DEVIATION, IMAGENET_MEAN, mobilenet_v2
 
-NAMES = ("imagenet", "embedded", "vgg19", "recogniser")
+NAMES = ("imagenet", "vgg19", "recogniser")
 
 # Convolutions before each of VGG-19's five poolings (Simonyan and Zisserman 2014, table 1, column E).
 VGG19_LAYERS = tuple(f"relu{block}_{n}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for n in range(1, count + 1))
@@ -131,31 +131,6 @@ class ImageNetFeatures(Features):
         self.load_state_dict(dict(zip(ours, theirs)))
 
 
-class FeatureNetwork(Features):
-    """Our own small encoder in VGG's manner: 3 x 3 convolutions, two at each of five resolutions.
-
-    Layers: 1/1, 1/2, 1/4, 1/8, 1/16, by the share of the picture's resolution. widths: channels of
-    each. There is no normalisation layer, so that a picture's features do not depend on its batch, and the mean
-    instead of the maximum is handed down, which does not jump when the picture moves by a pixel.
-    """
-
-    RESOLUTIONS = ("1/1", "1/2", "1/4", "1/8", "1/16")
-
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 96, 128)) -> None:
-        stages, channels = {}, 3
-        for name, width in zip(self.RESOLUTIONS, widths, strict=True):
-            first = nn.Conv2d(channels, width, 3, padding=1)
-            second = nn.Conv2d(width, width, 3, padding=1)
-            down = [nn.AvgPool2d(2)] if stages else []
-            stages[name] = nn.Sequential(*down, first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2))
-            channels = width
-        super().__init__(stages)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=0.2)
-                nn.init.zeros_(module.bias)
-
-
 class RecogniserFeatures(Features):
     """The first layers of a face recogniser, which know skin, eyes and lips; pictures need not be aligned.
 
@@ -176,14 +151,12 @@ class RecogniserFeatures(Features):
 
 
 def load_features(name: str = "imagenet") -> Features:
-    """A feature network by name, frozen: `imagenet` or `embedded` (come with the package), `vgg19` or `recogniser`.
+    """A feature network by name, frozen: `imagenet` (comes with the package), `vgg19` or `recogniser`.
 
     Raises InputError for an unknown name (the nearest is named) and for missing or damaged weights.
     """
     if name == "imagenet":
         return weights.load("imagenet", ImageNetFeatures)
-    if name == "embedded":
-        return weights.load("features", FeatureNetwork)
     if name == "vgg19":
         return load_vgg19()
     if name == "recogniser":

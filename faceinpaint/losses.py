@@ -110,9 +110,9 @@ def discriminator_loss(real: Logits, fake: Logits, mask: Tensor, kind: str = "pa
     """Equation 5 as the discriminator sees it: logits of photographs up, of completed pictures down.
 
     real, fake (B, 1, h, w) logits, or such of several scales, over which the mean is taken; mask (B, 1, H, W). Patches
-    that see no hole are left out. kind: `paper`, the
-    cross-entropy of Goodfellow et al. 2014, or `hinge` (Lim and Ye 2017), which asks no more of a patch once its
-    logit is beyond 1 on the right side. Raises InputError for another word.
+    that see no hole are left out. kind: `paper`, the cross-entropy of Goodfellow et al. 2014, or `hinge` (Lim and Ye
+    2017), which asks no more of a patch once its logit is beyond 1 on the right side. Raises InputError for another
+    word.
     """
     if _checked_kind(kind) == "hinge":
         wrong = [F.relu(1 - up) + F.relu(1 + down) for up, down in zip(_scales(real), _scales(fake))]

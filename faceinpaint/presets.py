@@ -36,19 +36,6 @@ class MixtureTraining(Training):
 
 
 @dataclass(frozen=True)
-class FeatureTraining(Training):
-    """The embedded feature network: which part of a face does each pixel show?"""
-
-    steps: int = 1500
-    batch: int = 16
-    lr: float = 2e-3
-    size: int = 128  # pixels of the training crop
-    width: int = 16  # channels at full resolution; 2, 4, 6 and 8 times as many at lower ones
-    sharpness: float = 2.0  # weight of the second task
-    noise: float = 0.1  # largest standard deviation that is added to the pixels
-
-
-@dataclass(frozen=True)
 class LandmarkTraining(MixtureTraining):
     """Stage 1: landmarks of partly hidden faces."""
 
@@ -91,7 +78,7 @@ class CompletionTraining(MixtureTraining):
     size: int = 256
     width: int = 48  # of the generator
     rank: int = 32  # channels between the two halves of each thin residual convolution; 0: whole ones
-    style: bool = True  # whether the visible part as a whole acts on the decoder
+    style_code: bool = True  # whether the visible part as a whole acts on the decoder
     discriminator: Literal["projected", "patch"] = "projected"  # patch is the paper's
     discriminator_width: int = 64
     prior: bool = True  # False is the paper's plain network
@@ -109,7 +96,7 @@ class CompletionTraining(MixtureTraining):
     texture: float = 0.0
     r1: float = 0.0
     gan: Literal["paper", "hinge"] = "paper"  # which form of equation 5
-    features: str = "imagenet"  # of the perceptual loss and the projected discriminator: imagenet, embedded or vgg19
+    features: str = "imagenet"  # of the perceptual loss and the projected discriminator: imagenet or vgg19
     discriminator_rate: float = 1.0  # times the generator's rate (two time scales: Heusel et al. 2017)
     adversarial_from: int = 500  # step at which the discriminator joins
     milestone_faces: int = 24  # that each of the paper's five milestones is measured on; 0: none
@@ -120,7 +107,6 @@ class CompletionTraining(MixtureTraining):
 class Preset:
     """All stages of one preset."""
 
-    features: FeatureTraining = field(default_factory=FeatureTraining)
     landmarks: LandmarkTraining = field(default_factory=LandmarkTraining)
     recogniser: RecogniserTraining = field(default_factory=RecogniserTraining)
     completion: CompletionTraining = field(default_factory=CompletionTraining)
@@ -129,7 +115,6 @@ class Preset:
 PRESETS = {
     # Minutes of headless testing: everything runs, nothing is learnt well.
     "smoke": Preset(
-        FeatureTraining(steps=20, batch=4, size=64, width=4),
         LandmarkTraining(steps=20, batch=8, size=64, width=0.35, rendered=32),
         RecogniserTraining(steps=10, batch=8, width=0.125, morphs=10, people=20, rendered=32, validate_every=10,
                             validation=16),
@@ -140,7 +125,6 @@ PRESETS = {
     "cpu": Preset(),
     # The paper's setting.
     "gpu": Preset(
-        FeatureTraining(steps=20_000, batch=64, width=32, validate_every=2000, checkpoint_every=2000),
         LandmarkTraining(steps=60_000, batch=64, rendered=4096, workers=12, validate_every=2000, checkpoint_every=2000),
         RecogniserTraining(steps=60_000, batch=256, width=1.0, morphs=10_000, people=50_000, rendered=8192, workers=12,
                            validate_every=2000, checkpoint_every=2000),

@@ -7,7 +7,7 @@ A recipe is a TOML file:
 
     [[stage]]
     name = "landmarks"                 # its folder in --out
-    train = "landmarks"                # landmarks, recogniser, features or completion
+    train = "landmarks"                # landmarks, recogniser or completion
     faces = ["synthetic:0.4", "{photographs}:0.6"]
     set = { steps = 4000, morphs = 200 }
     ships = "landmarks"                # as which weights of the package; not every stage does
@@ -60,7 +60,7 @@ RECORD = "release.json"
 LARGEST = 1_000_000  # bytes of a recipe
 HELD = {"set": (bool, int, float, str), "blend": (int, float)}  # what tables of a stage hold, if not texts
 WORK = ("train", "blend", "factor", "evaluate")  # what a stage may do
-KINDS = ("landmarks", "recogniser", "features", "completion")
+KINDS = ("landmarks", "recogniser", "completion")
 
 
 @dataclass(frozen=True)
@@ -271,8 +271,6 @@ def _run(stage: Stage, out: Path) -> Path:
     start = file_of(stage.start) or None
     if stage.train == "landmarks":
         return training.train_landmarks(stage.faces, chosen, folder, stage.seed, resume, start)
-    if stage.train == "features":
-        return training.train_features(stage.faces, chosen, folder, stage.seed, resume)
     predictor = weights.load(file_of(stage.landmarks), LandmarkPredictor)
     if stage.train == "recogniser":
         return training.train_recogniser(stage.faces, chosen, folder, predictor, stage.seed, resume)

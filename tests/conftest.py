@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start; read when torch is imported
 
@@ -15,7 +16,10 @@ from jobs import forks, kinds, whole  # noqa: F401, fixtures of several files
 from PIL import Image, ImageEnhance, ImageOps
 from sharing import FIRST, pytest_xdist_make_scheduler  # noqa: F401, a hook
 from skimage import data
-from torch import Tensor
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from faceinpaint.features import Features
 
 torch.set_num_threads(1)  # sums round alike on every machine, and busy cores do not stall each other
 
@@ -105,6 +109,20 @@ def canonical_face(size: int = 256) -> Tensor:
     points += lips_top + mirrored(lips_top[-2::-1]) + mirrored(lips_bottom[:0:-1]) + lips_bottom
     points += inner + mirrored(inner[-2::-1]) + mirrored(inner_bottom[:0:-1]) + inner_bottom
     return (torch.tensor([points]) + 0.5) * (size / 256) - 0.5
+
+
+def small_features(*widths: int) -> Features:
+    """A small frozen network of random features in VGG's manner: layers 1/1, 1/2, 1/4 ... of these widths."""
+    from faceinpaint.features import Features
+
+    torch.manual_seed(0)
+    stages, channels = {}, 3
+    for level, width in enumerate(widths):
+        down = [nn.AvgPool2d(2)] if level else []
+        convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        stages[f"1/{2**level}"] = nn.Sequential(*down, convolution, nn.LeakyReLU(0.2))
+        channels = width
+    return Features(stages).frozen()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from fuzzing_pictures import pictures
 from safetensors.torch import save as serialised
 
 from faceinpaint import weights
-from faceinpaint.features import FeatureNetwork
+from faceinpaint.features import ImageNetFeatures
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import DlibResNet, FaceResNet, MobileFaceNet, load_recogniser
@@ -35,8 +35,9 @@ def networks() -> dict[type, dict]:
     """Small networks of every class, and their settings."""
     return {
         LandmarkPredictor: {"width": 0.35, "size": 64}, MobileFaceNet: {"width": 0.125, "threshold": 0.5},
-        FaceResNet: {"width": 4, "threshold": 0.5}, FeatureNetwork: {"widths": [4, 4, 4, 4, 4]},
-        Generator: {"width": 8, "prior": False}, DlibResNet: {"width": 2, "embedding_size": 8, "threshold": 0.5},
+        FaceResNet: {"width": 4, "threshold": 0.5}, ImageNetFeatures: {},
+        Generator: {"width": 8, "prior": False, "appearance": [4, 16], "style": True},
+        DlibResNet: {"width": 2, "embedding_size": 8, "threshold": 0.5},
     }
 
 
@@ -165,7 +166,7 @@ def used(kind: type, file: Path) -> None:
         if kind in (MobileFaceNet, FaceResNet, DlibResNet):
             recogniser = load_recogniser(file)
             assert recogniser.verdict(0.4) and recogniser.embed(images, face).isfinite().all()
-        elif kind is FeatureNetwork:
+        elif kind is ImageNetFeatures:
             assert all(one.isfinite().all() for one in weights.load(file, kind)(images).values())
         elif kind is LandmarkPredictor:
             assert weights.load(file, kind)(images, mask).isfinite().all()

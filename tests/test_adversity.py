@@ -26,7 +26,7 @@ from faceinpaint.faces.sources.irregular_masks import irregular_masks
 from faceinpaint.faces.sources.writer import write_faces
 from faceinpaint.files import LOCK, sole_use, write_whole
 from faceinpaint.release import release
-from faceinpaint.training import train_completion, train_features, train_landmarks, train_recogniser
+from faceinpaint.training import train_completion, train_landmarks, train_recogniser
 
 
 def sentence(job) -> str:
@@ -147,7 +147,7 @@ def test_the_second_run_is_refused_and_may_begin_once_the_first_is_dead(forks, k
 
 @pytest.mark.parametrize("work, arguments", [
     (complete, ("photos", "mask01")), (evaluate, ("faces",)), (release, (None,)), (write_faces, ([], {})),
-    (irregular_masks, ("downloads",)), (run_course, ()), (train_landmarks, ([], None)), (train_features, ([], None)),
+    (irregular_masks, ("downloads",)), (run_course, ()), (train_landmarks, ([], None)),
     (train_recogniser, ([], None, None)), (train_completion, ([], None, None, None)),
 ], ids=lambda value: getattr(value, "__name__", ""))
 def test_whatever_writes_a_folder_has_it_to_itself(tmp_path, work, arguments):

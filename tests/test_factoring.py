@@ -82,6 +82,16 @@ def test_everything_but_the_blocks_stays(generator: Generator, seen: Tensor) -> 
         assert key.startswith(("residual.", "appearance.")) or torch.equal(value, kept[key])
 
 
+def test_a_thin_copy_has_the_style_code_of_the_whole_one_or_none(generator: Generator, seen: Tensor) -> None:
+    torch.manual_seed(5)
+    styled = Generator(WIDTH, style=True)
+    styled.style.layers[-1].weight.data.normal_()
+    thin = factored(styled, 8, seen)
+    assert thin.settings["style"] and factored(generator, 8, seen).style is None
+    for key, value in styled.style.state_dict().items():
+        assert torch.equal(thin.style.state_dict()[key], value)
+
+
 def test_what_the_blocks_see_is_what_the_encoder_gives(generator: Generator) -> None:
     random = torch.Generator().manual_seed(3)
     landmarks = canonical_face(SIZE).expand(2, -1, -1)

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import small_features
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks
 from faceinpaint.discriminator import Discriminator
 from faceinpaint.errors import InputError
-from faceinpaint.features import FeatureNetwork
+from faceinpaint.features import Features
 from faceinpaint.losses import (
     KINDS,
     PerceptualLoss,
@@ -72,10 +73,23 @@ def test_no_hole_adds_nothing() -> None:
     assert loss == 0 and (completed.grad == 0).all()
 
 
-def feature_network() -> FeatureNetwork:
+def test_pixels_of_the_hole_may_count_less() -> None:
+    image, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    mask[..., :2, :2] = 1
+    counts = torch.ones_like(mask)
+    counts[..., 0, 1], counts[..., 1, :2] = 0.5, 0
+    wrong = (image + 0.2).requires_grad_()
+    loss = reconstruction_loss(wrong, image, mask, counts)
+    assert loss.item() == pytest.approx(0.04 * (1 + 0.5) / 4)  # over all four pixels of the hole
+    loss.backward()
+    assert torch.allclose(wrong.grad[0, 0, :2, :2], 2 * 0.2 / 12 * torch.tensor([[1, 0.5], [0, 0]]))
+    assert (wrong.grad * (1 - mask)).abs().max() == 0
+    assert reconstruction_loss(wrong, image, mask, torch.ones_like(mask)) == reconstruction_loss(wrong, image, mask)
+
+
+def feature_network() -> Features:
     """Five levels of frozen random features."""
-    torch.manual_seed(0)
-    return FeatureNetwork([4, 8, 8, 8, 8]).frozen()
+    return small_features(4, 8, 8, 8, 8)
 
 
 def test_the_perceptual_loss_is_zero_for_the_same_picture_and_grows_with_the_difference() -> None:
@@ -94,7 +108,7 @@ def test_the_perceptual_loss_teaches_its_first_argument_only() -> None:
     assert image.grad is None
 
 
-def shouting(network: FeatureNetwork, layer: str = "1/2") -> FeatureNetwork:
+def shouting(network: Features, layer: str = "1/2") -> Features:
     """The network with the maps of one layer a thousand times larger, for whoever looks at them."""
     forward = network.forward
 
@@ -254,6 +268,19 @@ def test_patches_may_count_less_for_the_generator() -> None:
     assert torch.equal(adversarial_loss(fake, mask, counts=torch.ones_like(mask)), adversarial_loss(fake, mask))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_over_several_scales_is_the_mean_of_theirs(kind: str) -> None:
+    mask, counts = masks.irregular(2, 64, seeded(0)), torch.rand(2, 1, 64, 64, generator=seeded(1))
+    real, fake = ([torch.randn(2, 1, side, side, generator=seeded(side + more)) for side in (32, 16, 6)]
+                  for more in (0, 1))
+    each = [adversarial_loss(one, mask, kind) for one in fake]
+    assert torch.allclose(adversarial_loss(fake, mask, kind), sum(each) / 3) and each[0] != each[2]
+    less = [adversarial_loss(one, mask, kind, counts) for one in fake]
+    assert torch.allclose(adversarial_loss(fake, mask, kind, counts), sum(less) / 3) and less != each
+    pairs = [discriminator_loss(*pair, mask, kind) for pair in zip(real, fake)]
+    assert torch.allclose(discriminator_loss(real, fake, mask, kind), sum(pairs) / 3)
+
+
 @pytest.mark.parametrize("loss", [adversarial_loss, partial(discriminator_loss, torch.zeros(1, 1, 6, 6))])
 def test_an_unknown_kind_names_the_nearest(loss: object) -> None:
     with pytest.raises(InputError, match="no adversarial loss 'hing': did you mean 'hinge'"):
@@ -271,6 +298,9 @@ def test_r1_is_the_squared_slope_at_photographs() -> None:
     penalty = r1_penalty(linear_judge(slope), image, mask)
     assert penalty.item() == pytest.approx(slope.square().sum().item(), rel=1e-4)
     assert r1_penalty(lambda image, mask: torch.ones(2, 1, 6, 6) + 0 * image.sum(), image, mask) == 0
+    judge = linear_judge(slope)
+    both = r1_penalty(lambda image, mask: [judge(image, mask), 2 * judge(image, mask)], image, mask)
+    assert both.item() == pytest.approx(9 * penalty.item(), rel=1e-4)  # the verdicts of all scales together
 
 
 def test_r1_teaches_the_discriminator_and_leaves_the_picture_alone() -> None:
@@ -398,12 +428,14 @@ def batch() -> SimpleNamespace:
     return SimpleNamespace(
         image=pictures(3), completed=pictures(3).flip(0), mask=mask, landmarks=landmarks, judge=Discriminator(4).eval(),
         real=torch.randn(3, 1, 6, 6, generator=seeded(2)), fake=torch.randn(3, 1, 6, 6, generator=seeded(3)),
-        a=unit[0], b=unit[1], perceptual=PerceptualLoss(feature_network()), style=StyleLoss(feature_network()),
+        counts=torch.rand(3, 1, 64, 64, generator=seeded(4)), a=unit[0], b=unit[1],
+        perceptual=PerceptualLoss(feature_network()), style=StyleLoss(feature_network()),
     )
 
 
 LOSSES = {  # each as a function of the batch and of the faces of it that count
     "reconstruction": lambda b, i: reconstruction_loss(b.completed[i], b.image[i], b.mask[i]),
+    "reconstruction, partly": lambda b, i: reconstruction_loss(b.completed[i], b.image[i], b.mask[i], b.counts[i]),
     "perceptual": lambda b, i: b.perceptual(b.completed[i], b.image[i]),
     "identity": lambda b, i: identity_loss(b.a[i], b.b[i]),
     "adversarial": lambda b, i: adversarial_loss(b.fake[i], b.mask[i]),
@@ -414,7 +446,8 @@ LOSSES = {  # each as a function of the batch and of the faces of it that count
     "total variation": lambda b, i: total_variation_loss(b.completed[i], b.mask[i]),
     "style": lambda b, i: b.style(b.completed[i], b.image[i]),
     "texture": lambda b, i: texture_loss(b.completed[i], b.image[i], b.mask[i]),
-    "adversarial, partly": lambda b, i: adversarial_loss(b.fake[i], b.mask[i], counts=0.5 * torch.ones_like(b.mask[i])),
+    "adversarial, partly": lambda b, i: adversarial_loss(b.fake[i], b.mask[i], counts=b.counts[i]),
+    "adversarial, scales": lambda b, i: adversarial_loss([b.fake[i], b.fake[i][..., ::2, ::2]], b.mask[i]),
     "symmetry": lambda b, i: symmetry_loss(b.completed[i], b.mask[i], b.landmarks[i]),
 }
 

@@ -153,7 +153,7 @@ def test_nothing_can_be_learnt_from_no_faces(key: str) -> None:
     ("completion.batch=99999999999999999999", "up to 65,536"), ("landmarks.size=100000", "up to 1,024"),
     ("recogniser.width=1e300", "up to 1,024"), ("completion.ema=1.5", "up to 1,"),
     ("completion.size=100", "multiple of 8"),
-    ("features.steps=" + "9" * 18, "up to 1,000,000,000"), ("completion.lr=1e12", "up to 1,000,000,000"),
+    ("landmarks.steps=" + "9" * 18, "up to 1,000,000,000"), ("completion.lr=1e12", "up to 1,000,000,000"),
 ])
 def test_a_number_that_no_memory_is_enough_for_is_refused(text: str, said: str) -> None:
     with pytest.raises(InputError, match=f"{text.partition('=')[0]} takes .*{said}"):

@@ -14,13 +14,13 @@ from torch import nn
 from faceinpaint import weights
 from faceinpaint.discriminator import Discriminator
 from faceinpaint.errors import InputError
-from faceinpaint.features import FeatureNetwork
+from faceinpaint.features import ImageNetFeatures
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import JUDGE, LOSS, DlibResNet, FaceResNet, MobileFaceNet, load_recogniser
 
 SHIPPED = {
-    "features": FeatureNetwork, "generator": Generator, "landmarks": LandmarkPredictor, LOSS: MobileFaceNet,
+    "imagenet": ImageNetFeatures, "generator": Generator, "landmarks": LandmarkPredictor, LOSS: MobileFaceNet,
     JUDGE: FaceResNet, "without-identity": Generator, "dlib": DlibResNet, "light": Generator,
 }
 
@@ -282,7 +282,8 @@ def test_each_shipped_file_says_where_it_comes_from(name: str) -> None:
     entry = weights.manifest()[name]
     for key in ("licence", "training_data", "attribution", "command"):
         assert isinstance(entry.get(key), str) and entry[key].strip(), f"{name} lacks {key}"
-    made = [f"faceinpaint {verb}" for verb in ("train", "release")] + ["faceinpaint.recognisers.dlib import convert"]
+    made = [f"faceinpaint {verb}" for verb in ("train", "release", "fetch")]
+    made += ["faceinpaint.recognisers.dlib import convert"]
     assert any(command in entry["command"] for command in made)
 
 

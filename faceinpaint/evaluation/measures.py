@@ -150,7 +150,7 @@ def perceptual_distance() -> tuple[str, Distance]:
     """The distance of two pictures as people see them, and its name; less is better.
 
     `lpips`: LPIPS on AlexNet (Zhang et al. 2018), once `faceinpaint fetch alexnet` has got its weights. Until then
-    `features`, a stand-in with a scale of its own: the perceptual loss on the embedded feature network.
+    `features`, with a scale of its own: the perceptual loss on ImageNet features, MobileNetV2's first layers.
     """
     if fetch.path_of("alexnet").is_file():
         fetch.checked("alexnet")

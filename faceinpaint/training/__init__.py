@@ -2,7 +2,6 @@
 
     faceinpaint train landmarks  --faces synthetic:0.7 FOLDER:0.3 --out runs/landmarks
     faceinpaint train recogniser --faces FOLDER --out runs/recogniser
-    faceinpaint train features   --faces data/synthetic --out runs/features
     faceinpaint train completion --faces FOLDER --out runs/completion
     accelerate launch -m faceinpaint train completion --faces FOLDER ...
 
@@ -10,11 +9,10 @@
 """
 
 from faceinpaint.training.completion import train_completion
-from faceinpaint.training.features import train_features
 from faceinpaint.training.landmarks import train_landmarks
 from faceinpaint.training.recogniser import train_recogniser
 from faceinpaint.training.machine import Machine
 from faceinpaint.training.run import Stopped, read_log, read_speed
 
-__all__ = ["Machine", "Stopped", "read_log", "read_speed", "train_completion", "train_features",
-           "train_landmarks", "train_recogniser"]
+__all__ = ["Machine", "Stopped", "read_log", "read_speed", "train_completion", "train_landmarks",
+           "train_recogniser"]

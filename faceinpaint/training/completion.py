@@ -140,7 +140,7 @@ def train_completion(
 def beginning(settings: CompletionTraining, start: str | Path | None) -> Generator:
     """A new generator, or the one to begin with, whose blocks may be thin; InputError where it is another kind."""
     if not start:
-        return Generator(settings.width, settings.prior, settings.rank, (COMPONENTS, SIZE), settings.style)
+        return Generator(settings.width, settings.prior, settings.rank, (COMPONENTS, SIZE), settings.style_code)
     generator = weights.load(start, Generator)
     if (generator.width, generator.prior) != (settings.width, settings.prior):
         raise weights.of_another_size(start, Generator)
