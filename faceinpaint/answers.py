@@ -20,7 +20,7 @@ EXPRESSIONS = ("smile", "open mouth", "wide eyes", "raised brows", "long jaw")
 
 @dataclass(frozen=True)
 class Style:
-    """Which answer. expression: (B, 5), in the order of EXPRESSIONS. appearance: (B, 48)."""
+    """Which answer. expression: (B, 5), in the order of EXPRESSIONS. appearance: (B, components)."""
 
     expression: Tensor
     appearance: Tensor

@@ -15,7 +15,8 @@ from faceinpaint.masks import face_region
 from faceinpaint.warps import ThinPlateSpline, warp_to
 
 NOISE = 0.05  # how far a pixel may be from what the model can show, in [0, 1]
-COMPONENTS, SIZE = 48, 96
+COMPONENTS, SIZE = 96, 80  # beyond these, and the margin below, real people gain less than 0.05 dB
+MARGIN = 0.06  # of the face, on each side of it: room to fade out
 APART = 1 / 12  # of the width: a face has few degrees of freedom, so pixels nearer than that are counted as one
 
 
@@ -38,22 +39,28 @@ class AppearanceModel(nn.Module):
         self.register_buffer("variations", torch.zeros(components, 3, size, size))  # one standard deviation each
 
     @torch.no_grad()
-    def fit(self, image: Tensor, landmarks: Tensor) -> None:
-        """Learn from faces (N, 3, H, H) with known landmarks (N, 68, 2), N at least the number of components."""
-        pixels = image.shape[-1]
-        shape = landmarks.mean(0)
-        self.shape.copy_((shape + 0.5) / pixels)
+    def fit(self, image: Tensor, landmarks: Tensor, mirrored: Tensor | None = None) -> None:
+        """Learn from faces (N, 3, H, H) with known landmarks (N, 68, 2), as many variations as there can be.
+
+        mirrored: the landmarks of their mirror images, (N, 68, 2), if these are to be learnt from as well.
+        """
+        shape = torch.cat([landmarks] if mirrored is None else [landmarks, mirrored]).mean(0)
+        self.shape.copy_(_framed((shape + 0.5) / image.shape[-1]))
         here = self.shape * self.size - 0.5
         # Feathered at the rim, so that hair and background, which no model knows, fade in smoothly.
         hull = face_region(here[None], self.size)[0]
         self.region.copy_(F.avg_pool2d(F.pad(hull[None], [4] * 4), 9, 1)[0])
-        faces = self._to_shape(image, landmarks)
+        # Some at a time: the warps of thousands, and a mirrored copy of all, would take gigabytes.
+        faces = [self._to_shape(*some) for some in zip(image.split(64), landmarks.split(64))]
+        if mirrored is not None:
+            faces += [self._to_shape(some.flip(-1), there) for some, there in zip(image.split(64), mirrored.split(64))]
+        faces = torch.cat(faces)
         self.mean.copy_(faces.mean(0))
-        centred = (faces - self.mean).flatten(1) * (self.region > 0).expand_as(self.mean).flatten()
+        centred = faces.sub_(self.mean).mul_(self.region > 0).flatten(1)
         # Few faces, many pixels: the eigenvectors of the small Gram matrix give those of the large covariance.
         values, vectors = torch.linalg.eigh(centred @ centred.T)
-        strongest = vectors[:, -len(self.variations) :].T
-        self.variations.copy_((strongest @ centred / len(faces) ** 0.5).reshape_as(self.variations))
+        strongest = vectors[:, -len(self.variations) :].T @ centred / len(faces) ** 0.5
+        self.variations.zero_()[-len(strongest) :] = strongest.unflatten(1, self.mean.shape)
 
     @torch.no_grad()
     def smaller(self, components: int, size: int) -> AppearanceModel:
@@ -79,14 +86,17 @@ class AppearanceModel(nn.Module):
         """How another face with the same visible part may differ from the most probable one: difference and region.
 
         certainty (B, 1, H, W): 1 where pixels are known, 0 where nothing is known of them, less than 1 where they are
-        known by hearsay; landmarks (B, 68, 2); code (B, components). Codes drawn from a standard normal distribution
-        give differences as probable as the model holds them to be: small where the visible part settles the matter.
+        known by hearsay; landmarks (B, 68, 2); code (B, any number), of which the last are those of the strongest
+        variations: those that the model lacks are left out, and what the code lacks is 0. Codes drawn from a standard
+        normal distribution give differences as probable as the model holds them to be: small where the visible part
+        settles the matter.
         """
         certainty, landmarks = certainty.float(), landmarks.float()
         weight = self._to_shape(certainty, landmarks) * self.region
+        code = F.pad(code.float(), [len(self.variations) - code.shape[-1], 0])  # a negative number cuts
         # L L^T is the precision, so L^-T code has its inverse as covariance.
         triangle = torch.linalg.cholesky(self._precision(weight))
-        coefficients = torch.linalg.solve_triangular(triangle.mT, code[..., None].float(), upper=True)[..., 0]
+        coefficients = torch.linalg.solve_triangular(triangle.mT, code[..., None], upper=True)[..., 0]
         return self._painted(self._combined(coefficients), landmarks, certainty.shape[-1])
 
     def _seen(self, image: Tensor, known: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,3 +129,10 @@ class AppearanceModel(nn.Module):
         """The way back, at `pixels`."""
         shape = self.shape.expand(len(image), -1, -1)
         return warp_to(image, ThinPlateSpline.fit((landmarks + 0.5) / pixels, shape), pixels)
+
+
+def _framed(shape: Tensor) -> Tensor:
+    """A shape (68, 2) in fractions of a picture, moved and scaled until its face fills another but for the margin."""
+    face = face_region((512 * shape - 0.5)[None], 512)[0, 0].nonzero().to(shape).flip(-1)
+    low, high = face.amin(0) / 512, (face.amax(0) + 1) / 512
+    return (shape - (low + high) / 2) / ((1 + 2 * MARGIN) * (high - low).max()) + 0.5

@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import platform
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import requests
 import torch
 from PIL import Image
 
@@ -54,7 +56,7 @@ class Setting:
     weights: str = "generator"
     against: str | None = None
     course: Path | None = None  # chapters.csv of `faceinpaint course`
-    faces: Path | None = None  # a face folder, whose test split the quality is measured on; rendered people without it
+    faces: Path | None = None  # a set whose test split the quality is measured on; rendered people without it
     training_batch: int = 8
 
 
@@ -299,19 +301,45 @@ def evaluation(setting: Setting) -> list[Figure]:
 
 
 def studio(setting: Setting) -> list[Figure]:
-    """Seconds of what a visitor of the studio waits for: a photo opened, a stroke drawn, a face generated."""
-    from faceinpaint.studio.session import Session
+    """Seconds of what a visitor of the studio waits for, but for what the browser does itself.
 
-    session, photo = Session(), _photo()
+    The page, which is whole when its kernel has imported everything; a photo opened; from the end of a stroke to its
+    mask; a face generated. The last three are messages to the widgets, and the pictures that go back.
+    """
+    from faceinpaint.studio import Studio
+
+    widgets, photo = Studio(), _photo()
     steps = {
-        "open": lambda: session.open(photo),
-        "draw": lambda: session.draw([12, [90, 120, 170, 120]]),
-        "generate": lambda: session.generate(),
+        "open": (widgets.opener, {"do": "open"}, [photo]),
+        "mask": (widgets.editor, {"do": "paint", "stroke": [12, [90, 120, 170, 120]]}, []),
+        "generate": (widgets.editor, {"do": "generate"}, []),
     }
-    return [
-        Figure(f"studio: {name}", "s", {}, {"ours": seconds})
-        for name, seconds in timed(steps, min(3, setting.repeats)).items()
-    ]
+    repeats = min(3, setting.repeats)
+    seconds = timed({name: partial(part._handle_custom_msg, *said) for name, (part, *said) in steps.items()}, repeats)
+    seconds = {"page": median(_page_seconds() for _ in range(repeats))} | seconds
+    return [Figure(f"studio: {name}", "s", {}, {"ours": value}) for name, value in seconds.items()]
+
+
+def _page_seconds() -> float:
+    """Seconds until the first visitor of a server of the studio has the page."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "faceinpaint", "studio", "--no-browser", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            address = server.stdout.readline().split()[-1]
+            while True:
+                begin = time.perf_counter()
+                try:
+                    requests.get(address, timeout=600).raise_for_status()
+                    return time.perf_counter() - begin
+                except requests.ConnectionError:  # it does not listen yet
+                    if server.poll() is not None:
+                        raise
+                    time.sleep(0.05)
+        finally:
+            server.terminate()
 
 
 def training(setting: Setting) -> list[Figure]:
@@ -349,13 +377,14 @@ def quality(setting: Setting) -> list[Figure]:
     from faceinpaint.evaluation.measures import decibels
     from faceinpaint.faces.batch import Faces
     from faceinpaint.faces.photos import FaceFolder
+    from faceinpaint.faces.sets import find_set
     from faceinpaint.faces.synthetic.dataset import render_people
 
     size = 256 if 256 in setting.sizes else setting.sizes[0]
     if setting.faces is None:
         images = render_people(range(100, 100 + setting.photos[-1]), [0], size, supersample=1).image
     else:
-        folder = FaceFolder(setting.faces, "test", size)
+        folder = FaceFolder(find_set(setting.faces), "test", size)
         images = Faces.cat([folder[index] for index in range(len(folder))]).image
     completers = {who: _completer(who, size, setting) for who in _contestants(setting, size, 1)}
     figures = []

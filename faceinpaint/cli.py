@@ -207,7 +207,8 @@ def train(
     faces: Annotated[list[str], typer.Option(
         metavar="FACES[:WEIGHT] ...",
         help="where faces come from, and in which shares: face folders (metadata.jsonl beside images/) or folders "
-        "of shards with the splits train and val, sets under data/ by their name, synthetic (rendered as it goes)"
+        "of shards with the splits train and val, sets under data/ by their name, portraits (which come with the "
+        "package), synthetic (rendered as it goes)"
     )],
     preset: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
     out: Annotated[
@@ -224,7 +225,9 @@ def train(
         str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
     ] = "embedded-loss",
     start: Annotated[
-        Optional[str], typer.Option(help="landmarks, completion: weights to begin with, a name or a file")
+        Optional[str], typer.Option(
+            help="landmarks, completion: weights to begin with, a name or a file; landmarks: or imagenet"
+        )
     ] = None,
     teacher: Annotated[
         Optional[str], typer.Option(help="completion: a generator whose paintings are learnt from, a name or a file")
@@ -293,7 +296,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 @app.command(cls=ManyValues)
 def evaluate(
-    faces: Annotated[Path, typer.Argument(help="a face folder (metadata.jsonl beside images/)")],
+    faces: Annotated[Path, typer.Argument(
+        help="a face folder (metadata.jsonl beside images/), a set under data/ by its name, or portraits"
+    )],
     out: Annotated[Path, typer.Option(help="folder for metrics.csv, tables.md and pictures")],
     weights: Annotated[
         Optional[list[str]], typer.Option(help="generators by name or file; several may be given")
@@ -374,7 +379,7 @@ def studio(
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="vgg19, facenet or alexnet")]) -> None:
+def fetch(name: Annotated[str, typer.Argument(help="vgg19, alexnet, mobilenet_v2 or facenet")]) -> None:
     """Get the published weights of a network that is too large to come with the package."""
     from faceinpaint.fetch import fetch_weights
 
@@ -399,7 +404,7 @@ def bench(
     weights: Annotated[str, typer.Option(help="the generator that is measured, a name or a file")] = "generator",
     against: Annotated[Optional[str], typer.Option(help="another one to compare with, a name or a file")] = None,
     faces: Annotated[Optional[Path], typer.Option(
-        help="quality: a face folder whose test split it is measured on, instead of rendered people"
+        help="quality: a face folder, or portraits, whose test split it is measured on, instead of rendered people"
     )] = None,
     course: Annotated[Optional[Path], typer.Option(help="notebooks: the chapters.csv of a run of the course")] = None,
     out: Annotated[Optional[Path], typer.Option(help="folder for bench.json")] = None,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
+from faceinpaint.appearance import AppearanceModel
 from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import Prior, halved, shrunk, smooth_fill, symmetry_prior
@@ -49,6 +49,9 @@ def window_of(mask: Tensor) -> Window:
     return Window(*bounds)
 
 
+UNSAID = (48, 96)  # components and pixels of the appearance model where a file of weights names none
+
+
 class Generator(nn.Module):
     """Encoder, seven dilated residual blocks, long-short-term attention, decoder with known-part skips.
 
@@ -62,7 +65,7 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, width: int = 64, prior: bool = True, rank: int = 0, appearance: Sequence[int] = (COMPONENTS, SIZE),
+        self, width: int = 64, prior: bool = True, rank: int = 0, appearance: Sequence[int] = UNSAID,
         style: bool = False,
     ) -> None:
         super().__init__()

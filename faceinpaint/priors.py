@@ -2,9 +2,9 @@
 
 The paper's failure cases (a beard, glasses finished on one side only) come from ignoring symmetry.
 `symmetry_prior` looks every hidden pixel up on the other side of the face, through a warp that carries
-each landmark to its mirror partner, and adds what the seam tells about the difference in light. Where both
-sides are hidden a model of what faces have in common takes over. The generator starts from this picture instead
-of from a hole.
+each landmark to its mirror partner, and adds what the seam tells about the difference in light. Given a model of
+what faces have in common, it shows the face that the model makes of the visible part, and mirrors only the details
+that the model can't show. The generator starts from this picture instead of from a hole.
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ HEARSAY = 0.25  # how much a pixel of the other side counts beside a known one w
 def symmetry_prior(
     image: Tensor, mask: Tensor, landmarks: Tensor, model: AppearanceModel | None = None, code: Tensor | None = None,
 ) -> Prior:
-    """Fill the hole from the other side of the face, corrected for light; from `model` where both are hidden.
+    """Fill the hole from the other side of the face, corrected for light; with `model`, what it knows from that.
+
+    The model sees the known pixels alone: a face that is lit from one side, or turned, is not as symmetric as all that,
+    and the model knows how faces are. Of the other side it lacks only the details, which are mirrored over its face.
 
     image (B, 3, H, H) in [0, 1], whose values in the hole are never looked at; mask (B, 1, H, H), 1 = unknown;
     landmarks (B, 68, 2) pixels. What neither side nor model knows is filled smoothly. code (B, components): another
@@ -104,9 +107,12 @@ def symmetry_prior(
     seen = known + mirrored
     smooth = smooth_fill(filled, seen)
     if model is not None:
-        face, region = model(filled, 1 - seen, landmarks)
-        face = face + light(filled - face, seen * (region > 0.5))
-        smooth = torch.where(seen > 0, filled, smooth + region * (face - smooth))
+        face, region = model(visible, mask, landmarks)
+        sure = known * (region > 0.5)
+        face = face + light(visible - face, sure)
+        # What the model can't show of the visible side, a mole or a wrinkle, belongs on the other side as well.
+        details = mirrored * warp_to((visible - face) * sure, spline, image.shape[-1])
+        smooth = torch.where(known > 0, visible, smooth + region * (face + details - smooth))
         if code is not None:
             other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
             smooth = smooth + mask.float() * region * other

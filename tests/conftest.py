@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start; read when torch is imported
 
 import pytest
 import torch
+from browsers import MISSING, REMEDY, launch
 from jobs import forks, kinds, whole  # noqa: F401, fixtures of several files
 from PIL import Image, ImageEnhance, ImageOps
+from sharing import FIRST, pytest_xdist_make_scheduler  # noqa: F401, a hook
 from skimage import data
 from torch import Tensor, nn
 
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from faceinpaint.features import Features
 
 torch.set_num_threads(1)  # sums round alike on every machine, and busy cores do not stall each other
-
-# How `make test` shares the tests out to processes, a file to each, but for these: what begins first, since it takes
-# longest, and what stays together, since it shares a server, a browser's page or an evaluation.
-FIRST = ("test_notebooks", "test_training", "test_kills", "test_studio_browser", "test_training_processes")
-TOGETHER = {
-    "test_adversity": "test_kills", "test_studio_looks": "test_studio_browser",
-    "test_evaluation_report": "test_evaluation_run", "test_cli_evaluate": "test_evaluation_run",
-}
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many broken inputs `test_fuzzing.py` makes, and which; and whether tests run that take long."""
@@ -51,22 +42,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Who shares the tests out to processes: whole groups, in their order."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = group
-    return scheduling
-
-
-def group(test: str) -> str:
-    """Tests of one group run in one process: those of a file, or a chapter. test: "tests/test_masks.py::test_..."."""
-    path, _, name = test.partition("::")
-    file = Path(path).stem
-    chapter = re.search(r"\[(\d\d_\w+)\]$", name)
-    return f"{file} {chapter[1]}" if file == "test_notebooks" and chapter else TOGETHER.get(file, file)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line: what was not tested, and what to do."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    missed = sum(MISSING in str(report.longrepr) for report in skipped)
+    if missed:
+        print(f"Not tested: the Mask Studio and the site of the course ({missed} tests), for {MISSING}; {REMEDY}")
 
 
 @pytest.fixture(scope="session")
@@ -233,8 +215,6 @@ def evaluated(tmp_path_factory, people):
 def browser():
     """A browser for the tests of one file: while it runs, so does an event loop that other tests can't do with."""
     from playwright.sync_api import sync_playwright
-    from studio_page import launch
-
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

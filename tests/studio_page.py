@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,16 +17,15 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from browsers import PATIENCE
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Page
 from torch import Tensor
 
 from faceinpaint.exercises.chapter_07 import stroke_mask
 
 SHOTS = Path(__file__).resolve().parent.parent / "runs" / "studio"
-PATIENCE = 240_000  # milliseconds; a machine that trains beside needs them
-CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 ZIGZAG = [(40, 60), (200, 90), (60, 150), (180, 200)]  # pixels of the face
 RADIUS = 12  # pixels, what the brush begins with
 PALE = """(least) => {
@@ -53,21 +51,6 @@ PALE = """(least) => {
         .filter((one) => parseFloat(one) < least);
 }"""
 CONTRAST = 4.5  # the least that WCAG 2 allows small letters
-QUIET = 0.7  # load for each core, above which nothing is said about speed
-
-
-def is_quiet() -> bool:
-    """Whether this machine has little else to do, so that times mean something."""
-    return os.getloadavg()[0] < QUIET * (os.cpu_count() or 1) + 1  # 1: this test itself
-
-
-def launch(playwright: Playwright) -> Browser:
-    """Debian's Chromium, without a window."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for found in map(shutil.which, names) if found), None)
-    if path is None:
-        pytest.fail("the studio is tested in a browser and there is no Chromium: run `apt-get install chromium`")
-    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *CAMERA])
 
 
 def free_port() -> int:
@@ -151,7 +134,7 @@ def changed(page: Page, action: Callable[[], object]) -> None:
     page.wait_for_function(f"document.querySelector('.fi-hole').dataset.version !== '{before}'")
 
 
-def anew(page: Page, face: str = "rendered person 7") -> None:
+def anew(page: Page, face: str = "portrait 1") -> None:
     """A built-in face without a mask."""
     changed(page, lambda: page.click(f".fi-faces [data-id='{face}']"))
     changed(page, lambda: page.click(".fi-clear"))

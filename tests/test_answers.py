@@ -75,6 +75,17 @@ def test_what_is_known_settles_what_another_face_could_be(model) -> None:
     assert twice == pytest.approx(2 * differences[0], rel=1e-4)
 
 
+def test_a_code_of_another_length_is_cut_or_filled_up(model) -> None:
+    code, landmarks = torch.randn(1, 4, generator=torch.Generator().manual_seed(0)), canonical_face(SIZE)
+    nothing = torch.zeros(1, 1, SIZE, SIZE)
+    exact, longer = (
+        model.deviation(nothing, landmarks, one)[0] for one in (code, torch.cat([torch.ones(1, 3), code], dim=1)))
+    assert torch.equal(exact, longer)
+    shorter, filled = (
+        model.deviation(nothing, landmarks, one)[0] for one in (code[:, 2:], code * torch.tensor([0, 0, 1, 1])))
+    assert torch.equal(shorter, filled)
+
+
 def test_draws_are_as_wide_as_the_model_holds_them_to_be(model) -> None:
     """With nothing known, the differences have the spread of the faces that the model was fitted to."""
     codes = torch.randn(400, len(model.variations), generator=torch.Generator().manual_seed(1))

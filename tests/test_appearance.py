@@ -8,6 +8,7 @@ from conftest import canonical_face
 
 from faceinpaint import masks
 from faceinpaint.appearance import AppearanceModel
+from faceinpaint.priors import mirror_landmarks
 
 SIZE = 64
 
@@ -85,3 +86,29 @@ def test_a_smaller_one_keeps_the_strongest_variations_and_finishes_faces_alike(m
     (face, region), (other, _) = (one(truth * (1 - mask), mask, landmarks) for one in (model, smaller))
     hidden = mask * (region > 0.9)
     assert error(other, face, hidden) < 0.2 * error(face, family(torch.zeros(1, 2), landmarks), hidden)
+
+
+def test_it_learns_from_mirror_images_what_a_mirrored_face_looks_like(landmarks):
+    one_sided = family(torch.zeros(8, 2), landmarks)
+    one_sided[:, 0] += 0.2 * torch.linspace(0, 1, 8)[:, None, None] * torch.linspace(0, 1, SIZE)
+    model = AppearanceModel(components=2, size=48)
+    model.fit(one_sided, landmarks.expand(8, -1, -1), mirror_landmarks(landmarks.expand(8, -1, -1), SIZE))
+    assert torch.allclose(model.mean, model.mean.flip(-1), atol=1e-3)
+    mask = masks.standard("mask04", SIZE)
+    face, region = model(one_sided[7:].flip(-1), mask, mirror_landmarks(landmarks, SIZE))
+    assert error(face, one_sided[7:].flip(-1), mask * (region > 0.9)) < 0.02
+
+
+def test_few_faces_leave_the_weakest_variations_empty(landmarks):
+    model = AppearanceModel(components=9, size=48)
+    model.fit(family(torch.randn(5, 2), landmarks), landmarks.expand(5, -1, -1))
+    assert model.variations[:4].abs().max() == 0 and model.variations[-1].abs().max() > 0
+
+
+def test_the_face_fills_the_model_wherever_it_is_in_the_pictures(landmarks):
+    models = [AppearanceModel(components=2, size=48) for _ in range(2)]
+    for model, scale in zip(models, (1.0, 0.5)):
+        model.fit(torch.rand(4, 3, SIZE, SIZE), (scale * landmarks).expand(4, -1, -1))
+    assert torch.allclose(models[0].shape, models[1].shape, atol=0.02)
+    rows = (models[0].region[0] > 0.5).any(1).nonzero()
+    assert 2 <= rows.min() <= 4 and 43 <= rows.max() <= 45

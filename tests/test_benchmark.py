@@ -126,6 +126,14 @@ def test_a_small_bench_writes_its_table_and_its_json(tmp_path):
     assert "64 px, batch 1" in text and "grows with pixels^" in text and "chapter 01_data_and_masks" in text
 
 
+def test_a_visitor_of_the_studio_waits_for_the_page_its_masks_and_faces():
+    figures = benchmark.studio(Setting(repeats=1))
+    assert [one.name for one in figures] == [f"studio: {name}" for name in ("page", "open", "mask", "generate")]
+    assert all(one.unit == "s" and one.values["ours"] > 0 for one in figures)
+    page, *others = (one.values["ours"] for one in figures)
+    assert page > min(others)  # a process of its own has begun and imported everything
+
+
 def test_what_can_not_be_measured_is_refused_before_anything_is(tmp_path):
     with pytest.raises(InputError, match="did you mean 'completion'"):
         benchmark.bench(["completoin"], Setting(), tmp_path)

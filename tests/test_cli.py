@@ -156,7 +156,7 @@ def test_folder_writes_what_is_good_and_a_row_for_each(folder):
     rows = report(folder.root / "out" / "new")
     assert list(rows) == sorted((*GOOD, UNCHANGED, RESIZED, *BAD))
     assert {name for name, row in rows.items() if row["error"]} == set(BAD)
-    assert all(0 <= float(row["seconds"]) < 60 for row in rows.values())
+    assert all(float(row["seconds"]) >= 0 for row in rows.values())
 
 
 @pytest.mark.parametrize("name", [*GOOD, RESIZED])

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -168,8 +167,7 @@ def test_pages_are_whole_and_nothing_else_is_left(run):
 def test_the_table_tells_time_and_memory(run):
     _, lines, out = run
     seconds, memory = map(float, lines["00_good"].split()[1:3])
-    assert 0.5 < seconds < 600
-    assert 20 < memory < 1000  # MB; a kernel that has drawn a picture
+    assert seconds > 0 and 20 < memory < 1000  # MB; a kernel that has drawn a picture
     assert lines["07_kernel"].split()[2] == "?"  # it never started
     assert lines["together"].endswith("8 of 9 failed")
     rows = {row["chapter"]: row for row in csv.DictReader((out / "chapters.csv").open())}
@@ -275,12 +273,10 @@ def test_a_cell_that_hangs_is_stopped(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(course.CELL_SECONDS, "smoke", 2)
     write_notebook(tmp_path, "03_hangs", "import time; time.sleep(600)", "1")
     write_notebook(tmp_path, "04_other", "raise ValueError")
-    start = time.perf_counter()
     assert course.run_course(tmp_path / "out", only="3", notebooks=tmp_path) == 1
     printed = capsys.readouterr().out
     assert "cell 3: ran longer than 2 s" in printed
     assert "04_other" not in printed
-    assert time.perf_counter() - start < 120
 
 
 @pytest.mark.parametrize("only", ["3", "03", "03_losses"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from browsers import PATIENCE, launch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect, sync_playwright
-from studio_page import launch
 
 from faceinpaint import course
 
@@ -39,6 +39,7 @@ def page(tmp_path_factory):
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto((out / "index.html").as_uri())

@@ -21,7 +21,7 @@ from faceinpaint.landmarks import LandmarkPredictor, hidden_landmarks
 
 SIZE = 64
 CHANGES = {  # which parameters of a person or a photograph a factor may change
-    "yaw": {"yaw"}, "pitch": {"pitch"}, "light": {"key"}, "hole": set(), "landmarks": set(), "people": set(),
+    "yaw": {"yaw"}, "pitch": {"pitch"}, "light": {"key"}, "landmarks": set(), "people": set(),
     "glasses": {"glasses"}, "background": {"seed"}, "tone": {"tone", "skin.colour"},
     "age": {"age", "hair.grey", "hair.colour", "hair.brows"},
     "beard": {"hair.beard", "hair.moustache", "hair.goatee", "hair.beard_length", "hair.moustache_length",
@@ -78,8 +78,7 @@ def test_a_factor_changes_itself_alone(name):
     for level in factors.factor(name).levels:
         changed |= differing(level.person(person), person) | differing(level.pose(pose), pose)
     assert changed == CHANGES[name]
-    others = [level.mask or level.guide for level in factors.factor(name).levels]
-    assert any(others) == (name in ("hole", "landmarks"))
+    assert any(level.guide for level in factors.factor(name).levels) == (name == "landmarks")
 
 
 def test_the_people_are_of_the_test_and_of_the_presentation_asked_for():
@@ -238,13 +237,6 @@ def test_regions_are_told_apart(block):
     assert sweeps.regions(image, image, mask * face, block.truth)["psnr_around"].isnan().all()
 
 
-def test_the_masks_of_the_factor_hole_are_the_levels_own(sweeper):
-    rows = sweeper.sweep(factors.factor("hole").few(2), 1)
-    assert [row["mask"] for row in sweeps.select(rows, method="mirror")] == ["irregular-1-10", "irregular-50-60"]
-    points = sweeps.curve(rows, "hole_ratio", "mirror")
-    assert 0 < points[0].found.mean < 0.1 < 0.5 < points[1].found.mean < 0.6
-
-
 def made_up(values, level="none", mask="mask01"):
     """Rows of a factor with a PSNR each."""
     blank = {key: float("nan") for key in (*sweeps.SWEPT, *sweeps.ABOUT)}
@@ -270,25 +262,12 @@ def test_a_change_is_paired():
     assert found.mean == pytest.approx(8.5 / 8) and found.low >= 1 and found.real
 
 
-def test_groups_hold_everybody_once_and_a_gap_has_a_sign():
-    rows = made_up([20.0 + (number % 6 >= 4) for number in range(24)])
-    for by in sweeps.GROUPS:
-        assert sum(len(group) for group in sweeps.grouped(rows, by).values()) == 24
-    found = sweeps.gap(rows, "psnr", "tone", "one")
-    assert found.mean == pytest.approx(1) and found.real  # dark minus light
-    assert not sweeps.gap(rows, "psnr", "presentation", "one").real
-    table = sweeps.group_table(rows, "tone", "one", "mask01", {"PSNR": ("psnr", 1, 1)})
-    assert "| light | 8 | 20.0 (20.0 to 20.0) |" in table and "| dark | 8 | 21.0" in table
-    with pytest.raises(InputError, match="nobody"):
-        sweeps.gap(rows[:2], "psnr", "tone", "one")
-
-
 def test_unknown_names_are_told_the_nearest(sweeper):
     rows = made_up([1.0, 2.0])
     for call, nearest in (
         (lambda: factors.factor("yav"), "yaw"), (lambda: factors.factor("yaw").at("31°"), "30°"),
         (lambda: sweeps.curve(rows, "pnsr", "one"), "psnr"), (lambda: sweeps.curve(rows, "psnr", "on"), "one"),
-        (lambda: sweeps.select(rows, level="non"), "none"), (lambda: sweeps.grouped(rows, "tune"), "tone"),
+        (lambda: sweeps.select(rows, level="non"), "none"),
         (lambda: sweeper.complete(factors.factor("people").levels[0], 2, "mask01", ["miror"]), "mirror"),
     ):
         with pytest.raises(InputError, match=f"did you mean '{nearest}'"):

@@ -8,7 +8,7 @@ from exercise_checks import exercise_tests
 
 from faceinpaint.exercises import chapter_08
 
-PAINTED, ASTRAY, ACCEPTS = chapter_08.painted_share, chapter_08.led_astray, chapter_08.false_accepts
+PAINTED, GAP, ACCEPTS = chapter_08.painted_share, chapter_08.gap_of_groups, chapter_08.false_accepts
 
 
 def stub_of_painted(made, added, mask):
@@ -38,31 +38,45 @@ def centred(made, added, mask, colours, over):
     return (made * added).sum((1, 2, 3)) / added.square().sum((1, 2, 3))
 
 
-def in_place(points, hidden, share, direction):
-    points += ASTRAY(points, hidden, share, direction) - points
-    return points
+def resampled(draw, level=0.95, centre=None):
+    """An answer to 08.2: draw(first, second) gives the two lists of values in one resample."""
+    def answer(first, second, times):
+        gaps = torch.stack([draw_of(draw, first, second) for _ in range(times)])
+        gap = torch.cat(first).mean() - torch.cat(second).mean() if centre is None else centre(first, second)
+        return torch.stack([gap, *gaps.quantile(torch.tensor([0.5 - level / 2, 0.5 + level / 2]))])
+    return answer
 
 
-def picked(points, hidden, share, direction):
-    moved = points.clone()
-    moved[hidden] += share * (points[:, 36] - points[:, 45]).norm(dim=-1, keepdim=True) * direction
-    return moved
+def draw_of(draw, first, second):
+    one, other = draw(first, second)
+    return torch.cat(one).mean() - torch.cat(other).mean()
 
 
-def by(length):
-    """An answer to 08.2 that moves the hidden landmarks by another length."""
-    return lambda points, hidden, share, direction: (
-        points + hidden[..., None] * (share * length(points) * direction)[:, None])
+def some(group):
+    """As many people of a group as it has, some of them twice."""
+    return [group[place] for place in torch.randint(len(group), (len(group),))]
 
 
-def by_mean(points, hidden, share, direction):
-    size = (points[:, 36] - points[:, 45]).norm(dim=-1).mean()
-    return points + hidden[..., None] * (share * size * direction)[:, None]
+def means(group):
+    return [one.mean()[None] for one in group]
 
 
-def with_pupils(points, hidden, share, direction):
-    size = (points[:, 36:42].mean(1) - points[:, 42:48].mean(1)).norm(dim=-1)
-    return points + hidden[..., None] * (share * size[:, None] * direction)[:, None]
+def photographs(group):
+    return [one[None] for one in torch.cat(group)]
+
+
+def by_means(first, second):
+    return torch.cat(means(first)).mean() - torch.cat(means(second)).mean()
+
+
+def shuffled(first, second):
+    mixed = first + second
+    mixed = [mixed[place] for place in torch.randperm(len(mixed))]
+    return mixed[: len(first)], mixed[len(first) :]
+
+
+def stacked(first, second):
+    return [torch.stack(some(first)).flatten()], some(second)
 
 
 def by_group(pairs):
@@ -118,28 +132,22 @@ WRONG = [  # the exercise, a wrong answer, and what its author is told
     ("08.1", lambda d, a, m: PAINTED(a, d, m), "upside down"),
     ("08.1", lambda d, a, m: PAINTED(d, a, m).mean(), "one number for two pictures"),
     ("08.1", lambda d, a, m: PAINTED(d, a, m)[:1], "shape"),
-    ("08.2", lambda p, h, s, d: p + s * d[:, None], "all landmarks, and by so many"),  # the notebook's
-    ("08.2", lambda p, h, s, d: None, "returns nothing"),
-    ("08.2", lambda p, h, s, d: p.clone(), "nothing has moved"),
-    ("08.2", in_place, "return new ones"),
-    ("08.2", picked, "makes one long line of the hidden landmarks"),
-    ("08.2", lambda p, h, s, d: ASTRAY(p, torch.ones_like(h), s, d), "all landmarks"),
-    ("08.2", lambda p, h, s, d: ASTRAY(p, ~h, s, d), "move the hidden ones"),
-    ("08.2", lambda p, h, s, d: p + h[..., None] * (s * d)[:, None], "measure in inter-ocular"),
-    ("08.2", lambda p, h, s, d: p + h[..., None] * s * (p[:, 36] - p[:, 45]).norm() * d[:, None], "one length of all"),
-    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).norm(dim=-1)), "by the other's"),
-    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).norm(dim=0)[:, None]), "by a length of x and one of y"),
-    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).norm(dim=0)), "x by a length of x"),
-    ("08.2", by(lambda p: (p[:, 36, :1] - p[:, 45, :1]).abs()), "in x alone"),
-    ("08.2", by(lambda p: (p[:, 36] - p[:, 45]).square().sum(-1, keepdim=True)), "take its root"),
-    ("08.2", by(lambda p: (p[:, 37] - p[:, 46]).norm(dim=-1, keepdim=True)), "counted from 0"),
-    ("08.2", by(lambda p: (p[36] - p[45]).norm()), "landmark of each face"),
-    ("08.2", lambda p, h, s, d: p + h * (s * d)[:, None], "says the same for x and y"),
-    ("08.2", lambda p, h, s, d: ASTRAY(p, h, s, d) * h[..., None], r"at \(0, 0\)"),
-    ("08.2", by_mean, "its own inter-ocular distance"),
-    ("08.2", lambda p, h, s, d: ASTRAY(p, h, s / 100, d), "per cent of a per cent"),
-    ("08.2", lambda p, h, s, d: ASTRAY(p, h, -s, d), "the wrong way"),
-    ("08.2", with_pupils, "pixels from where"),
+    ("08.2", resampled(lambda a, b: (some(photographs(a)), some(photographs(b)))), "draw people"),  # the notebook's
+    ("08.2", lambda a, b, times: None, "returns nothing"),
+    ("08.2", lambda a, b, times: tuple(GAP(a, b, times).tolist()), "returns a tuple"),
+    ("08.2", lambda a, b, times: GAP(a, b, times)[1:], "shape"),
+    ("08.2", lambda a, b, times: GAP(a, b, times)[[0, 2, 1]], "ends before it begins"),
+    ("08.2", resampled(lambda a, b: (a, b)), "no width"),
+    ("08.2", resampled(lambda a, b: (some(means(a)), some(means(b)))), "where somebody with ten"),
+    ("08.2", resampled(lambda a, b: (some(means(a)), some(means(b))), centre=by_means), "and so is the difference"),
+    ("08.2", lambda a, b, times: GAP(b, a, times), "turn it round"),
+    ("08.2", resampled(lambda a, b: (some(a), some(b)), 0.9), "one of 90 %"),
+    ("08.2", resampled(lambda a, b: (some(a), b)), "the second group always stays"),
+    ("08.2", resampled(lambda a, b: (a, some(b))), "the first group always stays"),
+    ("08.2", resampled(shuffled), "its own people"),
+    ("08.2", resampled(stacked), "`torch.cat` makes one line"),
+    ("08.2", lambda a, b, times: GAP(a, b, times) + torch.tensor([0.5, 0, 0]), "the difference is"),
+    ("08.2", lambda a, b, times: GAP(a, b, times) + torch.tensor([0, 0, 2.0]), "or very nearly"),
     ("08.3", by_group(lambda person, one: inside(one)), "with itself"),  # the notebook's
     ("08.3", lambda e, p, g, t: ACCEPTS(e, p, g, t) + torch.tensor([0, 0.1, 0]), "share of group 1 is"),
     ("08.3", lambda e, p, g, t: None, "returns nothing"),
@@ -173,16 +181,13 @@ def test_the_share_of_the_exercise_is_that_of_the_sweeps_but_for_the_softening()
     assert painted(0.4 * added - 0.05, added, mask).item() == pytest.approx(right.item(), abs=0.02)
 
 
-def test_the_shift_of_the_exercise_is_that_of_the_sweeps():
-    from faceinpaint import masks
-    from faceinpaint.evaluation import Located, factors
-    from faceinpaint.faces.batch import Faces
-    from faceinpaint.landmarks import hidden_landmarks
+def test_the_interval_of_the_exercise_is_that_of_the_statistics():
+    from faceinpaint.evaluation import contrast
 
-    landmarks = torch.rand(1, 68, 2, generator=torch.Generator().manual_seed(3)) * 64
-    block = Located(Faces(torch.zeros(1, 3, 64, 64), landmarks), landmarks, torch.tensor([22]))
-    mask = masks.standard("mask01", 64)
-    angle = torch.tensor([22 * 2.399963])
-    direction = torch.stack([angle.cos(), angle.sin()], -1)
-    right = factors.hidden_shifted(0.08, block, mask, landmarks)
-    assert torch.allclose(ASTRAY(landmarks, hidden_landmarks(landmarks, mask), 0.08, direction), right, atol=1e-3)
+    torch.manual_seed(3)
+    groups = chapter_08._two_groups()
+    people = [[str(number) for number, one in enumerate(group) for _ in one] for group in groups]
+    values = [torch.cat(group).tolist() for group in groups]
+    right = contrast(values[0], people[0], values[1], people[1])
+    assert GAP(*groups, 2000).tolist() == pytest.approx(right[:3], abs=0.3)
+    assert chapter_08._ends(*groups).tolist() == pytest.approx(right[:3], abs=0.25)

@@ -7,8 +7,9 @@ import hashlib
 import pytest
 import torch
 from test_download import names, refused, send, server, status  # noqa: F401, the fixture is used by its name
+from typer.main import get_command
 
-from faceinpaint import fetch
+from faceinpaint import cli, fetch
 from faceinpaint.fetch import PUBLISHED, Published, fetch_weights
 
 CONTENT = b"weights " * 4096
@@ -67,10 +68,10 @@ def test_missing_and_altered_weights_say_what_to_type(folder, small):
 
 def test_an_unknown_name_gets_the_nearest():
     for function in (fetch_weights, fetch.checked, fetch.path_of):
-        assert "did you mean 'vgg19'? (all: vgg19, alexnet, facenet)" in refused(function, "vgg16")
+        assert "did you mean 'vgg19'? (all: vgg19, alexnet, mobilenet_v2, facenet)" in refused(function, "vgg16")
 
 
-@pytest.mark.parametrize("name, stem", [("vgg19", "vgg19"), ("alexnet", "alexnet-owt")])
+@pytest.mark.parametrize("name, stem", [("vgg19", "vgg19"), ("alexnet", "alexnet-owt"), ("mobilenet_v2",) * 2])
 def test_torchvisions_files_are_named_by_its_convention(name, stem):
     """Eight digits of the file's name are the beginning of its SHA-256."""
     entry = PUBLISHED[name]
@@ -79,3 +80,8 @@ def test_torchvisions_files_are_named_by_its_convention(name, stem):
 
 def test_published_files_are_fetched_safely_and_known_by_their_hash():
     assert all(len(entry.sha256) == 64 and entry.url.startswith("https://") for entry in PUBLISHED.values())
+
+
+def test_the_help_names_all_of_them():
+    (argument,) = get_command(cli.app).commands["fetch"].params
+    assert argument.help.replace(" or ", ", ").split(", ") == list(PUBLISHED)

@@ -11,9 +11,13 @@ import torch
 from conftest import canonical_face
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import mobilenet_v2 as theirs
 
 from faceinpaint import masks
+from faceinpaint.errors import InputError
 from faceinpaint.landmarks import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
     LEFT_EYE,
     OUTER_EYE_CORNERS,
     RIGHT_EYE,
@@ -124,6 +128,45 @@ def test_every_weight_of_the_predictor_learns() -> None:
     (network(images, masks.irregular(4, 64, seeded(0))) - FACE).square().mean().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad.isfinite().all() and parameter.grad.abs().max() > 0, name
+
+
+@pytest.fixture(scope="module")
+def imagenet() -> nn.Module:
+    """torchvision's whole network, with weights and statistics drawn at random."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = theirs(width_mult=1.0).eval()
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.normal_(0, 0.1)
+                layer.running_var.uniform_(0.5, 1.5)
+    return network
+
+
+def test_it_starts_where_torchvisions_network_is(imagenet: nn.Module) -> None:
+    started = LandmarkPredictor(size=64).eval()
+    started.start_from_imagenet(imagenet.state_dict())
+    image = picture(1, 96)
+    mean, deviation = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+    hole = torch.zeros(1, 1, 96, 96)
+    hole[..., 40:60, 30:50] = 1
+    seen_by_theirs = (torch.where(hole > 0.5, mean, image) - mean) / deviation
+    with torch.no_grad():
+        ours = started.levels[0][0](torch.cat([image * (1 - hole), hole], dim=1))
+        right = imagenet.features[0](seen_by_theirs)
+        # Beyond the border theirs sees the mean colour and ours black: of the first layer one pixel at two sides.
+        assert not torch.allclose(ours, right, atol=1e-4)
+        assert torch.allclose(ours[..., 1:, 1:], right[..., 1:, 1:], atol=1e-5)
+        layers = [layer for level in started.levels for layer in level]
+        for layer, right in zip(layers[1:], imagenet.features[1:]):
+            assert torch.equal(layer(ours), right(ours))
+            ours = layer(ours)
+    assert ours.shape[1] == 320  # to the last level
+
+
+def test_imagenets_weights_fit_one_width_alone(imagenet: nn.Module) -> None:
+    with pytest.raises(InputError, match="of width 1: set landmarks.width=1, or leave out --start"):
+        LandmarkPredictor(width=0.5, size=64).start_from_imagenet(imagenet.state_dict())
 
 
 def test_eyes_lie_left_and_right_in_the_image() -> None:

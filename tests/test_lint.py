@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import FIRST, TOGETHER, group
+from sharing import FIRST, TOGETHER, group
 from spellchecker import SpellChecker
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,11 +42,10 @@ def test_the_hooks_are_of_the_releases_that_are_pinned():
     assert local["hooks"][0]["language"] == "system" and local["hooks"][0]["entry"].startswith(".venv/bin/ty check")
 
 
-def test_the_files_that_are_run_apart_or_together_are_there():
-    alone = re.search(r"^ALONE := tests/(\w+)\.py$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    named = {alone, *FIRST, *TOGETHER, *TOGETHER.values()}
+def test_the_files_that_are_run_first_or_together_are_there():
+    named = {*FIRST, *TOGETHER, *TOGETHER.values()}
     assert named <= {path.stem for path in (ROOT / "tests").glob("test_*.py")}
-    assert alone not in {*FIRST, *TOGETHER} and not set(TOGETHER) & set(TOGETHER.values())
+    assert not set(TOGETHER) & set(TOGETHER.values())
     tests = ("masks.py::test_a", "masks.py::test_b[01_a]", "adversity.py::test_c", "kills.py::test_d[a::b]")
     assert [group(f"tests/test_{test}") for test in tests] == 2 * ["test_masks"] + 2 * ["test_kills"]
     chapter = f"tests/test_notebooks.py::test_chapter_runs[{NOTEBOOKS[2].stem}]"

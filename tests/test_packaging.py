@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from packaging.utils import canonicalize_name
 import faceinpaint
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 RUN_TIME = [Requirement(text) for text in PROJECT["dependencies"]]
 TESTS = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
 LINES = (ROOT / "constraints.txt").read_text().splitlines()
@@ -128,6 +130,32 @@ def test_tests_import_only_what_is_declared():
 def test_an_undeclared_import_is_found():
     assert undeclared(["def f():\n    import yaml.nodes"], RUN_TIME, set()) == {"yaml"}
     assert undeclared(["from . import masks\nimport os, torch.nn"], RUN_TIME, set()) == set()
+
+
+def test_every_package_and_all_that_is_no_code_is_installed():
+    settings = PYPROJECT["tool"]["setuptools"]
+    places = {name: settings["package-dir"].get(name, name.replace(".", "/")) for name in settings["packages"]}
+    with_code = {str(file.parent.relative_to(ROOT)) for file in (ROOT / "faceinpaint").rglob("*.py")}
+    assert {place for place in places.values() if place.startswith("faceinpaint")} == with_code
+    installed = []
+    for package, patterns in settings["package-data"].items():
+        installed += [path for pattern in patterns for path in (ROOT / places[package]).glob(pattern)]
+    ours = [path for path in tracked_files() if {"faceinpaint", "portraits"} & set(path.relative_to(ROOT).parts)]
+    wanted = [path for path in ours if path.suffix != ".py"]
+    assert sorted(installed) == sorted(wanted)
+
+
+def test_an_installed_package_has_the_portraits(tmp_path):
+    """Of a wheel, the part that copies files; and what finds them, far from the clone."""
+    built = tmp_path / "built"
+    command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q"]
+    command += ["egg_info", "--egg-base", str(tmp_path), "build_py", "--build-lib", str(built)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    found = subprocess.run(
+        [sys.executable, "-c", "from faceinpaint.faces.sets import find_set; print(find_set('portraits'))"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(built)}, check=True, capture_output=True, text=True,
+    )
+    assert found.stdout.strip() == str(built / "faceinpaint" / "portraits")
 
 
 def test_the_command_is_there():

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import canonical_face
+from forks import PATIENCE
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -342,7 +343,7 @@ def test_two_processes_that_train_together_share_the_faces(packed, monkeypatch):
         monkeypatch.setenv("LOCAL_RANK", str(rank))
         command = [sys.executable, "-c", SCRIPT, str(packed)]
         processes.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
-    read = [process.communicate(timeout=120)[0].split() for process in processes]
+    read = [process.communicate(timeout=PATIENCE)[0].split() for process in processes]
     assert sorted(map(len, read)) == [20, 21] and len(set(read[0] + read[1])) == 41
 
 

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from conftest import canonical_face
 from test_download import refused, send, server, status  # noqa: F401  (server is a fixture)
 from torchvision.datasets import CelebA
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_mask, read_photo
+from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_mask, read_photo, to_tensor
 from faceinpaint.faces.sources import celeba as celeba_module
 from faceinpaint.faces.sources import labels
 from faceinpaint.faces.sources.celeba import celeba, celeba_hq, read_mapping
@@ -35,7 +36,9 @@ from faceinpaint.faces.sources.london import (
     read_template,
     resampled,
 )
+from faceinpaint.faces.sets import CHECKSUMS, find_set
 from faceinpaint.faces.sources.own import own
+from faceinpaint.faces.sources.portraits import KEPT, MARGIN, MIN_SIDE, SIDE, portraits
 from faceinpaint.faces.sources.writer import Entry, jpeg, split_of, write_faces
 from faceinpaint.masks import HOLE_RATIO_BINS
 
@@ -571,6 +574,100 @@ def test_own_photos_in_disorder(photos, tmp_path, portrait):
     assert "loose.jpg" in refused(own, photos, tmp_path / "out")
     (tmp_path / "bare").mkdir()
     assert "no sub-folders" in refused(own, tmp_path / "bare", tmp_path / "out")
+
+
+# -------------------------------------------------------------------- portraits in the public domain
+
+
+def whole_photographs(folder: Path, astronaut: Image.Image) -> Path:
+    """Two photographs of p00001, the second one cut close, and a small one of p00002; landmarks lie on the faces."""
+    folder.mkdir()
+    face = canonical_face(180)[0] + torch.tensor([135.0, 17.0])
+    photographs = {
+        "p00001-1": (astronaut, face),
+        "p00001-2": (astronaut.crop((126, 20, 306, 220)), face - torch.tensor([126, 20])),
+        "p00002-1": (astronaut.resize((200, 200)), (face + 0.5) * 200 / 512 - 0.5),
+    }
+    rows = []
+    for name, (photo, landmarks) in photographs.items():
+        photo.save(folder / f"{name}.png")
+        rows.append(dict(
+            file_name=f"{name}.png", identity=f"congress-{name[:6]}", split="train" if name < "p00002" else "val",
+            landmarks=landmarks.tolist(), sex=None, born=1956, skin_tone_ita=40.0, yaw=0.1, source="test",
+            licence="public domain", bioguide=f"X{name[:6]}",
+        ))
+    (folder / METADATA).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture
+def people(tmp_path, astronaut) -> Path:
+    return whole_photographs(tmp_path / "whole", astronaut)
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_portraits(people, tmp_path):
+    assert portraits(people, tmp_path / "out") == (3, {})
+    written = content_of(tmp_path / "out")
+    images = {f"images/{name}.webp" for name in ("p00001-1", "p00001-2", "p00002-1")}
+    assert set(written) == images | {METADATA, "settings.json", CHECKSUMS}
+    for row, whole in zip(rows_of(tmp_path / "out"), rows_of(people)):
+        assert set(row) == {"file_name", "landmarks", "photo", *KEPT}
+        assert all(row[key] == whole[key] for key in KEPT)
+    assert find_set(tmp_path / "out") == tmp_path / "out" and len(FaceFolder(tmp_path / "out", "train")) == 2
+    portraits(people, tmp_path / "again")
+    assert content_of(tmp_path / "again") == written
+    portraits(people, tmp_path / "out")  # complete: it stays
+    assert content_of(tmp_path / "out") == written
+
+
+def test_pixels_landmarks_and_corners_of_a_portrait_agree(people, tmp_path):
+    """A crop made anew from the whole photograph is the picture, and `photo` says what of it was photographed."""
+    portraits(people, tmp_path / "out")
+    for row, whole in zip(rows_of(tmp_path / "out"), rows_of(people)):
+        photo, image = read_photo(people / whole["file_name"]), read_photo(tmp_path / "out" / row["file_name"])
+        landmarks = torch.tensor(whole["landmarks"], dtype=torch.float64)
+        crop = align.crop_from_landmarks(landmarks, MARGIN)
+        assert image.width == image.height == min(SIDE, int(2 * crop.half_side))
+        back = align.to_photo(torch.tensor(row["landmarks"], dtype=torch.float64), crop, image.width)
+        assert (back - landmarks).abs().max() < 0.02
+        expected = align.cut(to_tensor(photo), crop, image.width)
+        assert (to_tensor(image) - expected).square().mean() < 10 ** -3.2  # 32 dB
+        corners = align.to_photo(torch.tensor(row["photo"], dtype=torch.float64), crop, image.width) + 0.5
+        right = torch.tensor([[0, 0], [photo.width, 0], [photo.width, photo.height], [0, photo.height]])
+        assert (corners - right).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("change, sentence", [
+    (lambda rows: rows[0].pop("identity"), "has no 'identity'"),
+    (lambda rows: rows[0].update(landmarks=[[1, 2]]), "not 68 pairs of numbers"),
+    (lambda rows: rows[0].update(landmarks=None), "more than 5% .* no landmarks"),
+    (lambda rows: rows[0].update(landmarks=[[5, 5]] * 68), "more than 5% .* span no square"),
+    (lambda rows: rows[0].update(landmarks=(canonical_face(12)[0] + 50).tolist()), f"wide: give .* {MIN_SIDE} or more"),
+    (lambda rows: rows[0].update(landmarks=(canonical_face(99)[0] + 9e5).tolist()), "no face where the points lie"),
+    (lambda rows: rows[0].update(file_name="none.png"), "none.png does not exist"),
+    (lambda rows: rows[1].update(file_name="p00001-1.png"), "two photos would be written as"),
+    (lambda rows: rows.clear(), "has no rows"),
+], ids=["key", "points", "null", "equal", "small", "far", "missing", "twins", "none"])
+def test_portraits_in_disorder(people, tmp_path, change, sentence):
+    rows = rows_of(people)
+    change(rows)
+    (people / METADATA).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=sentence) as error:
+        portraits(people, tmp_path / "out")
+    assert "\n" not in str(error.value) and not (tmp_path / "out" / METADATA).exists()
+
+
+def test_portraits_of_no_folder_and_altered_ones(people, tmp_path):
+    assert "is no face folder" in refused(portraits, tmp_path / "none", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    portraits(people, tmp_path / "out")
+    file = tmp_path / "out" / "images" / "p00002-1.webp"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert f"{file} is not as it was made" in refused(portraits, people, tmp_path / "out")
 
 
 # ------------------------------------------------------------------------------- irregular masks

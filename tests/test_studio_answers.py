@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from PIL import Image
@@ -17,7 +19,7 @@ from faceinpaint.studio.session import Session
 @pytest.fixture
 def session():
     session = Session(size=64)
-    session.open_built_in("rendered person 7")
+    session.open_built_in("portrait 1")
     session.lay("face-mask")
     return session
 
@@ -32,7 +34,7 @@ def differs_in_the_hole_only(one, other):
 
 def test_a_reference_changes_what_is_in_the_hole(session):
     (without,) = session.generate()
-    file = content(portraits.another("rendered person 7")[0])
+    file = content(portraits.another("portrait 1")[0])
     assert "the reference will be used" in session.open_reference(file)
     (used,) = session.generate()
     assert differs_in_the_hole_only(used, without) and (without.note, used.note) == ("", "with the reference")
@@ -68,7 +70,14 @@ def test_a_bad_reference_is_one_sentence_and_changes_nothing(session, bad, sente
     assert "\n" not in str(error.value) and session.reference is before
 
 
-def test_rendered_people_have_another_photo(session, astronaut):
+def test_the_recogniser_finds_the_same_person_in_both_photos_of_a_portrait():
+    session = Session()
+    for name in ("portrait 1", "portrait 4", "portrait 6"):
+        session.open_built_in(name)
+        assert "the recogniser finds the same person" in session.open_another_photo()
+
+
+def test_some_people_have_another_photo(session, astronaut):
     assert session.has_another_photo
     session.open_another_photo()
     assert (session.reference.image.cpu() - session.original).abs().mean() > 0.01
@@ -77,7 +86,7 @@ def test_rendered_people_have_another_photo(session, astronaut):
     first = portraits.another(12345)[0]
     assert first.tobytes() == portraits.another(12345)[0].tobytes() != session.photo.tobytes()
     session.open(content(astronaut))
-    for nobody in (lambda: None, lambda: session.open_built_in("astronaut")):
+    for nobody in (lambda: None, *(partial(session.open_built_in, name) for name in ("astronaut", "portrait 2"))):
         nobody()
         assert not session.has_another_photo
         with pytest.raises(InputError, match="no second photo of this person"):
@@ -100,9 +109,9 @@ def test_baselines_ignore_the_reference_and_say_so(session):
 def test_a_recalled_result_has_its_reference_again(session):
     session.open_another_photo()
     (result,) = session.generate()
-    session.open_built_in("rendered person 14")
+    session.open_built_in("portrait 4")
     session.recall(result.number)
-    assert session.reference is result.reference and session.person == "rendered person 7"
+    assert session.reference is result.reference and session.person == "portrait 1"
     assert torch.equal(session.generate()[0].completed, result.completed)
 
 
@@ -155,7 +164,7 @@ def send(part, buffers=(), **message):
 
 def test_the_widget_shows_the_reference_and_the_answers():
     studio = Studio(Session(size=64))
-    send(studio.faces, do="choose", id="rendered person 7")
+    send(studio.faces, do="choose", id="portrait 1")
     send(studio.masks, do="choose", id="mask01")
     assert studio.reference.known and not studio.reference.picture
     send(studio.reference, do="another")

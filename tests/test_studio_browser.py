@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from browsers import PATIENCE
 from PIL import Image
 from studio_page import (
     RADIUS, ZIGZAG, anew, as_png, changed, differ, draw, drawn, generate, kernel_mask, on_screen, open_page,
@@ -49,6 +50,7 @@ def test_nothing_comes_from_elsewhere(page):
 def test_without_the_token_nobody_gets_in(browser, studio_address):
     stranger = browser.new_context()
     visit = stranger.new_page()
+    visit.set_default_timeout(PATIENCE)
     visit.goto(studio_address.partition("?")[0])
     assert visit.locator(".fi-studio").count() == 0 and "login" in visit.url
     stranger.close()
@@ -326,7 +328,7 @@ def test_two_weights_side_by_side_and_the_last_ten(page):
     page.wait_for_selector(".fi-second", state="hidden")
     history = page.locator(".fi-at-history .fi-thumb")
     assert 2 <= history.count() <= 10
-    anew(page, "rendered person 14")
+    anew(page, "portrait 4")
     assert page.locator(".fi-first.fi-blank").count() == 1  # no result of another photo is left
     changed(page, lambda: history.nth(0).click())
     assert page.locator(".fi-first.fi-blank").count() == 0
@@ -343,7 +345,7 @@ def test_a_reference_changes_the_hole_only(page):
     generate(page)
     without = picture(page, ".fi-first .fi-after")
     assert page.locator(".fi-reference").is_hidden() and page.locator(".fi-first .fi-note").is_hidden()
-    upload(page, as_png(portraits.another("rendered person 7")[0]), ".fi-refer .fi-open")
+    upload(page, as_png(portraits.another("portrait 1")[0]), ".fi-refer .fi-open")
     says(page, "the reference will be used")
     page.wait_for_selector(".fi-reference", state="visible")
     generate(page)
@@ -356,7 +358,7 @@ def test_a_reference_changes_the_hole_only(page):
     says(page, "the reference was removed")
     assert page.locator(".fi-reference").is_hidden()
     assert page.evaluate("document.activeElement.matches('.fi-refer .fi-open')")
-    page.click(".fi-another-photo")  # of a rendered person there is one at hand
+    page.click(".fi-another-photo")  # of this person there is one at hand
     page.wait_for_selector(".fi-reference", state="visible")
 
 
@@ -371,7 +373,7 @@ def test_a_reference_is_dropped_or_pasted_where_it_belongs(page, how):
         const target = document.querySelector('.fi-refer .fi-open');
         target.focus();
         target.dispatchEvent(event);
-    }""", [list(as_png(portraits.another("rendered person 7")[0])), how])
+    }""", [list(as_png(portraits.another("portrait 1")[0])), how])
     says(page, "the reference will be used")
     assert np.array_equal(picture(page, ".fi-portrait"), before)
 

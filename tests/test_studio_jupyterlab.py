@@ -7,8 +7,9 @@ import time
 
 import pytest
 import torch
+from browsers import PATIENCE
 from studio_page import (
-    ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, pale, shot, start_lab, stop, touch,
+    CONTRAST, PALE, ZIGZAG, changed, differ, draw, drawn, generate, kernel_mask, pale, shot, start_lab, stop, touch,
 )
 
 RUN = """async () => {
@@ -34,8 +35,8 @@ def lab(browser, tmp_path_factory):
     process, address = start_lab(tmp_path_factory.mktemp("lab"))
     context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
     page = context.new_page()
-    page.set_default_timeout(240_000)
-    for _ in range(120):  # until it listens
+    page.set_default_timeout(PATIENCE)
+    for _ in range(600):  # until it listens
         try:
             page.goto(address, wait_until="commit")
             break
@@ -80,6 +81,6 @@ def test_in_the_notebook_a_face_is_completed_in_both_themes(lab):
     assert "1" == lab.evaluate(ASK, "print(len(studio.session.results), end='')")
     lab.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
     lab.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
-    lab.wait_for_timeout(1000)
+    lab.wait_for_function(f"({PALE})({CONTRAST}).length === 0")  # its colours fade in
     shot(lab, "lab-dark")
     assert pale(lab) == []

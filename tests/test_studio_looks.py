@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browsers import PATIENCE
 from studio_page import changed, differ, drawn, generate, kernel_mask, open_page, pale, says, shot, touch, upload
 
 SIZES = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -78,8 +79,9 @@ def test_a_finger_draws(visit):
 def test_an_address_can_ask_for_the_dark(browser, studio_address):
     context = browser.new_context(color_scheme="light")
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(studio_address + "&theme=dark", wait_until="commit")
-    page.wait_for_selector("#loading", state="attached", timeout=240_000)
+    page.wait_for_selector("#loading", state="attached")
     page.wait_for_function("getComputedStyle(document.body).backgroundColor !== 'rgba(0, 0, 0, 0)'")
     assert max(background(page, "body")) < 64
     context.close()

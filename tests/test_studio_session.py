@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from PIL import Image
 
 from faceinpaint import Completer, masks, weights
 from faceinpaint.errors import InputError
-from faceinpaint.faces.photos import to_tensor
+from faceinpaint.faces import sets
+from faceinpaint.faces.photos import METADATA, read_metadata, to_tensor
 from faceinpaint.studio import portraits, session as studio_session
 from faceinpaint.studio.session import Session
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def content(photo, kind="png"):
@@ -25,7 +29,7 @@ def content(photo, kind="png"):
 @pytest.fixture
 def session():
     session = Session(size=64)
-    session.open_built_in("rendered person 7")
+    session.open_built_in("portrait 1")
     return session
 
 
@@ -89,16 +93,36 @@ def test_a_new_person_is_somebody_else_each_time_and_the_same_by_number():
 
 
 def test_portraits_are_there():
-    assert len(portraits.built_in()) == 6
+    rows = {row.file_name: row for row in read_metadata(sets.shipped())}
+    *people, last = portraits.built_in().values()
+    assert list(portraits.built_in()) == [*(f"portrait {number}" for number in range(1, 7)), "astronaut"]
+    for photographs in people:
+        shown = [rows[f"images/{file.name}"] for file, _ in photographs]
+        assert len({row.identity for row in shown}) == 1 and {row.split for row in shown} <= {"val", "test"}
+    assert [len(photographs) for photographs in people] == [2, 1, 1, 2, 1, 2] and len(last) == 1
     with pytest.raises(InputError, match="no built-in face 'astronut': did you mean 'astronaut'"):
         Session().open_built_in("astronut")
 
 
 def test_the_faces_to_begin_with_need_the_package_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(portraits, "RENDERED", tmp_path)
-    portraits.built_in.cache_clear()
-    assert list(portraits.built_in()) == ["astronaut"]
-    portraits.built_in.cache_clear()
+    """Portraits that were taken out are not missed, and broken ones are named."""
+    (tmp_path / "images").mkdir()
+    monkeypatch.setattr(sets, "INSTALLED", tmp_path)
+    monkeypatch.setattr(sets, "CLONED", tmp_path)
+    lines = [line for line in (ROOT / "data" / "portraits" / METADATA).read_text().splitlines() if "p00485" in line]
+    try:
+        for content, found in (None, ["astronaut"]), ("", ["astronaut"]), (lines[0], ["portrait 1", "astronaut"]):
+            if content is not None:
+                (tmp_path / METADATA).write_text(content)
+            portraits.built_in.cache_clear()
+            assert list(portraits.built_in()) == found
+        for broken in (lines[0][:-9], lines[0].replace("landmarks", "points"), "[1, \"p00485\"]"):
+            (tmp_path / METADATA).write_text(broken)
+            portraits.built_in.cache_clear()
+            with pytest.raises(InputError, match="metadata.jsonl can't be read: get them again by"):
+                Session().open_built_in("astronaut")
+    finally:
+        portraits.built_in.cache_clear()
 
 
 # ------------------------------------------------------------------------------------------- the mask
@@ -115,7 +139,7 @@ def test_masks_cut_to_the_face_follow_it(session, name):
     session.lay(name)
     before = session.mask
     assert torch.equal(before, masks.named(name, 64, session.whole))
-    session.open_built_in("rendered person 14")
+    session.open_built_in("portrait 4")
     assert torch.equal(session.mask, masks.named(name, 64, session.whole)) and not torch.equal(session.mask, before)
 
 
@@ -283,7 +307,7 @@ def test_the_last_ten_results_are_remembered(session):
     for _ in range(12):
         session.generate("mirror")
     assert [one.number for one in session.results] == list(range(3, 13))
-    session.open_built_in("rendered person 14")
+    session.open_built_in("portrait 4")
     session.clear()
     found = session.recall(5)
     assert session.photo is found.before and torch.equal(session.mask, found.mask)
@@ -298,7 +322,7 @@ def test_a_recalled_face_is_one_of_its_photo(session, couple):
     session.lay("mask03")
     (result,) = session.generate("mirror")
     assert session.shows(result) and result.same == ("yes" if "yes" in result.verdict else "no")
-    for elsewhere in (lambda: session.choose_face(0), lambda: session.open_built_in("rendered person 7")):
+    for elsewhere in (lambda: session.choose_face(0), lambda: session.open_built_in("portrait 1")):
         elsewhere()
         assert not session.shows(result)
         session.recall(result.number)

@@ -84,14 +84,14 @@ def test_the_button_completes_and_is_there_again(studio):
 
 
 def test_no_result_is_shown_beside_another_photo(studio):
-    send(studio.faces, do="choose", id="rendered person 7")
+    send(studio.faces, do="choose", id="portrait 1")
     send(studio.masks, do="choose", id="mask01")
     studio.beside.value = "mirror"
     studio.generate_button.click()
     first, second = studio.results
     kept, number = studio.history.items, str(first.number)
     assert first.completed and second.completed and studio.history.chosen == number
-    send(studio.faces, do="choose", id="rendered person 14")
+    send(studio.faces, do="choose", id="portrait 4")
     for view, heading in ((first, "Result"), (second, "Beside")):
         assert (view.completed, view.photo_after, view.number, view.heading) == (b"", b"", 0, heading)
     send(first, do="save")  # of which there is nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from dataclasses import replace
@@ -16,8 +17,9 @@ from safetensors.torch import load_file
 from test_recognisers_arcface import write_network
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from torchvision.models import mobilenet_v2
 
-from faceinpaint import folding, masks, training, weights
+from faceinpaint import fetch, folding, masks, training, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import Features
@@ -203,6 +205,24 @@ def test_runs_begin_with_the_weights_that_another_one_ended_with(folder, tmp_pat
     assert torch.equal(there.appearance.mean, here.appearance.mean)
     with pytest.raises(InputError, match="is a Generator of another size: begin with one that has the same settings"):
         learn_completion(folder, tmp_path / "e", predictor, recogniser, steps=1, width=6, start=first)
+
+
+def test_landmark_training_begins_with_imagenets_weights(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    with pytest.raises(InputError, match=r"are not there: get them \(14 MB\) with `faceinpaint fetch mobilenet_v2`"):
+        learn_landmarks(folder, tmp_path / "a", start="imagenet")
+    assert not (tmp_path / "a").exists()
+    published = mobilenet_v2()
+    file = fetch.path_of("mobilenet_v2")
+    file.parent.mkdir(parents=True)
+    torch.save(published.state_dict(), file)
+    entry = fetch.published("mobilenet_v2")._replace(
+        size=file.stat().st_size, sha256=hashlib.sha256(file.read_bytes()).hexdigest()
+    )
+    monkeypatch.setitem(fetch.PUBLISHED, "mobilenet_v2", entry)
+    made = learn_landmarks(folder, tmp_path / "b", start="imagenet", width=1.0, steps=1, lr=1e-9)
+    here, there = weights.load(made, LandmarkPredictor).levels[2][-1].conv, published.features[17].conv
+    assert torch.allclose(here[0][0].weight, there[0][0].weight, atol=1e-3)
 
 
 def test_a_thin_generator_is_trained_on_and_stays_thin(folder, tmp_path, predictor, recogniser):
@@ -654,6 +674,15 @@ def test_networks_are_laid_out_channels_last_and_compiled_on_request(word, compi
     network = machine.Machine(LandmarkTraining(compile=word)).quick(nn.Conv2d(4, 4, 3))
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
     assert (network._compiled_call_impl is not None) == compiled
+
+
+@pytest.mark.parametrize("convolution, last", [
+    (nn.Conv2d(15, 4, 1, 2), False), (nn.Conv2d(16, 4, 1, 2), True), (nn.Conv2d(15, 4, 1), True),
+    (nn.Conv2d(15, 4, 3, 2), True),
+])
+def test_channels_stay_first_where_a_processor_would_write_beyond_the_picture(convolution, last):
+    network = nn.Sequential(nn.Conv2d(3, convolution.in_channels, 3), convolution)
+    assert (machine.layout(network) == torch.channels_last) == last
 
 
 def test_folding_batch_norms_away_changes_nothing_but_the_network():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forks import PATIENCE
 
 from faceinpaint.training import read_log
 
@@ -83,11 +84,11 @@ def test_a_signal_ends_both_processes_after_the_same_step(face_folder, tmp_path)
     ]
     process = subprocess.Popen([*LAUNCH, *train], env=environment(), stderr=subprocess.DEVNULL)
     log = tmp_path / "run" / "log.csv"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not (log.is_file() and "\n5," in log.read_text()):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=PATIENCE) != 0
     last = max(read_log(tmp_path / "run")["loss"][0])
     assert [file.name for file in (tmp_path / "run" / "checkpoints").iterdir()] == [f"step-{last:07d}.pt"]

@@ -8,6 +8,7 @@ import torch
 from conftest import canonical_face
 
 from faceinpaint.errors import InputError
+from faceinpaint.faces import sets
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.morph import morphed_people
 from faceinpaint.faces.shards import write_shards
@@ -114,13 +115,13 @@ def test_shards_are_streamed_from_any_period(folder, tmp_path):
 
 def test_a_set_is_found_by_its_name(folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
-    monkeypatch.setattr(sources, "SETS", folder.parent)
+    monkeypatch.setattr(sets, "SETS", folder.parent)
     monkeypatch.chdir("/")
     assert open_source(FaceSpec(folder.name), Need(64)).root == folder
 
 
 def test_faces_that_are_nowhere_are_said():
-    with pytest.raises(InputError, match="no faces nowhere: give a face folder, a set under data/.*or synthetic"):
+    with pytest.raises(InputError, match="no faces nowhere: give a face folder, .*portraits.*synthetic"):
         open_source(FaceSpec("nowhere"), Need(64))
 
 

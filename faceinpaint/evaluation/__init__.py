@@ -5,7 +5,8 @@
 `run` walks through what `selection` takes of a folder, `examination` completes and measures, `identity` asks the judge,
 `detector` whether there is a face at all, `statistics` says how sure a mean is, `report` writes tables and pictures
 beside the figures of the `paper`. `sweeps` measures where a completion breaks, while one of the `factors` varies;
-`third_view` asks what a second photograph is worth, `diversity` how different several answers are.
+`groups` for whom, among the photographed people of a `crowd`; `third_view` asks what a second photograph is worth,
+`diversity` how different several answers are.
 """
 
 from faceinpaint.evaluation.detector import detector_measures, find_eyes

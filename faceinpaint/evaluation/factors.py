@@ -18,7 +18,7 @@ from torch import Tensor
 
 from faceinpaint import weights
 from faceinpaint.errors import InputError, require_known
-from faceinpaint.evaluation.examination import Guide, Located, mask_names
+from faceinpaint.evaluation.examination import Guide, Located
 from faceinpaint.faces import align, synthetic
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.synthetic.background import SCENES, scene_of
@@ -47,15 +47,14 @@ def unchanged(parameters: P) -> P:
 class Level:
     """One level of a factor: its name, its place on an axis, and what is different from plain conditions.
 
-    person, pose: make other people or photographs of the plain ones. mask: of this name, instead of those asked for.
-    guide: other landmarks than the predicted ones for the methods.
+    person, pose: make other people or photographs of the plain ones. guide: other landmarks than the predicted ones for
+    the methods.
     """
 
     name: str
     place: float
     person: Callable[[Identity], Identity] = unchanged
     pose: Callable[[Pose], Pose] = unchanged
-    mask: str | None = None
     guide: Guide | None = None
 
 
@@ -258,9 +257,6 @@ FACTORS: Mapping[str, Factor] = {one.name: one for one in (
         (-24, -12, 0, 12, 24), lambda value: partial(turned, pitch=value)), ("mask04", "face-mask")),
     Factor("light", "direction of the light, from the front to the right", _degrees(
         (0, 30, 60, 90), lambda value: partial(lit, azimuth=math.radians(value))), ("mask01", "mask02")),
-    Factor("hole", "share of the picture that is hidden", tuple(
-        Level(name.removeprefix("irregular-").replace("-", "–") + " %", place, mask=name)
-        for place, name in enumerate(mask_names("irregular")))),
     Factor("glasses", "glasses", _in_order(none={}, glasses=dict(pose=partial(with_values, glasses=1))),
            ("mask01", "mask05"), adds=True, ordered=False),
     Factor("beard", "beard", _in_order(

@@ -1,16 +1,18 @@
-"""How alike are two pictures: by their pixels, their structure, their sharpness, and as people see them."""
+"""How alike are two pictures: by pixels, structure and sharpness, as people see them, and in the colour of the skin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from skimage.color import deltaE_cie76, rgb2lab
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from faceinpaint import fetch
+from faceinpaint import fetch, masks
 from faceinpaint.completion import quick_bfloat16
 from faceinpaint.features import load_features
 from faceinpaint.losses import PerceptualLoss
@@ -20,6 +22,10 @@ Distance = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W) twice -> (B,)
 BAND = 1 / 32  # of the picture's shorter side: how far a seam's surroundings reach, 8 pixels of 256 ...
 LEAST_BAND = 4  # ... but never fewer, of which the mean would be chance
 GREY_LEVEL = 1 / 255  # what is less than that nobody sees
+NO_SKIN = (slice(17, 22), slice(22, 27), slice(36, 42), slice(42, 48), slice(48, 68))  # brows, eyes and mouth
+WHITES, WHITE_MARGIN = (slice(36, 42), slice(42, 48), slice(60, 68)), 0.02  # eyes and inner mouth
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear red, green and blue, ITU-R BT.709
+BESIDE = 0.08  # of the way from eyes to mouth: so far around them nothing is taken for skin, either
 
 
 def pixel_measures(completed: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -75,6 +81,61 @@ def seam(completed: Tensor, mask: Tensor) -> Tensor:
 def decibels(mean_squared_error: Tensor) -> Tensor:
     """Peak signal-to-noise ratio for values in [0, 1]; identical pictures have an infinite one."""
     return -10 * mean_squared_error.log10()
+
+
+def skin_region(landmarks: Tensor, size: int) -> Tensor:
+    """Where a face (B, 68, 2) has skin: the hull of jaw and brows without brows, eyes and mouth, (B, 1, S, S).
+
+    Nostrils, beards and rims of glasses are taken for skin, too, for landmarks don't know of them.
+    """
+    skin = masks.face_region(landmarks, size, forehead=0)
+    for points in NO_SKIN:
+        skin = skin * (1 - masks.part(landmarks, size, points, BESIDE))
+    return skin
+
+
+def skin_beside_white(image: Tensor, landmarks: Tensor) -> Tensor:
+    """How much light the skin of faces (B, 3, S, S) sends back beside the white of eyes and teeth, (B,).
+
+    Median luminance of the skin over the 95th percentile of an eye or the inner mouth, whichever is brightest. All are
+    in one light, before one camera, whose exposure cancels out. Small pictures blur the white: from 128 pixels on.
+    """
+    size = image.shape[-1]
+    light = torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)  # sRGB, IEC 61966-2-1
+    light = (light * image.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1)
+    skin = skin_region(landmarks, size)[:, 0] > 0
+    whites = [masks.part(landmarks, size, points, WHITE_MARGIN)[:, 0] > 0 for points in WHITES]
+    ratios = []
+    for number, one in enumerate(light):
+        found = [one[white[number]] for white in whites]
+        white = max([float(there.quantile(0.95)) for there in found if len(there)], default=0.0)
+        ratios.append(float(one[skin[number]].median()) / max(white, GREY_LEVEL))
+    return torch.tensor(ratios)
+
+
+def skin_measures(completed: Tensor, image: Tensor, mask: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+    """Is painted skin of the colour of the skin beside it? (B,) each, NaN where skin is all hidden or all visible.
+
+    skin: the distance of the two mean colours in CIELAB, Delta E of 1976, of which 2.3 is just to be noticed (Mahy et
+    al. 1994). skin_open: the same in the untouched face, since light and beards differ over a face. lighter: by how
+    much the painted skin is lighter than what was there, in L*, 0 black ... 100 white.
+    """
+    skin = skin_region(landmarks, image.shape[-1])
+    hidden, visible = skin * (mask > 0.5), skin * (mask <= 0.5)
+    painted, there, beside = _mean_lab(completed, hidden), _mean_lab(image, hidden), _mean_lab(image, visible)
+    return {
+        "skin": torch.from_numpy(deltaE_cie76(painted, beside)).float(),
+        "skin_open": torch.from_numpy(deltaE_cie76(there, beside)).float(),
+        "lighter": torch.from_numpy(painted[:, 0] - there[:, 0]).float(),
+    }
+
+
+def _mean_lab(image: Tensor, region: Tensor) -> np.ndarray:
+    """The mean colour (B, 3) in CIELAB over a region (B, 1, S, S) of pictures; NaN for an empty one."""
+    lab = rgb2lab(image.clamp(0, 1).permute(0, 2, 3, 1).double().numpy())
+    inside = region[:, 0].double().numpy()
+    with np.errstate(invalid="ignore"):
+        return np.einsum("bhwc,bhw->bc", lab, inside) / inside.sum((1, 2))[:, None]
 
 
 def _gradient(image: Tensor, mask: Tensor) -> Tensor:

@@ -45,16 +45,22 @@ def within(folder: Path, split: str, where: Sequence[Limits]) -> list[bool]:
 
     The folder's metadata has been checked. Raises InputError for a key under which no row of the split has a number.
     """
-    with open(folder / METADATA, encoding="utf-8-sig", errors="replace") as lines:
-        rows = [row for row in (parse_json(line) for line in lines if line.strip()) if row["split"] == split]
-    keys = sorted({key for row in rows for key in row if _is_number(row[key])})
+    rows = [row for row in said_of(folder) if row["split"] == split]
+    keys = sorted({key for row in rows for key in row if is_number(row[key])})
     for one in where:
         if not keys:
             raise InputError(f"{folder / METADATA} has no numbers to set limits to: leave out --where")
         if one.key not in keys:
             raise unknown(f"number in {folder / METADATA} named", one.key, keys)
-    return [all(_is_number(row.get(key)) and low <= abs(row[key]) <= high for key, low, high in where) for row in rows]
+    return [all(is_number(row.get(key)) and low <= abs(row[key]) <= high for key, low, high in where) for row in rows]
 
 
-def _is_number(value: object) -> bool:
+def said_of(folder: Path) -> list[dict]:
+    """All that the rows of a face folder's metadata say, in the order of `FaceFolder`, which has checked them."""
+    with open(folder / METADATA, encoding="utf-8-sig", errors="replace") as lines:
+        return [parse_json(line) for line in lines if line.strip()]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a row is a number, and no truth."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -146,6 +146,14 @@ def in_words(name: str, found: Difference, unit: str, scale: float = 1.0) -> str
     return f"{name}: {values} ({found.people} people, {chance}){verdict}"
 
 
+def in_cell(found: Interval, scale: float = 1.0, digits: int = 2) -> str:
+    """A mean with its interval, as a table has it: `0.62 (0.47 to 0.77)`; empty without values."""
+    if not found.people:
+        return ""
+    mean, low, high = (f"{scale * value:.{digits}f}" for value in found[:3])
+    return mean if found.people == 1 else f"{mean} ({low} to {high})"
+
+
 def _by_person(values: Sequence[float], people: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Sum and number of each person's values that are numbers; people without any are left out."""
     values = np.asarray(values, float)

@@ -21,13 +21,13 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError, require_known
+from faceinpaint.errors import require_known
 from faceinpaint.evaluation.examination import Examination, Further, Located
 from faceinpaint.evaluation.factors import Factor, Level, at_level, factor, references, strangers, unchanged
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import decibels
 from faceinpaint.evaluation.methods import Method
-from faceinpaint.evaluation.statistics import Difference, Interval, contrast, difference, interval
+from faceinpaint.evaluation.statistics import Difference, Interval, difference, in_cell, interval
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.batch import Faces
 from faceinpaint.files import write_csv
@@ -53,10 +53,6 @@ SHARES = ("verified_self", "verified_reference")
 ABOUT = ("tone", "feminine", "age")  # of a person, as drawn and not as changed by a level
 NAMES = ("factor", "level", "person", "mask", "method")
 SOFT = 9  # pixels of 256 over which `painted` forgives a shift
-GROUPS = {  # how people are grouped: name -> (of which number, from, to below)
-    "tone": {"light": ("tone", 0, 2), "medium": ("tone", 2, 4), "dark": ("tone", 4, 6.01)},
-    "presentation": {"feminine": ("feminine", 0.5, 1.5), "masculine": ("feminine", -0.5, 0.5)},
-}
 
 
 class Point(NamedTuple):
@@ -124,7 +120,6 @@ class Sweeper:
         examination = self._examination(level)
         # The irregular mask and the direction of a shift hang on the number.
         block = examination.locate(at_level([person], level, self.size), torch.tensor([person]))
-        mask = level.mask or mask
         completed = {method: examination.complete(block, mask, method)[0] for method in methods}
         return block.faces.image, examination.mask(mask, block), completed
 
@@ -175,7 +170,6 @@ class Sweeper:
         known = [examination.embed(one.faces.image, one.seen) for one in (located, beside)]
         identity = torch.arange(len(people)).repeat(2)
         gallery = _ByPerson(torch.cat(known), identity, self.judge.threshold, people)
-        names = [level.mask] if level.mask else names
         measured, _ = examination.measure(located, names, gallery)
         told = {name: self._error_of_told(examination, located, name) for name in names}
         open_cosine = (known[0] * known[1]).sum(1)
@@ -362,44 +356,9 @@ def change(
     return difference([after[person] for person in before], list(before.values()), list(before))
 
 
-def grouped(rows: Sequence[Mapping], by: str) -> dict[str, list[Mapping]]:
-    """Rows by groups of people: `tone` in thirds, or `presentation`. InputError for another name."""
-    require_known("grouping", by, list(GROUPS))
-    return {
-        name: [row for row in rows if low <= row[number] < high] for name, (number, low, high) in GROUPS[by].items()
-    }
-
-
-def gap(rows: Sequence[Mapping], measure: str, by: str, method: str, mask: str | None = None) -> Difference:
-    """The last group of people minus the first; not paired, for they are other people."""
-    require_known("measure", measure, SWEPT)
-    first, *_, last = grouped(select(rows, method=method, **({"mask": mask} if mask else {})), by).values()
-    if not first or not last:
-        raise InputError(f"one of the groups by {by} has nobody in it: measure more people")
-    values = [[row[measure] for row in group] for group in (last, first)]
-    people = [[row["person"] for row in group] for group in (last, first)]
-    return contrast(values[0], people[0], values[1], people[1])
-
-
 def printed(rows: Sequence[Mapping], measure: str, scale: float = 1.0, digits: int = 2) -> str:
-    """The mean of a measure with its 95 % interval, as a table has it: `0.62 (0.47 to 0.77)`; empty without values."""
-    found = interval_of(rows, measure)
-    if not found.people:
-        return ""
-    mean, low, high = (f"{scale * value:.{digits}f}" for value in found[:3])
-    return mean if found.people == 1 else f"{mean} ({low} to {high})"
-
-
-def group_table(rows: Sequence[Mapping], by: str, method: str, mask: str, columns: Mapping[str, tuple]) -> str:
-    """A Markdown table: a row for each group of people, and for each column a measure with its 95 % interval.
-
-    columns: heading -> (measure, factor to print it by, digits).
-    """
-    lines = [f"| {by} | people | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
-    for name, group in grouped(select(rows, method=method, mask=mask), by).items():
-        cells = [printed(group, *how) for how in columns.values()]
-        lines.append(f"| {name} | {len({row['person'] for row in group})} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    """The mean of a measure with its 95 % interval, as a table has it; empty without values."""
+    return in_cell(interval_of(rows, measure), scale, digits)
 
 
 def write_sweep(file: Path, rows: Sequence[Mapping]) -> None:

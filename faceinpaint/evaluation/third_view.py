@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,11 +16,15 @@ from torch import Tensor
 
 from faceinpaint import masks
 from faceinpaint.completion import Completer
+from faceinpaint.errors import InputError
+from faceinpaint.evaluation.crowd import SPLITS
 from faceinpaint.evaluation.examination import BATCH
 from faceinpaint.evaluation.identity import roc
 from faceinpaint.evaluation.measures import pixel_measures
 from faceinpaint.evaluation.statistics import Difference, difference
 from faceinpaint.faces.batch import Faces
+from faceinpaint.faces.photos import FaceFolder
+from faceinpaint.faces.sets import PORTRAITS, find_set
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.sources import Need, RenderedPeople
 
@@ -39,6 +44,26 @@ class Trios(NamedTuple):
         source = RenderedPeople(Need(size, seed))
         faces = Faces.cat([source.photographs("test", person, range(3)) for person in people])
         return cls(*[faces.select(torch.arange(first, len(faces), 3)) for first in range(3)])
+
+    @classmethod
+    def photographed(
+        cls, folder: str | Path = PORTRAITS, size: int = 256, people: int | None = None, splits: Sequence[str] = SPLITS,
+    ) -> Trios:
+        """Those of people with two photographs in a face folder, the first so many by their names.
+
+        Few people have a third photograph there, so the judge is shown the untouched one itself: the visible part is
+        alike in it, with a reference or without one. InputError where nobody has two.
+        """
+        data = FaceFolder(find_set(folder), None, size)
+        numbers = {}
+        for number, row in enumerate(data.rows):
+            if row.split in splits:
+                numbers.setdefault(row.identity, []).append(number)
+        pairs = [numbers[person][:2] for person in sorted(numbers) if len(numbers[person]) > 1][:people]
+        if not pairs:
+            raise InputError(f"nobody has two photographs in {folder}, splits {', '.join(splits)}: give other people")
+        photo, reference = (Faces.cat([data[pair[place]] for pair in pairs]) for place in (0, 1))
+        return cls(photo, reference, photo)
 
 
 @dataclass(frozen=True)
@@ -87,15 +112,18 @@ def distance_at(trios: Trios, judge: Recogniser, false_accepts: float) -> float:
     return roc(distance[own], distance[~own]).threshold_at(false_accepts)
 
 
-def gain(seen: Sequence[Sighting], names: Sequence[str], threshold: float) -> Difference:
-    """By how much more often a completion with reference is accepted as the person, under the masks of some names.
+def gain(seen: Sequence[Sighting], names: Sequence[str], threshold: float | None = None) -> Difference:
+    """By how much the cosine is higher for completions with a reference, under the masks of some names.
 
-    threshold: cosine distance to the third photograph up to which it is.
+    threshold: by how much more often they are accepted instead, up to that distance to the third photograph.
     """
     kept = [one for one in seen if one.mask in names]
     guided, plain = ([one for one in kept if one.method == method] for method in (WITH, WITHOUT))
-    accepted = [[float(1 - one.cosine <= threshold) for one in some] for some in (guided, plain)]
-    return difference(*accepted, [str(one.person) for one in guided])
+    found = [
+        [one.cosine if threshold is None else float(1 - one.cosine <= threshold) for one in some]
+        for some in (guided, plain)
+    ]
+    return difference(*found, [str(one.person) for one in guided])
 
 
 def _embed(judge: Recogniser, faces: Faces, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Exercises of chapter 08: how much of a beard is painted, landmarks led astray, and false accepts by group."""
+"""Exercises of chapter 08: how much of a beard is painted, the difference of two groups, and false accepts by group."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from faceinpaint.exercises.exercise import farthest, instead_of, near, require, require_tensor
-
-LEFT, RIGHT = 36, 45  # the outer corners of the eyes
 
 # ------------------------------------------------------------------------------------------------ 08.1
 
@@ -93,70 +91,85 @@ def _correlation(made: Tensor, added: Tensor, mask: Tensor) -> Tensor:
 
 # ------------------------------------------------------------------------------------------------ 08.2
 
-
-def led_astray(landmarks: Tensor, hidden: Tensor, share: float, direction: Tensor) -> Tensor:
-    """Landmarks of which the hidden ones are moved by a share of the inter-ocular distance, (B, 68, 2)."""
-    inter_ocular = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1)
-    step = share * inter_ocular[:, None] * direction
-    return landmarks + hidden[..., None] * step[:, None]
+TIMES = 2000
 
 
-def _test_led_astray(answer: Callable) -> None:
-    random = torch.Generator().manual_seed(1)
-    landmarks = torch.rand(2, 68, 2, generator=random) * torch.tensor([100.0, 240.0]).view(2, 1, 1)
-    hidden = torch.rand(2, 68, generator=random) < 0.4
-    hidden[:, LEFT], hidden[:, RIGHT] = True, False
-    direction = F.normalize(torch.randn(2, 2, generator=random), dim=1)
-    given = landmarks.clone()
-    with (
-        instead_of("index 36 is out of bounds", "`landmarks[36]` asks for the face of that number; `landmarks[:, 36]` "
-                   "is the landmark of each face."),
-        instead_of("size of tensor a (68)", "`hidden` is (B, 68), landmarks are (B, 68, 2); `hidden[..., None]` says "
-                   "the same for x and y."),
-        instead_of(f"({int(hidden.sum())})", "`[hidden]` makes one long line of the hidden landmarks of all faces, and "
-                   "the steps, one a face, don't fit it; add `hidden[..., None] * step[:, None]` to all landmarks."),
+def gap_of_groups(first: list[Tensor], second: list[Tensor], times: int) -> Tensor:
+    """Mean of the first group's photographs minus that of the second's, and its 95 % interval by person, (3,)."""
+    gaps = []
+    for _ in range(times):
+        drawn = [[group[place] for place in torch.randint(len(group), (len(group),))] for group in (first, second)]
+        gaps.append(torch.cat(drawn[0]).mean() - torch.cat(drawn[1]).mean())
+    low, high = torch.stack(gaps).quantile(torch.tensor([0.025, 0.975]))
+    return torch.stack([torch.cat(first).mean() - torch.cat(second).mean(), low, high])
+
+
+def _test_gap_of_groups(answer: Callable) -> None:
+    first, second = _two_groups()
+    with torch.random.fork_rng(devices=[]), instead_of(
+        "stack expects each tensor to be equal size", "people have two photographs or ten, which `torch.stack` can't "
+        "lay beside each other; `torch.cat` makes one line of the drawn people's."
     ):
-        found = answer(given, hidden.clone(), 0.1, direction.clone())
-    require_tensor(found, (2, 68, 2), "a landmark for each of 68 places in two faces")
-    require(torch.equal(given, landmarks), "your function changes the landmarks that it is given; return new ones.")
-    require(not near(found, landmarks), "nothing has moved; the hidden landmarks are to.")
-    right = led_astray(landmarks, hidden, 0.1, direction)
-    size = (landmarks[:, LEFT] - landmarks[:, RIGHT]).norm(dim=-1)
-    moved, among = hidden[..., None], landmarks - landmarks
-    corners = landmarks[:, LEFT] - landmarks[:, RIGHT]
-    one_too_far = (landmarks[:, LEFT + 1] - landmarks[:, RIGHT + 1]).norm(dim=-1)
-
-    def by(length: Tensor) -> Tensor:
-        return landmarks + moved * (0.1 * length * direction)[:, None]
-
+        torch.manual_seed(0)
+        found = answer([one.clone() for one in first], [one.clone() for one in second], TIMES)
+    require_tensor(found, (3,), "the difference and both ends of its interval")
+    found = found.float()
+    gap, low, high = found.tolist()
+    require(low <= high, "your interval ends before it begins; the lower end comes second, the upper one third.")
+    require(
+        high - low > 1e-3, "your interval has no width; draw with replacement (`torch.randint`), so that some people "
+        "come twice and others not at all.",
+    )
+    right = _ends(first, second)
+    photographs = [[one[None] for one in torch.cat(group)] for group in (first, second)]
+    means = [[one.mean()[None] for one in group] for group in (first, second)]
     others = {
-        "all landmarks; those that can be seen stay": led_astray(landmarks, torch.ones_like(hidden), 0.1, direction),
-        "the landmarks that can be seen; move the hidden ones": led_astray(landmarks, ~hidden, 0.1, direction),
-        "all landmarks, and by so many pixels; move the hidden ones, and measure in inter-ocular distances":
-            landmarks + 0.1 * direction[:, None],
-        "by so many pixels; measure in inter-ocular distances": landmarks + moved * (among + 0.1 * direction[:, None]),
-        "all faces by the same; each has its own inter-ocular distance":
-            landmarks + moved * (among + 0.1 * size.mean() * direction[:, None]),
-        "all faces by the same; give `norm` its `dim=-1`, or it makes one length of all faces":
-            landmarks + moved * (among + 0.1 * size.norm() * direction[:, None]),
-        "x by one face's distance and y by the other's; lengths (B,) times directions (B, 2) need `[:, None]`":
-            by(size),
-        "by a length of x and one of y, over all faces; give `norm` the last axis, `dim=-1`":
-            by(corners.norm(dim=0)[:, None]),
-        "x by a length of x and y by one of y, over all faces; give `norm` the last axis, `dim=-1`":
-            by(corners.norm(dim=0)),
-        "by how far the corners are apart in x alone; they differ in y, too": by(corners[:, :1].abs()),
-        "by the distance's square; take its root": by(size.square()[:, None]),
-        "by the distance of landmarks 37 and 46; they are counted from 0 here, so take 36 and 45":
-            by(one_too_far[:, None]),
-        "by the right step, but put all that can be seen at (0, 0); they stay where they are": right * moved,
-        "by per cent of a per cent; the share is 0.1 for 10 %": led_astray(landmarks, hidden, 0.001, direction),
-        "the wrong way; add the step": led_astray(landmarks, hidden, -0.1, direction),
+        "right": right,
+        "far too narrow, as if photographs of one person knew nothing of each other; draw people, and all photographs "
+        "of whom you draw": _ends(*photographs),
+        "of means of people's means, where somebody with ten photographs counts as one with two; take the mean over "
+        "the drawn people's photographs": torch.stack([right[0], *_ends(*means)[1:]]),
+        "of means of people's means, and so is the difference; take means over photographs": _ends(*means),
+        "that of the second group minus the first; turn it round": _ends(second, first),
+        "one of 90 %; leave 2.5 % out at either end": _ends(first, second, 0.9),
+        "one in which the second group always stays as it is; draw from both": _ends(first, [torch.cat(second)]),
+        "one in which the first group always stays as it is; draw from both": _ends([torch.cat(first)], second),
+        "what chance makes of two groups that are one; draw each group from its own people": torch.stack(
+            [right[0], *_ends(first + second, first + second)[1:] * 2 ** 0.5]),
     }
-    for what, other in others.items():
-        require(not near(found, other), f"you move {what}.")
-    wrong = (found - right).norm(dim=-1).max().item()
-    require(wrong < 1e-2, f"a landmark is {wrong:.1f} pixels from where it is to be.")
+    nearest = min(others, key=lambda what: (found - others[what]).abs().max().item())
+    require(nearest == "right" or not (found - others[nearest]).abs().max() < 0.3, f"your interval is {nearest}.")
+    require(abs(gap - right[0]) < 1e-3, f"the difference is {gap:.3f}; it is to be {right[0]:.3f}.")
+    require(
+        (found - right).abs().max() < 0.25,
+        f"your interval is {low:.2f} to {high:.2f}; it is to be {right[1]:.2f} to {right[2]:.2f}, or very nearly.",
+    )
+
+
+def _two_groups() -> list[list[Tensor]]:
+    """Values of nine people each, with two photographs or ten; those of one person are much alike."""
+    random = torch.Generator().manual_seed(3)
+    groups = []
+    for level, more in ((7.0, 2.5), (4.0, 0.0)):
+        levels = level + 2 * torch.randn(9, generator=random)
+        many = [place % 3 == 0 for place in range(9)]
+        groups.append([
+            one + more * often + 0.5 * torch.randn(2 + 8 * often, generator=random) for one, often in zip(levels, many)
+        ])
+    return groups
+
+
+def _ends(first: list[Tensor], second: list[Tensor], level: float = 0.95) -> Tensor:
+    """The difference of two groups of people, and the ends of its interval, by 8000 resamples of each, (3,)."""
+    means = []
+    for group in (first, second):
+        sums, counts = torch.tensor([[one.sum(), len(one)] for one in group]).T
+        everybody = torch.ones(8000, len(group))
+        drawn = torch.multinomial(everybody, len(group), True, generator=torch.Generator().manual_seed(len(means)))
+        means.append((sums.sum() / counts.sum(), sums[drawn].sum(1) / counts[drawn].sum(1)))
+    (one, ones), (other, others) = means
+    ends = (ones - others).quantile(torch.tensor([0.5 - level / 2, 0.5 + level / 2]))
+    return torch.stack([one - other, *ends])
 
 
 # ------------------------------------------------------------------------------------------------ 08.3
@@ -236,12 +249,12 @@ EXERCISES = {
     ),
     "08.2": (
         (
-            "Three things: how far, in which direction, and who moves at all.",
-            "How far is <code>share</code> times the distance of landmarks 36 and 45, which each face has for itself.",
-            "<code>hidden[..., None]</code> is (B, 68, 1): multiplied by the step <code>[:, None]</code>, (B, 1, 2), "
-            "it keeps those that can be seen where they are.",
+            "Two photographs of one person are no independent witnesses. What has to be drawn, then?",
+            "<code>torch.randint(len(first), (len(first),))</code> draws as many people as there are; some come twice.",
+            "<code>torch.cat([first[place] for place in drawn])</code> are all photographs of those who were drawn; "
+            "their mean minus that of the second group is one of the <code>times</code> differences.",
         ),
-        led_astray, _test_led_astray,
+        gap_of_groups, _test_gap_of_groups,
     ),
     "08.3": (
         (

@@ -7,34 +7,39 @@ import os
 from pathlib import Path
 
 from faceinpaint.errors import InputError
+from faceinpaint.faces.photos import METADATA
 
 SETS = Path("data")  # where `faceinpaint data` is told to write by the README
-PACKAGE = Path(__file__).resolve().parents[1]
-SHIPPED = (PACKAGE / "portraits", PACKAGE.parent / "data" / "portraits")  # installed, and in a clone
 PORTRAITS = "portraits"
+PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED, CLONED = PACKAGE / PORTRAITS, PACKAGE.parent / SETS / PORTRAITS  # where PORTRAITS may be
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum` writes and checks it
+AGAIN = "get them again by `git checkout -- data/portraits` in the clone, or by installing the package anew"
+ANEW = f"make the set anew, or, if you changed it yourself, its {CHECKSUMS} as data/README.md says"
 
 
 def find_set(name: str | Path) -> Path:
     """The folder of a set: a path, the name of one under data/, or `portraits`, whole and unaltered.
 
-    Raises InputError where there is none, and for files that are missing or are not those of its CHECKSUMS.
+    Raises InputError where there is none, and as `require_unaltered` does.
     """
-    places = [Path(name), SETS / name, *(SHIPPED if str(name) == PORTRAITS else ())]
-    folder = next((place for place in places if os.path.isdir(place)), None)
+    folder = next((place for place in (Path(name), SETS / name) if os.path.isdir(place)), None)
     if folder is None and str(name) == PORTRAITS:
-        raise InputError(f"the portraits are not at {SHIPPED[-1]}: {REMEDY}")
+        folder = shipped()
+        if folder is None:
+            raise InputError(f"the package's portraits are neither at {INSTALLED} nor at {CLONED}: {AGAIN}")
     if folder is None:
         raise InputError(
             f"there are no faces {name}: give a face folder, a set under {SETS}/ (made by `faceinpaint data`), "
-            f"or {PORTRAITS}, which come with the package"
+            f"{PORTRAITS}, which come with the package, or, to train on, synthetic"
         )
-    if os.path.isfile(folder / CHECKSUMS):
-        _require_unaltered(folder)
+    require_unaltered(folder)
     return folder
 
 
-REMEDY = "get them again by `git checkout -- data/portraits` in the clone, or install the package anew"
+def shipped() -> Path | None:
+    """The folder of PORTRAITS, of an installation or a clone, unchecked; None where it is missing."""
+    return next((place for place in (INSTALLED, CLONED) if os.path.isfile(place / METADATA)), None)
 
 
 def checksums(folder: Path) -> bytes:
@@ -43,18 +48,32 @@ def checksums(folder: Path) -> bytes:
     return b"".join(f"{_sha256(file)}  {file.relative_to(folder).as_posix()}\n".encode() for file in files)
 
 
-def _require_unaltered(folder: Path) -> None:
-    """InputError, which names the first, for files that CHECKSUMS lists and that are missing or others."""
-    try:
-        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-        listed = [line.split("  ", 1) for line in lines]
-        wrong = next((name for digest, name in listed if _sha256(folder / name) != digest), None)
-    except (OSError, ValueError) as error:
-        missing = getattr(error, "filename", None) or folder / CHECKSUMS
-        raise InputError(f"{missing} is missing or can't be read: {REMEDY}") from None
-    if wrong or not listed:
-        raise InputError(f"{folder / (wrong or CHECKSUMS)} is not as it was made: {REMEDY}")
+def require_unaltered(folder: Path) -> None:
+    """InputError, which names the first, for files that CHECKSUMS lists and that are missing or others.
+
+    A set without CHECKSUMS is taken as it is, but for PORTRAITS.
+    """
+    ours = folder.resolve() in (INSTALLED, CLONED)
+    remedy = AGAIN if ours else ANEW
+    file = folder / CHECKSUMS
+    if not os.path.isfile(file):
+        if ours:
+            raise InputError(f"{file} is missing: {remedy}")
+        return
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    listed = {line[66:]: line[:64] for line in lines}  # between the two a blank, and a blank or a star
+    if METADATA not in listed:
+        raise InputError(f"{file} does not list {METADATA}: {remedy}")
+    for name, digest in listed.items():
+        if not os.path.isfile(folder / name):
+            raise InputError(f"{folder / name} is missing: {remedy}")
+        if _sha256(folder / name) != digest:
+            raise InputError(f"{folder / name} is not as it was made: {remedy}")
 
 
 def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        with open(file, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file} can't be read ({error.strerror}): change its permissions") from None

@@ -178,7 +178,7 @@ class Session:
         return self._refer_to(photo, crop)
 
     def open_another_photo(self) -> str:
-        """Take as the reference a second photograph of a rendered person; see `has_another_photo`."""
+        """Take as the reference a second photograph of the person that is at hand; see `has_another_photo`."""
         self._need_photo()
         photo, points = portraits.another(self.person)
         return self._refer_to(photo, align.crop_from_points(points))

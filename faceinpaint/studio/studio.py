@@ -45,8 +45,7 @@ class Studio(VBox):
         self._build()
         super().__init__([self._page])
         self.add_class("fi-frame")  # by whose width the page is arranged
-        first = [name for name in portraits.built_in() if name != portraits.ASTRONAUT] or [portraits.ASTRONAUT]
-        self._face_chosen({"do": "choose", "id": first[0]})
+        self._face_chosen({"do": "choose", "id": self.faces.items[0]["id"]})
         self._load_soon()
 
     # -------------------------------------------------------------------------------- the widgets
@@ -351,7 +350,8 @@ def _section(name: str, title: str, *widgets: ipywidgets.Widget) -> VBox:
 
 def _face_items() -> list[dict]:
     items = []
-    for name in portraits.built_in():
+    # The astronaut is shown where there is nobody else; her name is known everywhere.
+    for name in [name for name in portraits.built_in() if name != portraits.ASTRONAUT] or [portraits.ASTRONAUT]:
         photo, points = portraits.portrait(name)
         face = pictures.face_of(photo, align.crop_from_points(points), 2 * pictures.THUMB)
         items.append({"id": name, "title": name, "picture": pictures.thumb(face)})

@@ -13,15 +13,15 @@ from torch.optim.swa_utils import AveragedModel
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from faceinpaint import losses, masks, weights
-from faceinpaint.appearance import AppearanceModel
+from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
-from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import Features, load_features
 from faceinpaint.files import in_sole_use
 from faceinpaint.generator import Generator, composite
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
 from faceinpaint.presets import CompletionTraining, Training
+from faceinpaint.priors import mirror_landmarks
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
@@ -140,7 +140,7 @@ def train_completion(
 def beginning(settings: CompletionTraining, start: str | Path | None) -> Generator:
     """A new generator, or the one to begin with, whose blocks may be thin; InputError where it is another kind."""
     if not start:
-        return Generator(settings.width, settings.prior, settings.rank, style=settings.style_code)
+        return Generator(settings.width, settings.prior, settings.rank, (COMPONENTS, SIZE), settings.style_code)
     generator = weights.load(start, Generator)
     if (generator.width, generator.prior) != (settings.width, settings.prior):
         raise weights.of_another_size(start, Generator)
@@ -288,16 +288,16 @@ class Objective:
         return self.embed(batch.image, batch.landmarks)
 
 
-def fit_appearance(model: AppearanceModel, mixture: Mixture, photographs: int = 640) -> None:
-    """Fit the model of what faces have in common to new photographs of the first training faces."""
+def fit_appearance(model: AppearanceModel, mixture: Mixture, photographs: int = 2000) -> None:
+    """Fit the model of what faces have in common to the first training faces, at most so many, and their mirror images.
+
+    As they are: photographed anew, they differ by what no person's own visible part could tell.
+    """
     random = torch.Generator().manual_seed(mixture.need.seed)
     faces = Faces.cat(mixture.blocks(0))
-    seen = []
-    for _ in range(photographs // 16):
-        chosen = faces.select(torch.randint(len(faces), (16,), generator=random))
-        seen.append(augment(chosen, mixture.need.size, random, same_person=True))
-    seen = Faces.cat(seen)
-    model.fit(seen.image, seen.landmarks)
+    if len(faces) > photographs:
+        faces = faces.select(torch.randperm(len(faces), generator=random)[:photographs])
+    model.fit(faces.image, faces.landmarks, mirror_landmarks(faces.landmarks, faces.image.shape[-1]))
 
 
 VALIDATION_MASKS = ("mask01", "mask02", "mask03", "mask04", "mask07", "mask10", "irregular", "face-mask")

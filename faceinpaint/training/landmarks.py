@@ -35,6 +35,7 @@ def train_landmarks(
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
+    published = fetch.checked("mobilenet_v2") if start == IMAGENET and not resume else None  # before faces are read
     mixture = Mixture(faces, Need.of(settings, machine, settings.size, seed, labelled=True), settings.masks)
     torch.manual_seed(seed)
     predictor = LandmarkPredictor(settings.width, settings.size)
@@ -42,9 +43,8 @@ def train_landmarks(
         weights.begin_with(predictor, start)
     elif not resume:  # or it would be replaced by the checkpoint's
         predictor.set_mean_face(mean_face(mixture), settings.size)
-        if start:
-            published = torch.load(fetch.checked("mobilenet_v2"), map_location="cpu", weights_only=True)
-            predictor.start_from_imagenet(published)
+    if published:
+        predictor.start_from_imagenet(torch.load(published, map_location="cpu", weights_only=True))
     predictor = machine.quick(predictor)
     average = AveragedModel(predictor, multi_avg_fn=rising_average(settings.ema), use_buffers=True)
     optimizer = machine.adam(predictor.parameters(), decay=1e-2)

@@ -45,10 +45,10 @@ class Machine:
     def quick(self, network: nn.Module) -> nn.Module:
         """The same network on the device, laid out and compiled for it.
 
-        Channels last: the values of all channels of a pixel lie side by side, as convolutions read them. Compilation
-        fuses what lies between the convolutions; it pays on a GPU, on a CPU it did not.
+        Channels last: the values of all channels of a pixel lie side by side, as convolutions read them; see `layout`.
+        Compilation fuses what lies between the convolutions; it pays on a GPU, on a CPU it did not.
         """
-        network = network.to(self.device, memory_format=torch.channels_last)
+        network = network.to(self.device, memory_format=layout(network))
         on_gpu = self.device.type == "cuda"
         if self.processes > 1 and on_gpu:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # statistics of the whole batch, not of a part
@@ -70,6 +70,20 @@ class Machine:
     ) -> torch.optim.Optimizer:
         """Adam with decoupled weight decay; fused, one pass over each parameter instead of a dozen."""
         return torch.optim.AdamW(parameters, lr=self.settings.lr, betas=betas, weight_decay=decay, fused=True)
+
+
+def layout(network: nn.Module) -> torch.memory_format:
+    """Channels last, but for networks that a CPU would not live through.
+
+    Backwards through a 1 x 1 convolution that skips pixels, oneDNN writes whole vectors of channels, also where the
+    picture has fewer, and so beyond its end: fewer than 8 on processors with AVX2, fewer than 16, in larger pictures,
+    with AVX-512 (torch 2.14). Channels first, it takes another way.
+    """
+    risky = any(
+        isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1) and max(part.stride) > 1 and part.in_channels < 16
+        for part in network.modules()
+    )
+    return torch.contiguous_format if risky else torch.channels_last
 
 
 def rising_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:

@@ -11,9 +11,9 @@ from PIL import Image
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import METADATA, read_photo, to_image, to_tensor
-from faceinpaint.faces.sets import CHECKSUMS, checksums
-from faceinpaint.faces.sources.writer import Entry, Report, make_folder, rounded, write_faces
+from faceinpaint.faces.photos import METADATA, MIN_SIDE, read_metadata, read_photo, to_image, to_tensor
+from faceinpaint.faces.sets import CHECKSUMS, checksums, require_unaltered
+from faceinpaint.faces.sources.writer import Entry, Report, rounded, write_faces
 from faceinpaint.files import parse_json, write_whole
 
 MARGIN = 1.25  # times the aligned crop: training varies the framing
@@ -26,40 +26,41 @@ def portraits(people: Path, out: Path) -> Report:
     """Write the faces of a folder of whole photographs, METADATA with 68 landmarks beside them, and their CHECKSUMS.
 
     Each face becomes an upright square of MARGIN times the aligned crop, SIDE pixels at most. `photo` of a row are the
-    corners of the photograph in it: beyond them its mirror image is shown. Raises InputError as `write_faces` does, and
-    for rows that are none.
+    corners of the photograph in it: beyond them its mirror image is shown. Photographs without landmarks, or with a
+    face that is too small, are left out and reported. Raises InputError as `read_metadata` and `write_faces` do, and
+    for a folder that was finished and altered since.
     """
     rows = _rows(people)
     entries = [Entry(f"images/{Path(row['file_name']).stem}.webp", partial(_face, people, row)) for row in rows]
-    make_folder(out)
     report = write_faces(out, entries, {"source": "portraits", "margin": MARGIN, "size": SIDE, "quality": QUALITY})
-    write_whole(out / CHECKSUMS, checksums(out))
+    if (out / CHECKSUMS).is_file():
+        require_unaltered(out)
+    else:
+        write_whole(out / CHECKSUMS, checksums(out))
     return report
 
 
 def _rows(people: Path) -> list[dict]:
-    file = people / METADATA
-    try:
-        rows = [parse_json(line) for line in file.read_bytes().splitlines()]
-    except OSError:
-        raise InputError(f"{people} is no folder of portraits: it needs a {METADATA} beside its photographs") from None
-    except ValueError:
-        rows = []
-    if not all(isinstance(row, dict) and {"file_name", "landmarks", *KEPT} <= set(row) for row in rows) or not rows:
-        keys = ", ".join(("file_name", "landmarks", *KEPT))
-        raise InputError(f"{file} has a line that is no row of a portrait: write {keys} into each")
-    return rows
+    """The rows of a face folder, checked, with all that they hold."""
+    read_metadata(people)
+    with open(people / METADATA, encoding="utf-8-sig", errors="replace") as lines:
+        return [parse_json(line) for line in lines if line.strip()]
 
 
 def _face(people: Path, row: dict) -> tuple[bytes, dict]:
     """One photograph as the bytes of its crop, and its row."""
     photo = read_photo(people / row["file_name"])
+    if row["landmarks"] is None:
+        raise InputError(f"{row['file_name']} has no landmarks: write them into {METADATA}")
     landmarks = torch.tensor(row["landmarks"], dtype=torch.float64)
     crop = align.crop_from_landmarks(landmarks, MARGIN)
+    align.require_near(crop, (photo.height, photo.width))
     size = min(SIDE, int(2 * crop.half_side))
+    if size < MIN_SIDE:
+        raise InputError(f"the face in {row['file_name']} is {size} pixels wide: give a photo with {MIN_SIDE} or more")
     right, bottom = photo.width - 0.5, photo.height - 0.5
     corners = torch.tensor([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]], dtype=torch.float64)
-    kept = {key: row[key] for key in KEPT} | {
+    kept = {key: row.get(key) for key in KEPT} | {
         "landmarks": rounded(align.to_crop(landmarks, crop, size)),
         "photo": rounded(align.to_crop(corners, crop, size)),
     }
