@@ -191,6 +191,7 @@ class Objective:
         self.recogniser.network = machine.frozen(recogniser.network)
         self.settings, self.features, self.discriminator = settings, features, discriminator
         self.projected = settings.discriminator == "projected"
+        self.looking = ("perceptual", "adversarial") if self.projected else ("perceptual",)  # at the features
         self.truth, self.ours = {}, {}  # maps of a step's photographs and of its completed pictures
         self.perceptual = losses.PerceptualLoss(features)
         self.style = losses.StyleLoss(features)
@@ -218,18 +219,26 @@ class Objective:
         """
         pixels = completed.detach().requires_grad_()
         told = {}
-        wanted = [name for name in self.terms if name not in without]
-        featured = [name for name in wanted if name == "perceptual" or name == "adversarial" and self.projected]
-        for group in filter(None, [featured, *([name] for name in wanted if name not in featured)]):
+        for group in self.groups(without):
             with machine.autocast():
-                if group is featured:
-                    self.look_at(batch.image, pixels)
-                values = {name: self.terms[name](pixels, batch) for name in group}
+                values = self.values(group, pixels, batch)
             machine.accelerator.backward(sum(getattr(self.settings, name) * value for name, value in values.items()))
             self.ours = {name: maps.detach() for name, maps in self.ours.items()}
             told |= {name: value.detach() for name, value in values.items()}
         machine.accelerator.backward(completed, gradient=pixels.grad)
         return told
+
+    def groups(self, without: Collection[str] = ()) -> list[list[str]]:
+        """The names of all terms but those `without`: those that look at the features together, each other alone."""
+        wanted = [name for name in self.terms if name not in without]
+        looking = [name for name in wanted if name in self.looking]
+        return [group for group in (looking, *([name] for name in wanted if name not in looking)) if group]
+
+    def values(self, group: Sequence[str], completed: Tensor, batch: MaskedFaces) -> dict[str, Tensor]:
+        """The terms of a group by name, of completed pictures."""
+        if group[0] in self.looking:
+            self.look_at(batch.image, completed)
+        return {name: self.terms[name](completed, batch) for name in group}
 
     def look_at(self, image: Tensor, completed: Tensor) -> None:
         """Work out the features of a step's photographs and of what was made of them."""
