@@ -52,13 +52,10 @@ def learn_landmarks(folder, out, resume=False, start=None, **settings):
     return training.train_landmarks([folder], chosen, out, resume=resume, start=start)
 
 
-def learn_completion(
-    folder, out, predictor, recogniser, resume=False, start=None, teacher=None, milestone_faces=0, **settings
-):
+def learn_completion(folder, out, predictor, recogniser, resume=False, start=None, milestone_faces=0, **settings):
     """milestone_faces: 0, for to measure takes longer than these few steps; `test_training_milestones.py` does."""
     chosen = replace(SMOKE.completion, milestone_faces=milestone_faces, **settings)
-    return training.train_completion(
-        [folder], chosen, out, predictor, recogniser, resume=resume, start=start, teacher=teacher)
+    return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume, start=start)
 
 
 # ------------------------------------------------------------------------------------------------- stages
@@ -231,27 +228,6 @@ def test_a_thin_generator_is_trained_on_and_stays_thin(folder, tmp_path, predict
     weights.save(given, given.settings, tmp_path / "thin.safetensors")
     made = learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=1, start=tmp_path / "thin.safetensors")
     assert weights.load(made, Generator).settings == given.settings
-
-
-def test_whoever_learns_from_itself_has_nothing_to_learn(folder, tmp_path, predictor, recogniser):
-    torch.manual_seed(0)
-    given = Generator(8)
-    given.paint.weight.data.normal_(0, 0.05)  # paints something else than the prior, and than the truth
-    weights.save(given, given.settings, tmp_path / "given.safetensors")
-    pixels = dict(steps=1, precision="fp32", start=tmp_path / "given.safetensors")
-    learn_completion(folder, tmp_path / "a", predictor, recogniser, **pixels)
-    learn_completion(folder, tmp_path / "b", predictor, recogniser, teacher=tmp_path / "given.safetensors", **pixels)
-    truth, itself = (read_log(tmp_path / name)["reconstruction"][1][0] for name in "ab")
-    assert itself < 1e-6 < 1e-3 < truth
-
-
-def test_what_is_taught_keeps_every_visible_pixel():
-    torch.manual_seed(0)
-    image, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
-    mask[..., 20:40, 20:40] = 1
-    batch = MaskedFaces(image, canonical_face(64), torch.zeros(1), ("a",), mask)
-    shown = completion.taught(Generator(8), batch, batch.landmarks)
-    assert torch.equal(shown * (1 - mask), image * (1 - mask)) and not torch.equal(shown, image)
 
 
 def test_hidden_landmarks_are_led_astray_part_by_part_and_visible_ones_never():
