@@ -16,26 +16,37 @@ import torch
 from forks import PATIENCE
 from torch import Tensor, nn
 
-from faceinpaint.discriminator import Discriminator
-from faceinpaint.features import FeatureNetwork
+from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
+from faceinpaint.features import load_features
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import PRESETS, Preset
 from faceinpaint.recognisers.networks import FaceResNet
-from faceinpaint.training.features import Parser
 from faceinpaint.training.machine import Machine
 from faceinpaint.training.recogniser import build
 
 SIZE = 64  # pixels; sizes that a network insists on are its own
 
 
+class Projected(nn.Module):
+    """A projected discriminator with the network that it looks through."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.features = load_features("imagenet")
+        self.heads = ProjectedDiscriminator(self.features.channels, width)
+
+    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.heads(self.features(image), mask))
+
+
 def networks(preset: Preset) -> Iterator[tuple[nn.Module, tuple[Tensor, ...]]]:
     """All that a preset trains, and what each is given."""
     image, mask, aligned = torch.rand(2, 3, SIZE, SIZE), torch.ones(2, 1, SIZE, SIZE), torch.rand(2, 3, 112, 96)
-    yield Parser(FeatureNetwork([preset.features.width * factor for factor in (1, 2, 4, 6, 8)])), (image,)
     yield LandmarkPredictor(preset.landmarks.width, SIZE), (image, mask)
     yield Generator(preset.completion.width, prior=False), (image, mask, SIZE * torch.rand(2, 68, 2))
     yield Discriminator(preset.completion.discriminator_width), (image, mask)
+    yield Projected(preset.completion.discriminator_width), (image, mask)
     for name in ("mobilefacenet", "resnet"):
         yield build(replace(preset.recogniser, network=name))[0], (aligned,)
 
