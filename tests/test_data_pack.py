@@ -22,7 +22,7 @@ from faceinpaint.faces import synthetic
 from faceinpaint.evaluation import evaluate
 from faceinpaint.faces import sets
 from faceinpaint.faces.photos import METADATA, FaceFolder, read_mask
-from faceinpaint.faces.sets import CHECKSUMS, checksums, find_set
+from faceinpaint.faces.sets import CHECKSUMS, checksums, find_set, some_people
 from faceinpaint.faces.sources.portraits import KEPT, SIDE, portraits
 from faceinpaint.faces.synthetic import pack
 
@@ -200,6 +200,29 @@ def test_a_set_of_ones_own_is_checked_too_and_may_go_without_sums(tmp_path, astr
     (folder / CHECKSUMS).unlink()
     assert find_set(folder) == folder
     assert "there are no faces potraits" in refused(find_set, "potraits")
+
+
+def test_some_people_are_all_photographs_of_so_many_of_each_split(tmp_path):
+    whole = FaceFolder(DATA / "portraits", size=32)
+    few = FaceFolder(some_people(DATA / "portraits", tmp_path / "few", train=20, test=3), size=32)
+    assert {row.split for row in few.rows} == {"train", "test"} and len(few.identities) == 23
+    assert [path.name for path in (tmp_path / "few").iterdir()] == [METADATA]  # no photograph is copied
+    place = {row.file_name: number for number, row in enumerate(whole.rows)}
+    there = [place[str(Path(row.file_name).relative_to(DATA.resolve() / "portraits"))] for row in few.rows]
+    assert sorted(there) == [n for n, row in enumerate(whole.rows) if row.identity in few.identities]
+    assert torch.equal(few[5].image, whole[there[5]].image)
+    trained = sorted(set(row.identity for row in whole.rows if row.split == "train"))
+    numbers = [trained.index(row.identity) for row in few.rows if row.split == "train"]
+    assert min(numbers) < 50 and max(numbers) > 780  # from one end to the other
+    assert len(FaceFolder(some_people(DATA / "portraits", tmp_path / "all", val=1000)).identities) == 47
+
+
+@pytest.mark.parametrize("people, sentence", [
+    (dict(trian=2), "did you mean 'train'"), (dict(train=0), "give 1 or more"),
+])
+def test_people_that_a_set_lacks_are_refused(tmp_path, people, sentence):
+    assert sentence in refused(some_people, DATA / "portraits", tmp_path / "few", **people)
+    assert not (tmp_path / "few").exists()
 
 
 def test_nothing_begins_with_altered_portraits(ours, tmp_path):
