@@ -62,18 +62,6 @@ class AppearanceModel(nn.Module):
         strongest = vectors[:, -len(self.variations) :].T @ centred / len(faces) ** 0.5
         self.variations.zero_()[-len(strongest) :] = strongest.unflatten(1, self.mean.shape)
 
-    @torch.no_grad()
-    def smaller(self, components: int, size: int) -> AppearanceModel:
-        """The same with the strongest variations alone, of fewer pixels."""
-        made = AppearanceModel(components, size)
-        made.shape.copy_(self.shape)
-        for name in ("region", "mean", "variations"):
-            there = getattr(self, name).reshape(-1, 1, self.size, self.size)
-            here = F.interpolate(there, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-            value = here.reshape(*getattr(self, name).shape[:-2], size, size)
-            getattr(made, name).copy_(value[-components:] if name == "variations" else value)
-        return made
-
     def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
         seen, weight = self._seen(image.float(), 1 - mask.float(), landmarks.float())
         # The most probable coefficients: least squares on the visible pixels, drawn to the mean by the variations'

@@ -229,9 +229,6 @@ def train(
             help="landmarks, completion: weights to begin with, a name or a file; landmarks: or imagenet"
         )
     ] = None,
-    teacher: Annotated[
-        Optional[str], typer.Option(help="completion: a generator whose paintings are learnt from, a name or a file")
-    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="of everything random")] = 0,
 ) -> None:
     """Train one stage; `--resume` goes on where a run stopped.
@@ -253,7 +250,7 @@ def train(
         else:
             predictor = weights.load(landmarks, LandmarkPredictor)
             judge = load_recogniser(recogniser)
-            path = training.train_completion(faces, settings, out, predictor, judge, seed, resume, start, teacher)
+            path = training.train_completion(faces, settings, out, predictor, judge, seed, resume, start)
     except training.Stopped as stopped:
         typer.echo(f"faceinpaint: {stopped}", err=True)
         raise typer.Exit(128 + stopped.signal) from None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceinpaint.appearance import AppearanceModel
+from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import Prior, halved, shrunk, smooth_fill, symmetry_prior
@@ -49,9 +49,6 @@ def window_of(mask: Tensor) -> Window:
     return Window(*bounds)
 
 
-UNSAID = (48, 96)  # components and pixels of the appearance model where a file of weights names none
-
-
 class Generator(nn.Module):
     """Encoder, seven dilated residual blocks, long-short-term attention, decoder with known-part skips.
 
@@ -59,18 +56,19 @@ class Generator(nn.Module):
     multiple of 8. Returns the painted image (B, 3, H, W) in [0, 1]; `complete` keeps its hole only. What the
     image holds inside the hole is never looked at. `width` is the number of channels at half resolution.
     With `prior`, the network sees the symmetry prior too, decides by a gate how much of it to keep, and paints a
-    residual over it; without, it is the paper's plain network. `appearance` has to be fitted before training.
-    `rank` above 0 makes its residual blocks thin ones, see `ThinResidual`; `appearance` are the components and the
-    pixels of that model; `style` lets what is visible of the whole face act on the decoder, see `StyleCode`.
+    residual over it. `rank` above 0 makes its residual blocks thin ones, see `ThinResidual`; `appearance` are the
+    components and the pixels of that model, which has to be fitted before training; `style` lets what is visible of the
+    whole face act on the decoder, see `StyleCode`. With prior=False, rank=0, style=False it is the paper's network.
     """
 
     def __init__(
-        self, width: int = 64, prior: bool = True, rank: int = 0, appearance: Sequence[int] = UNSAID,
-        style: bool = False,
+        self, width: int = 48, prior: bool = True, rank: int = 32, appearance: Sequence[int] = (COMPONENTS, SIZE),
+        style: bool = True,
     ) -> None:
         super().__init__()
-        self.settings = {"width": width, "prior": prior, "rank": rank, "appearance": list(appearance)}
-        self.settings |= {"style": True} if style else {}
+        self.settings = {
+            "width": width, "prior": prior, "rank": rank, "appearance": list(appearance), "style": style,
+        }
         self.width, self.prior, self.rank = width, prior, rank
         self.whole = False  # whether `complete` paints all of the picture, though it keeps the hole only
         self.appearance = AppearanceModel(*appearance) if prior else None
@@ -333,8 +331,7 @@ class DilatedResidual(nn.Module):
 class ThinResidual(DilatedResidual):
     """The same with two convolutions for each: a 3 x 3 one to `rank` channels and a 1 x 1 one back to all of them.
 
-    A quarter of the weights and of the work where the rank is a quarter of the channels (Zhang et al. 2016, section 3;
-    `factoring.factored` finds those of a network that has learnt already).
+    With a rank of a sixth of the channels, a sixth of the weights and of the work (Zhang et al. 2016, section 3).
     """
 
     def __init__(self, channels: int, dilation: int, rank: int) -> None:

@@ -6,7 +6,7 @@ what an output sees is its gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,7 +27,7 @@ class Call(NamedTuple):
     """What went into a module, and what came out."""
 
     inputs: tuple
-    output: Tensor | tuple[Tensor, ...]
+    output: Tensor | Sequence[Tensor]
 
 
 @torch.no_grad()
@@ -68,9 +68,15 @@ def stages(network: nn.Module, *inputs: Tensor) -> list[Stage]:
     rest = counted[""] - sum(counted.get(name, 0) for name in learning)
     first = Stage("inputs", tuple(calls[learning[0]].inputs[0].shape[1:]), 0, rest)
     return [first] + [
-        Stage(name, tuple(calls[name].output.shape[1:]), parameters(parts[name]), counted.get(name, 0))
-        for name in learning
+        Stage(name, _shape(calls[name].output), parameters(parts[name]), counted.get(name, 0)) for name in learning
     ]
+
+
+def _shape(output: Tensor | Sequence[Tensor]) -> tuple[int, ...]:
+    """Of what a part returns, without the batch; several results count as one, with the channels of all."""
+    if isinstance(output, Tensor):
+        return tuple(output.shape[1:])
+    return sum(one.shape[1] for one in output), *output[0].shape[2:]
 
 
 def parameters(network: nn.Module) -> int:

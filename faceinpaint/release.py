@@ -13,27 +13,16 @@ A recipe is a TOML file:
     ships = "landmarks"                # as which weights of the package; not every stage does
 
     [[stage]]
-    name = "blend"
-    blend = { completion = 0.4, sharper = 0.6 }    # generators of one architecture, each with its share of the weights
-
-    [[stage]]
-    name = "light"
-    factor = "blend"                   # a generator, whose residual blocks become thin ones of this rank
-    rank = 32
-    faces = ["{photographs}"]          # on which the directions that count are measured
-
-    [[stage]]
     name = "evaluation"
     evaluate = ["completion"]          # generators
 
-Where a stage takes weights (`start`, `teacher`, `landmarks`, `recogniser`, `blend`, `factor`, `evaluate`), the name of
-an earlier stage stands for what that one has made; anything else is a file, or weights that come with the package.
+Where a stage takes weights (`start`, `landmarks`, `recogniser`, `evaluate`), the name of an earlier stage stands for
+what that one has made; anything else is a file, or weights that come with the package.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import re
@@ -49,23 +38,20 @@ import torch
 from faceinpaint import evaluation, training, weights
 from faceinpaint.completion import find_device
 from faceinpaint.errors import InputError, reason_of, require_known
-from faceinpaint.factoring import factor
 from faceinpaint.files import in_sole_use, parse_json, write_whole
-from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import Training, preset
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 
 RECORD = "release.json"
 LARGEST = 1_000_000  # bytes of a recipe
-HELD = {"set": (bool, int, float, str), "blend": (int, float)}  # what tables of a stage hold, if not texts
-WORK = ("train", "blend", "factor", "evaluate")  # what a stage may do
+HELD = {"set": (bool, int, float, str)}  # what tables of a stage hold, if not texts
 KINDS = ("landmarks", "recogniser", "completion")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a recipe: a training run, a blend of generators, a thin copy of one, or an evaluation of them."""
+    """One stage of a recipe: a training run, or an evaluation of generators."""
 
     name: str
     train: str = ""
@@ -74,14 +60,10 @@ class Stage:
     seed: int = 0
     set: dict[str, bool | int | float | str] = field(default_factory=dict)
     start: str = ""  # weights to begin with
-    teacher: str = ""  # a generator whose paintings another one learns from
     landmarks: str = "landmarks"
     recogniser: str = ""  # of the identity loss, or who judges
     ships: str = ""
     about: dict[str, str] = field(default_factory=dict)  # what the manifest shall say: licence, training_data, ...
-    blend: dict[str, float] = field(default_factory=dict)
-    factor: str = ""
-    rank: int = 0
     evaluate: list[str] = field(default_factory=list)
     masks: str = "all"
     split: str = "test"
@@ -160,13 +142,9 @@ def _stage(row: dict, values: dict[str, str]) -> Stage:
             raise InputError(f"a stage can't be called, or ship as, {name!r}: take letters, digits, - and _")
     if not 0 <= stage.seed < 2**31:
         raise InputError(f"the stage {stage.name} has a seed that is none: take one from 0 to {2**31 - 1}")
-    if [bool(getattr(stage, one)) for one in WORK].count(True) != 1:
-        raise InputError(f"the stage {stage.name} has to have one of `{'`, `'.join(WORK[:-1])}` and `{WORK[-1]}`")
-    if bool(stage.factor) != (stage.rank > 0):
-        raise InputError(f"the stage {stage.name} needs both `factor` and a `rank` from 1 on, or neither of them")
-    if stage.blend and not math.isclose(sum(stage.blend.values()), 1):
-        raise InputError(f"the shares of the blend {stage.name} add up to {sum(stage.blend.values())}: make it 1")
-    if not stage.blend and not stage.faces or stage.evaluate and len(stage.faces) > 1:
+    if bool(stage.train) == bool(stage.evaluate):
+        raise InputError(f"the stage {stage.name} has to have one of `train` and `evaluate`")
+    if not stage.faces or stage.evaluate and len(stage.faces) > 1:
         wanted = "one face folder" if stage.evaluate else "faces"
         raise InputError(f"the stage {stage.name} needs {wanted}: write faces = [...]")
     if stage.train:
@@ -255,18 +233,6 @@ def _run(stage: Stage, out: Path) -> Path:
         )
         return folder / "tables.md"
 
-    if stage.blend:
-        made = folder / "generator.safetensors"
-        weights.blend({file_of(name): share for name, share in stage.blend.items()}, Generator, made)
-        return made
-
-    if stage.factor:
-        predictor = weights.load(file_of(stage.landmarks), LandmarkPredictor)
-        return factor(
-            file_of(stage.factor), stage.rank, stage.faces, predictor, folder / "generator.safetensors", stage.size,
-            stage.seed,
-        )
-
     chosen, resume = settings(stage), any(folder.glob("checkpoints/step-*.pt"))
     start = file_of(stage.start) or None
     if stage.train == "landmarks":
@@ -275,10 +241,7 @@ def _run(stage: Stage, out: Path) -> Path:
     if stage.train == "recogniser":
         return training.train_recogniser(stage.faces, chosen, folder, predictor, stage.seed, resume)
     recogniser = load_recogniser(file_of(stage.recogniser or LOSS))
-    teacher = file_of(stage.teacher) or None
-    return training.train_completion(
-        stage.faces, chosen, folder, predictor, recogniser, stage.seed, resume, start, teacher
-    )
+    return training.train_completion(stage.faces, chosen, folder, predictor, recogniser, stage.seed, resume, start)
 
 
 def made_by(out: Path, name: str) -> Path | None:
@@ -302,13 +265,9 @@ def install(recipe: Recipe, out: Path) -> list[str]:
 
 
 def command(stage: Stage) -> str:
-    """The call that does by itself what a training stage does; of other stages what they do, in words."""
-    if stage.blend:
-        return "a blend of " + " and ".join(f"{share:g} {name}" for name, share in stage.blend.items())
-    if stage.factor:
-        return f"{stage.factor} with residual blocks of rank {stage.rank}, measured on {' '.join(stage.faces)}"
+    """The call that does by itself what a training stage does."""
     words = ["faceinpaint train", stage.train, "--preset", stage.preset, "--faces", *stage.faces]
-    for option in ("start", "teacher", "landmarks", "recogniser"):
+    for option in ("start", "landmarks", "recogniser"):
         given = getattr(stage, option)
         if given != getattr(Stage("example"), option):
             words += [f"--{option}", given]

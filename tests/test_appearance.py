@@ -78,16 +78,6 @@ def test_it_follows_the_landmarks(model, landmarks):
     assert error(there, here.roll(8, -1), inside) < 0.01
 
 
-def test_a_smaller_one_keeps_the_strongest_variations_and_finishes_faces_alike(model, landmarks):
-    truth = family(torch.tensor([[1.5, -1.0]]), landmarks)
-    mask = masks.standard("mask01", SIZE)
-    smaller = model.smaller(2, 32)
-    assert smaller.variations.shape == (2, 3, 32, 32) and torch.equal(smaller.shape, model.shape)
-    (face, region), (other, _) = (one(truth * (1 - mask), mask, landmarks) for one in (model, smaller))
-    hidden = mask * (region > 0.9)
-    assert error(other, face, hidden) < 0.2 * error(face, family(torch.zeros(1, 2), landmarks), hidden)
-
-
 def test_it_learns_from_mirror_images_what_a_mirrored_face_looks_like(landmarks):
     one_sided = family(torch.zeros(8, 2), landmarks)
     one_sided[:, 0] += 0.2 * torch.linspace(0, 1, 8)[:, None, None] * torch.linspace(0, 1, SIZE)

@@ -1,13 +1,14 @@
-"""The discriminator: what each of its patches sees, its spectral norm, and which patches count."""
+"""The discriminators: what each of their patches sees, their spectral norm, and which patches count."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from conftest import small_features
 from torch import Tensor, nn
 
 from faceinpaint import masks
-from faceinpaint.discriminator import Discriminator, hole_patches
+from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator, hole_patches
 
 SIZES = [(64, 64), (128, 128), (96, 160)]
 
@@ -47,17 +48,58 @@ def test_the_mask_is_seen_too() -> None:
     assert (network(image, mask) - network(image, 0 * mask)).abs().max() > 1e-4
 
 
+FEATURES = small_features(4, 6, 8)
+
+
+def projected(width: int = 8) -> ProjectedDiscriminator:
+    torch.manual_seed(0)
+    return ProjectedDiscriminator(FEATURES.channels, width).eval()
+
+
 @torch.no_grad()
-def test_every_convolution_is_spectrally_normal_after_some_steps() -> None:
-    network = discriminator()
+@pytest.mark.parametrize("height, width", SIZES)
+def test_a_projected_one_gives_one_logit_per_position_of_each_map(height: int, width: int) -> None:
+    logits = projected()(FEATURES(torch.rand(2, 3, height, width)), torch.zeros(2, 1, height, width))
+    assert [tuple(one.shape) for one in logits] == [(2, 1, height // 2**n, width // 2**n) for n in range(3)]
+    assert all(one.dtype == torch.float32 for one in logits)
+
+
+@torch.no_grad()
+def test_a_projected_one_sees_the_mask_at_every_scale_and_where_it_is() -> None:
+    network, maps = projected(), FEATURES(torch.rand(1, 3, 64, 64))
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 20:40] = 1
+    for with_hole, without in zip(network(maps, mask), network(maps, 0 * mask)):
+        changed = (with_hole - without).abs()
+        assert changed.max() > 1e-4 and (changed[..., 0, 0] == 0).all()
+
+
+def test_a_projected_one_learns_its_heads_alone_and_its_slope_reaches_the_picture() -> None:
+    network, image = projected(), torch.rand(1, 3, 32, 32, requires_grad=True)
+    sum(one.mean() for one in network(FEATURES(image), torch.ones(1, 1, 32, 32))).backward()
+    assert image.grad.isfinite().all() and image.grad.abs().max() > 0
+    assert all(parameter.grad is None for parameter in FEATURES.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
+    assert {key.split(".")[0] for key in network.state_dict()} == {"heads"}
+    width, deeper = 8, projected(16)
+    by_hand = sum(9 * (count + 1) * width + 9 * width**2 + 3 * width + 1 for count in (4, 6, 8))
+    assert sum(parameter.numel() for parameter in network.parameters()) == by_hand
+    assert [head[0].out_channels for head in deeper.heads] == [8, 12, 16]  # no wider than twice the map
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind, count", [("patch", 5), ("projected", 9)])
+def test_every_convolution_is_spectrally_normal_after_some_steps(kind: str, count: int) -> None:
+    network = discriminator() if kind == "patch" else projected()
+    picture = torch.rand(1, 3, 32, 32)
     for parameter in network.parameters():
         parameter.mul_(10)  # as large weights would be after long training
     network.train()
     for _ in range(30):
-        network(torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32))
+        network(picture if kind == "patch" else FEATURES(picture), torch.zeros(1, 1, 32, 32))
     network.eval()
-    convolutions = [layer for layer in network.layers if isinstance(layer, nn.Conv2d)]
-    assert len(convolutions) == 5
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == count
     for convolution in convolutions:
         largest = torch.linalg.matrix_norm(convolution.weight.flatten(1), ord=2).item()
         assert largest == pytest.approx(1, abs=0.03)

@@ -14,7 +14,7 @@ from faceinpaint.evaluation import MEASURES, Examination, Gallery, examination, 
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import FaceFolder
-from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.recognisers import MobileFaceNet, Recogniser
 
 IRREGULAR = mask_names("irregular")
@@ -57,10 +57,24 @@ def test_families_are_made_of_masks_that_exist():
     assert mask_names("standard") == list(masks.STANDARD) and len(IRREGULAR) == len(masks.HOLE_RATIO_BINS)
     assert IRREGULAR[0] == "irregular-1-10" and mask_names("face-mask") == ["face-mask"]
     assert mask_names("all") == [*mask_names("standard"), *IRREGULAR, "face-mask"]
+    mask_names("all").clear()  # a caller's list is its own
+    assert len(mask_names("all")) == len(masks.STANDARD) + len(IRREGULAR) + 1
+
+
+def test_one_of_each_is_one_mask_of_each_kind_and_a_hole_larger_than_any_bin():
+    chosen, limit = mask_names("one-of-each"), masks.HOLE_RATIO_BINS[-1][1]
+    every = mask_names("all")
+    assert len(set(chosen)) == len(chosen) < len(every)
+    assert [name for name in chosen if name not in every] == chosen[-1:]
+    assert {"face-mask", *IRREGULAR} & set(chosen) and set(masks.STANDARD) & set(chosen)
+    for number in range(8):
+        hole = mask_for(chosen[-1], torch.zeros(1, 68, 2), 64, number)
+        assert limit <= masks.LARGE_HOLE[0] < masks.hole_ratio(hole).item() <= masks.LARGE_HOLE[1]
+        assert torch.equal(hole, mask_for(chosen[-1], torch.zeros(1, 68, 2), 64, number))
 
 
 def test_an_unknown_family_is_answered_with_all():
-    with pytest.raises(InputError, match="no mask family 'face': choose one of standard, irregular, face-mask, all"):
+    with pytest.raises(InputError, match="no mask family 'face': choose one of standard, irregular, .*, one-of-each"):
         mask_names("face")
 
 
@@ -109,6 +123,18 @@ def test_who_gives_back_the_original_is_perfect(examine):
         assert (grey[name] < found[name]).all()
     assert found["nme"][4].item() == 0  # against what was seen in the open face
     assert (found["nme"][:4] > 0).all()  # against the landmarks of the folder
+
+
+def test_the_error_of_predicted_landmarks_is_the_predictors_and_no_methods(examine):
+    methods = {"truth": lambda image, mask, landmarks: image, "grey": hide}
+    measured, _, located, _ = examine(methods, ["mask01", "mask03"])
+    predictor = weights.load("landmarks", LandmarkPredictor)
+    for name in ("mask01", "mask03"):
+        mask = masks.standard(name, 64).expand(6, -1, -1, -1)
+        error = normalised_mean_error(predictor(located.faces.image, mask), located.truth)
+        found = [measured[name, method]["nme_predicted"] for method in ("truth", "grey")]
+        assert torch.equal(*found) and torch.allclose(found[0], error, atol=1e-4)
+        assert (error > 0).all() and not torch.allclose(error, measured[name, "truth"]["nme"], rtol=0.01)
 
 
 def test_landmarks_that_nobody_knows_are_those_seen_in_the_open_face(examine, faces):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from faceinpaint.completion import Completer
+from faceinpaint.errors import InputError
 from faceinpaint.evaluation import Sighting, Trios, distance_at, gain, sightings, third_view
 from faceinpaint.evaluation.third_view import WITH, WITHOUT
 from faceinpaint.faces.batch import Faces
@@ -35,6 +36,19 @@ def test_trios_are_three_photographs_of_the_same_people(trios) -> None:
     assert torch.equal(people, trios.reference.identity) and torch.equal(people, trios.third.identity)
     assert len(people.unique()) == 3
     assert len({*trios.photo.name, *trios.reference.name, *trios.third.name}) == 9
+
+
+def test_photographed_people_are_judged_by_their_untouched_photograph() -> None:
+    pairs = Trios.photographed(size=64, people=2)
+    assert torch.equal(pairs.photo.identity, pairs.reference.identity) and len(pairs.photo.identity.unique()) == 2
+    assert pairs.third is pairs.photo and not set(pairs.photo.name) & set(pairs.reference.name)
+    with pytest.raises(InputError, match="nobody has two photographs"):
+        Trios.photographed("data/rendered", 64, splits=["none"])
+
+
+def test_the_gain_is_in_cosine_where_no_threshold_is_given() -> None:
+    seen = [sighting(person, method, cosine) for person in range(4) for method, cosine in ((WITHOUT, 0.5), (WITH, 0.6))]
+    assert gain(seen, ["mask01"]).mean == pytest.approx(0.1)
 
 
 def test_every_completion_is_seen_without_and_with_its_reference(trios) -> None:

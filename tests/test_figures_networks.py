@@ -241,6 +241,12 @@ def test_scores_lie_where_their_patches_are_in_colours_of_their_column() -> None
             assert np.allclose(overlay.get_array(), one[0, 0])
 
 
+def test_scores_of_a_map_lie_over_the_whole_picture() -> None:
+    images, holes, _ = scored(1)
+    overlay = pictures(figures.patch_scores(images, holes, [noise(1, 1, 16, 16)], ["a"]))[0].images[1]
+    assert list(overlay.get_extent()) == [-0.5, 63.5, 63.5, -0.5]
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_a_face_without_a_seam_is_drawn_too(value: int) -> None:
     images, holes, scores = scored(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import canonical_face
@@ -10,9 +12,18 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from faceinpaint import masks
+from faceinpaint import masks, weights
 from faceinpaint.grain import with_grain
-from faceinpaint.generator import GIVEN_WAY, Bounded, Generator, LongShortTermAttention, Up, composite, without_seam
+from faceinpaint.generator import (
+    GIVEN_WAY,
+    Bounded,
+    Generator,
+    LongShortTermAttention,
+    StyleCode,
+    Up,
+    composite,
+    without_seam,
+)
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.priors import symmetry_prior
 
@@ -220,6 +231,55 @@ def test_composite_is_equation_1() -> None:
     image, mask, _ = scene(2)
     painted = torch.rand(image.shape, generator=seeded(5))
     assert torch.equal(composite(painted, image, mask), painted * mask + image * (1 - mask))
+
+
+# ------------------------------------------------------------------------------------------- the style code
+
+
+@torch.no_grad()
+def test_a_style_code_changes_nothing_at_first_and_then_all_of_the_picture() -> None:
+    torch.manual_seed(0)
+    plain, (image, mask, landmarks) = awake(Generator(width=8, prior=False, style=False)).eval(), scene()
+    styled = Generator(width=8, prior=False).eval()
+    missing, unexpected = styled.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected and missing == [key for key in styled.state_dict() if key.startswith("style.")]
+    assert torch.equal(styled(image, mask, landmarks), plain(image, mask, landmarks))
+    awake(styled.style)
+    assert (styled(image, mask, landmarks) != plain(image, mask, landmarks)).float().mean() > 0.9
+
+
+@torch.no_grad()
+def test_a_style_code_is_the_mean_of_what_is_known() -> None:
+    torch.manual_seed(0)
+    code = awake(StyleCode(12, (6, 4)))
+    x, known = torch.randn(2, 12, 8, 8, generator=seeded(0)), torch.ones(2, 1, 8, 8)
+    known[..., :4] = 0
+    styles = code(x, known)
+    assert [tuple(one.shape) for one in styles] == [(2, 12, 1, 1), (2, 8, 1, 1)]
+    hidden, shuffled = torch.where(known > 0, x, 1000.0), x.flip(2)  # elsewhere, and where it is not known
+    for other in (hidden, shuffled):
+        assert all(torch.allclose(mine, its, atol=1e-5) for mine, its in zip(styles, code(other, known)))
+    assert all((mine - its).abs().max() > 0.01 for mine, its in zip(styles, code(-x, known)))
+    assert all(one.isfinite().all() for one in code(x, 0 * known))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_style_code_is_saved_and_loaded_and_paints_alike_in_a_window(tmp_path: Path, autocast: bool) -> None:
+    torch.manual_seed(0)
+    network = awake(Generator(width=8, prior=False)).eval()
+    weights.save(network, network.settings, tmp_path / "styled.safetensors")
+    loaded = weights.load(tmp_path / "styled.safetensors", Generator)
+    assert loaded.settings == network.settings and loaded.settings["style"]
+    image, _, landmarks = scene(size=128)
+    mask = torch.zeros(1, 1, 128, 128)
+    mask[..., 8:32, 8:32] = 1
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        there, here = loaded.complete(image, mask, landmarks), network.complete(image, mask, landmarks)
+        network.whole = True
+        whole = network.complete(image, mask, landmarks)
+    assert torch.allclose(there, here, atol=0.05 if autocast else 0.01)  # saved in half precision
+    assert torch.allclose(whole, here, atol=0.05 if autocast else 1e-4)
 
 
 def attention(channels: int = 16, heads: int = 4) -> LongShortTermAttention:

@@ -58,13 +58,14 @@ def scene(count: int = 1, size: int = SIZE) -> Scene:
 def test_stages_of_a_generator_make_up_the_whole(prior: bool) -> None:
     network = generator(prior)
     stages = inspection.stages(network, *scene())
-    names = ["down1", "down2", "down3", "residual", "attention", "up3", "up2", "up1", "paint"]
+    names = ["down1", "down2", "down3", "residual", "style", "attention", "up3", "up2", "up1", "paint"]
     assert [stage.name for stage in stages] == ["inputs", *names]
     assert sum(stage.parameters for stage in stages) == sum(p.numel() for p in network.parameters())
     assert sum(stage.flops for stage in stages) == inspection.count_flops(network, *scene())[""]
     shapes = {stage.name: stage.shape for stage in stages}
     assert shapes["inputs"] == (9 if prior else 5, 64, 64) and shapes["paint"] == (4 if prior else 3, 64, 64)
     assert shapes["down1"] == (8, 32, 32) and shapes["residual"] == shapes["attention"] == (32, 8, 8)
+    assert shapes["style"] == (2 * (16 + 8 + 4), 1, 1)  # stretch and shift of each of the decoder's channels
     assert all(stage.flops > 0 for stage in stages[1:])
     landmark_map = 2 * 68 * 64 * 64
     assert stages[0].flops == landmark_map if not prior else stages[0].flops > 2 * landmark_map  # warps are fitted, too

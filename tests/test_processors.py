@@ -16,26 +16,39 @@ import torch
 from forks import PATIENCE
 from torch import Tensor, nn
 
-from faceinpaint.discriminator import Discriminator
-from faceinpaint.features import FeatureNetwork
+from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
+from faceinpaint.features import ImageNetFeatures
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import PRESETS, Preset
 from faceinpaint.recognisers.networks import FaceResNet
-from faceinpaint.training.features import Parser
 from faceinpaint.training.machine import Machine
 from faceinpaint.training.recogniser import build
 
 SIZE = 64  # pixels; sizes that a network insists on are its own
 
 
+class Projected(nn.Module):
+    """A projected discriminator on the features that it is given in training."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.features = ImageNetFeatures().frozen()
+        self.judge = ProjectedDiscriminator(self.features.channels, width)
+
+    def forward(self, image: Tensor, mask: Tensor) -> list[Tensor]:
+        return self.judge(self.features(image), mask)
+
+
 def networks(preset: Preset) -> Iterator[tuple[nn.Module, tuple[Tensor, ...]]]:
     """All that a preset trains, and what each is given."""
     image, mask, aligned = torch.rand(2, 3, SIZE, SIZE), torch.ones(2, 1, SIZE, SIZE), torch.rand(2, 3, 112, 96)
-    yield Parser(FeatureNetwork([preset.features.width * factor for factor in (1, 2, 4, 6, 8)])), (image,)
     yield LandmarkPredictor(preset.landmarks.width, SIZE), (image, mask)
-    yield Generator(preset.completion.width, prior=False), (image, mask, SIZE * torch.rand(2, 68, 2))
-    yield Discriminator(preset.completion.discriminator_width), (image, mask)
+    completion, landmarks = preset.completion, SIZE * torch.rand(2, 68, 2)
+    for rank, style in {(0, False), (completion.rank, completion.style_code)}:
+        yield Generator(completion.width, prior=False, rank=rank, style=style), (image, mask, landmarks)
+    for kind in (Discriminator, Projected):
+        yield kind(completion.discriminator_width), (image, mask)
     for name in ("mobilefacenet", "resnet"):
         yield build(replace(preset.recogniser, network=name))[0], (aligned,)
 
@@ -53,7 +66,7 @@ def take_steps() -> None:
 def step(network: nn.Module, image: Tensor, *others: Tensor) -> None:
     print(type(network).__name__, sum(value.numel() for value in network.parameters()), flush=True)
     answers = network(image.requires_grad_(), *others)
-    sum(answer.square().sum() for answer in (answers if isinstance(answers, tuple) else [answers])).backward()
+    sum(answer.square().sum() for answer in (answers if isinstance(answers, list) else [answers])).backward()
 
 
 def test_no_network_ends_the_process():

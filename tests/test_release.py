@@ -105,12 +105,7 @@ STAGE = '[[stage]]\nname = "a"\ntrain = "landmarks"\nfaces = ["b"]\n'
     (STAGE + "set = { stebs = 3 }", "no landmarks setting 'stebs': did you mean 'steps'"),
     (STAGE + "set = { steps = 'many' }", "steps takes a value of type int, not 'many'"),
     (STAGE + "preset = 'huge'", "no preset 'huge'"),
-    (STAGE + "evaluate = ['generator']", "has to have one of `train`, `blend`, `factor` and `evaluate`"),
-    (STAGE.replace('train = "landmarks"', 'factor = "generator"'), "needs both `factor` and a `rank`"),
-    (STAGE + "rank = 3", "needs both `factor` and a `rank`"),
-    ('[[stage]]\nname = "a"\nfactor = "generator"\nrank = 8', "needs faces"),
-    ('[[stage]]\nname = "a"\nblend = { b = 0.5, c = 0.6 }', "add up to 1.1: make it 1"),
-    ('[[stage]]\nname = "a"\nblend = { b = "all" }', "blend of the stage a holds what it can't"),
+    (STAGE + "evaluate = ['generator']", "has to have one of `train` and `evaluate`"),
     ('[[stage]]\ntrain = "landmarks"', "has no name"),
     ('[[stage]]\nname = "a"\ntrain = "landmarks"', "needs faces"),
     ('[[stage]]\nname = "a"\nevaluate = ["generator"]\nfaces = ["b", "c"]', "needs one face folder"),
@@ -248,27 +243,3 @@ def test_the_command_line_wants_names_with_values(recipe, tmp_path):
     run = CliRunner().invoke(app, ["release", str(recipe), "--out", str(tmp_path / "out"), "--let", "photographs"])
     assert isinstance(run.exception, InputError) and "is no NAME=VALUE" in str(run.exception)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_stage_may_blend_what_others_have_made(tmp_path):
-    files = [tmp_path / "soft.safetensors", tmp_path / "sharp.safetensors"]
-    for file in files:
-        weights.save(Generator(8), {"width": 8}, file)
-    shares = ", ".join(f'"{file}" = {share}' for file, share in zip(files, (0.4, 0.6)))
-    recipe = read(f'[[stage]]\nname = "between"\nblend = {{ {shares} }}\nships = "generator"', tmp_path)
-    release.release(recipe, tmp_path / "out")
-    made = weights.load(release.made_by(tmp_path / "out", "between"), Generator).paint.bias
-    soft, sharp = (weights.load(file, Generator).paint.bias for file in files)
-    assert torch.allclose(made, 0.4 * soft + 0.6 * sharp, atol=1e-3)
-    assert release.command(recipe.stages[0]).startswith("a blend of 0.4 ")
-
-
-def test_a_stage_may_make_a_thin_copy(folder, tmp_path):
-    given = tmp_path / "whole.safetensors"
-    weights.save(Generator(8), {"width": 8}, given)
-    recipe = read(
-        f'[[stage]]\nname = "light"\nfactor = "{given}"\nrank = 4\nfaces = ["{folder}"]\nsize = 64', tmp_path
-    )
-    release.release(recipe, tmp_path / "out")
-    assert weights.load(release.made_by(tmp_path / "out", "light"), Generator).settings["rank"] == 4
-    assert release.command(recipe.stages[0]) == f"{given} with residual blocks of rank 4, measured on {folder}"

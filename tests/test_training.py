@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import canonical_face
+from conftest import canonical_face, small_features
 from PIL import Image
 from safetensors.torch import load_file
 from test_recognisers_arcface import write_network
@@ -19,9 +19,10 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torchvision.models import mobilenet_v2
 
-from faceinpaint import fetch, folding, training, weights
+from faceinpaint import fetch, folding, masks, training, weights
 from faceinpaint.errors import InputError
 from faceinpaint.faces.batch import Faces
+from faceinpaint.features import Features
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
 from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
@@ -51,13 +52,10 @@ def learn_landmarks(folder, out, resume=False, start=None, **settings):
     return training.train_landmarks([folder], chosen, out, resume=resume, start=start)
 
 
-def learn_completion(
-    folder, out, predictor, recogniser, resume=False, start=None, teacher=None, milestone_faces=0, **settings
-):
+def learn_completion(folder, out, predictor, recogniser, resume=False, start=None, milestone_faces=0, **settings):
     """milestone_faces: 0, for to measure takes longer than these few steps; `test_training_milestones.py` does."""
     chosen = replace(SMOKE.completion, milestone_faces=milestone_faces, **settings)
-    return training.train_completion(
-        [folder], chosen, out, predictor, recogniser, resume=resume, start=start, teacher=teacher)
+    return training.train_completion([folder], chosen, out, predictor, recogniser, resume=resume, start=start)
 
 
 # ------------------------------------------------------------------------------------------------- stages
@@ -101,15 +99,55 @@ def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, rec
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
-def test_optional_terms_and_hinge_join_in_where_they_are_asked_for(folder, tmp_path, predictor, recogniser):
+@pytest.mark.parametrize("discriminator", ["projected", "patch"])
+def test_optional_terms_and_hinge_join_in_where_they_are_asked_for(
+    folder, tmp_path, predictor, recogniser, discriminator
+):
     learn_completion(
         folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1, gan="hinge", r1=1.0, total_variation=0.1,
-        style=0.1, symmetry=0.1, texture=1.0, masks="unseen", mirrored=0.3,
+        style=0.1, symmetry=0.1, texture=1.0, masks="unseen", mirrored=0.3, background=0.3, discriminator=discriminator,
     )
     log = read_log(tmp_path)
     assert {"total_variation", "style", "symmetry", "texture"} <= set(log)
+    assert log["discriminator"][0] == [1, 2] and log["discriminator_gradient"][1][0] > 0
     plain = CompletionTraining()
     assert plain.total_variation == plain.style == plain.symmetry == plain.texture == plain.r1 == 0
+    assert plain.background == plain.mirrored == 1
+
+
+def test_a_discriminator_that_nobody_listens_to_is_not_trained(folder, tmp_path, predictor, recogniser):
+    learn_completion(folder, tmp_path, predictor, recogniser, steps=2, adversarial=0.0, adversarial_from=0)
+    log, state = read_log(tmp_path), torch.load(tmp_path / "checkpoints" / "step-0000002.pt", weights_only=True)
+    assert "adversarial" not in log and "discriminator" not in log and log["perceptual"][0] == [1, 2]
+    assert state["judge_optimizer"]["state"] == {} != state["optimizer"]["state"]
+
+
+@pytest.mark.parametrize("discriminator", ["projected", "patch"])
+def test_a_step_looks_at_photographs_and_paintings_once_each(
+    folder, tmp_path, predictor, recogniser, monkeypatch, discriminator
+):
+    """Perceptual loss, generator and discriminator share what is seen of them."""
+    look, seen = Features.forward, []
+
+    def count(self, images, layers=None):
+        seen.append((len(images), torch.is_grad_enabled()))
+        return look(self, images, layers)
+
+    def unmeasured(*_):
+        return {"perceptual_distance": 0.0}, torch.zeros(1, 3, 64, 64)
+
+    monkeypatch.setattr(completion, "validate", unmeasured)
+    monkeypatch.setattr(Features, "forward", count)
+    learn_completion(
+        folder, tmp_path, predictor, recogniser, steps=3, batch=3, adversarial_from=2, discriminator=discriminator)
+    assert [one for one in seen if one[0] == 3] == [(3, False), (3, True)] * 3
+
+
+def test_a_generator_gets_a_style_code_where_the_settings_say_so(tmp_path):
+    chosen = SMOKE.completion
+    assert completion.beginning(chosen, None).style is not None and chosen.style == 0
+    plain = completion.beginning(replace(chosen, style_code=False, style=0.5, rank=0), None)
+    assert plain.style is None and plain.rank == 0
 
 
 def test_the_discriminator_may_learn_at_another_rate(folder, tmp_path, predictor, recogniser):
@@ -120,11 +158,11 @@ def test_the_discriminator_may_learn_at_another_rate(folder, tmp_path, predictor
 
 
 def test_the_averaged_generator_ships_and_lags_behind(folder, tmp_path, predictor, recogniser):
-    path = learn_completion(folder, tmp_path, predictor, recogniser, steps=3, ema=0.9, lr=1e-2)
+    path = learn_completion(folder, tmp_path, predictor, recogniser, steps=3, ema=0.9, lr=1e-2, schedule="constant")
     state = torch.load(tmp_path / "checkpoints" / "step-0000003.pt", weights_only=True)
-    last, shipped = state["generator"]["paint.bias"], weights.load(path, Generator).paint.bias
-    assert torch.allclose(shipped, state["average"]["module.paint.bias"], atol=1e-3)
-    assert not torch.allclose(shipped, last, atol=1e-4)
+    last, shipped = state["generator"]["paint.weight"], weights.load(path, Generator).paint.weight
+    assert torch.allclose(shipped, state["average"]["module.paint.weight"], atol=1e-4)
+    assert (shipped - last).abs().max() > 1e-3
 
 
 def test_the_averaged_predictor_ships_with_its_statistics(folder, tmp_path):
@@ -190,27 +228,6 @@ def test_a_thin_generator_is_trained_on_and_stays_thin(folder, tmp_path, predict
     weights.save(given, given.settings, tmp_path / "thin.safetensors")
     made = learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=1, start=tmp_path / "thin.safetensors")
     assert weights.load(made, Generator).settings == given.settings
-
-
-def test_whoever_learns_from_itself_has_nothing_to_learn(folder, tmp_path, predictor, recogniser):
-    torch.manual_seed(0)
-    given = Generator(8)
-    given.paint.weight.data.normal_(0, 0.05)  # paints something else than the prior, and than the truth
-    weights.save(given, given.settings, tmp_path / "given.safetensors")
-    pixels = dict(steps=1, precision="fp32", start=tmp_path / "given.safetensors")
-    learn_completion(folder, tmp_path / "a", predictor, recogniser, **pixels)
-    learn_completion(folder, tmp_path / "b", predictor, recogniser, teacher=tmp_path / "given.safetensors", **pixels)
-    truth, itself = (read_log(tmp_path / name)["reconstruction"][1][0] for name in "ab")
-    assert itself < 1e-6 < 1e-3 < truth
-
-
-def test_what_is_taught_keeps_every_visible_pixel():
-    torch.manual_seed(0)
-    image, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
-    mask[..., 20:40, 20:40] = 1
-    batch = MaskedFaces(image, canonical_face(64), torch.zeros(1), ("a",), mask)
-    shown = completion.taught(Generator(8), batch, batch.landmarks)
-    assert torch.equal(shown * (1 - mask), image * (1 - mask)) and not torch.equal(shown, image)
 
 
 def test_hidden_landmarks_are_led_astray_part_by_part_and_visible_ones_never():
@@ -337,7 +354,10 @@ def test_a_mixture_of_rendered_people_and_a_folder_trains(folder, tmp_path):
     assert read_log(tmp_path)["loss"][0] == [1, 2]
 
 
-def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predictor, recogniser, monkeypatch):
+@pytest.mark.parametrize("discriminator", ["projected", "patch"])
+def test_the_generator_steps_before_the_discriminator(
+    folder, tmp_path, predictor, recogniser, monkeypatch, discriminator
+):
     """The known bug of this family: a discriminator that steps first has changed the weights that the generator's
     backward pass, through the same graph, still needs. And the generator's pass must not teach the discriminator.
     """
@@ -359,10 +379,10 @@ def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predicto
         return step(self, *args, **options)
 
     made = []
-    original = completion.Discriminator
+    original = completion.opponent
 
-    def remember(width):
-        made.append(original(width))
+    def remember(settings, features):
+        made.append(original(settings, features))
         return made[0]
 
     adversarial = completion.losses.adversarial_loss
@@ -371,25 +391,39 @@ def test_the_generator_steps_before_the_discriminator(folder, tmp_path, predicto
         assert not any(parameter.requires_grad for parameter in made[0].parameters())
         return adversarial(*arguments)
 
-    monkeypatch.setattr(completion, "Discriminator", remember)
+    monkeypatch.setattr(completion, "opponent", remember)
     monkeypatch.setattr(completion.losses, "adversarial_loss", holds_still)
     monkeypatch.setattr(Accelerator, "backward", record_backward)
     monkeypatch.setattr(torch.optim.AdamW, "step", record_step)
-    learn_completion(folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1)
+    learn_completion(
+        folder, tmp_path, predictor, recogniser, steps=2, adversarial_from=1, discriminator=discriminator)
     assert events == [
         "through the generator", "generator steps", "through the discriminator", "discriminator steps"
     ] * 2
 
 
-def test_losses_one_after_another_give_the_gradient_of_their_sum(predictor, recogniser):
-    """The loop asks each loss how it would change the pixels, and then goes through the generator once."""
-    settings = replace(SMOKE.completion, precision="fp32", style=0.1, symmetry=0.1)
+def objective_of(recogniser, **settings):
+    """The terms of a run with some settings, in full precision and on small features, its machine and a batch."""
+    chosen = replace(SMOKE.completion, precision="fp32", **settings)
     torch.manual_seed(0)
-    generator, discriminator = Generator(8, prior=False), completion.Discriminator(8)
-    objective = completion.Objective(settings, recogniser, machine.Machine(settings), discriminator)
-    assert list(objective.terms) == ["reconstruction", "perceptual", "identity", "adversarial", "style", "symmetry"]
+    features, device = small_features(4, 8, 8), machine.Machine(chosen)
+    objective = completion.Objective(chosen, recogniser, device, features, completion.opponent(chosen, features))
     batch = MaskedFaces(torch.rand(2, 3, 64, 64), canonical_face(64).repeat(2, 1, 1), mask=torch.zeros(2, 1, 64, 64))
     batch.mask[..., :32] = 1
+    return objective, device, batch
+
+
+@pytest.mark.parametrize("discriminator", ["projected", "patch"])
+def test_losses_one_after_another_give_the_gradient_of_their_sum(recogniser, discriminator):
+    """The loop asks each loss how it would change the pixels, and then goes through the generator once."""
+    objective, device, batch = objective_of(recogniser, style=0.1, symmetry=0.1, discriminator=discriminator)
+    names = ["reconstruction", "perceptual", "identity", "adversarial", "style", "symmetry"]
+    assert list(objective.terms) == names
+    together = [["perceptual", "adversarial"]] if discriminator == "projected" else [["perceptual"]]
+    assert objective.groups() == together + [[name] for name in names if name not in together[0]]
+    assert objective.groups(["perceptual", "adversarial"]) == [[name] for name in names if name[0] in "ris"]
+    generator = Generator(8, prior=False)
+    objective.discriminator.eval()  # or its spectral norms would go on from call to call
 
     def gradients(through):
         generator.zero_grad()
@@ -397,18 +431,50 @@ def test_losses_one_after_another_give_the_gradient_of_their_sum(predictor, reco
         through(completed)
         return [parameter.grad.clone() for parameter in generator.parameters()]
 
-    def weighted(pixels):
-        for name, term in objective.terms.items():
-            yield getattr(settings, name) * term(pixels, batch)
+    def together_backward(completed):
+        objective.look_at(batch.image, completed)
+        values = {name: term(completed, batch) for name, term in objective.terms.items()}
+        sum(getattr(objective.settings, name) * value for name, value in values.items()).backward()
 
-    def one_by_one(completed):
-        pixels = completed.detach().requires_grad_()
-        for loss in weighted(pixels):
-            loss.backward()
-        completed.backward(gradient=pixels.grad)
+    ours = gradients(lambda completed: objective.backward(completed, batch, device))
+    for mine, theirs in zip(ours, gradients(together_backward), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6)
 
-    for ours, theirs in zip(gradients(one_by_one), gradients(lambda completed: sum(weighted(completed)).backward())):
-        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+def test_the_discriminator_sees_photographs_and_then_what_was_made_of_them(recogniser):
+    for kind in ("projected", "patch"):
+        objective, device, batch = objective_of(recogniser, discriminator=kind)
+        completed = torch.rand(batch.image.shape, requires_grad=True)
+        objective.backward(completed, batch, device)
+        both, mask = objective.both(batch.image, completed.detach()), batch.mask.repeat(2, 1, 1, 1)
+        pictures = torch.cat([batch.image, completed.detach()])
+        expected = objective.features(pictures) if kind == "projected" else pictures
+        for mine, right in zip(*(one.values() if kind == "projected" else [one] for one in (both, expected))):
+            assert not mine.requires_grad and torch.allclose(mine, right, atol=1e-5)
+        real, fake = completion.halves(objective.discriminator.eval()(both, mask))
+        alone = objective.discriminator(objective.features(batch.image) if kind == "projected" else batch.image,
+                                        batch.mask)
+        for mine, right in zip(*(one if kind == "projected" else [one] for one in (real, alone)), strict=True):
+            assert torch.allclose(mine, right, atol=1e-5)
+
+
+def test_another_background_weighs_less_and_face_and_what_is_mirrored_do_not(recogniser):
+    losses = {}
+    for share in (1.0, 0.25):
+        objective, _, batch = objective_of(recogniser, background=share)
+        everywhere = torch.ones_like(batch.mask)
+        mirrored = torch.zeros_like(batch.mask)
+        mirrored[..., :8, :8] = 1  # a corner, which is not face
+        batch = replace(batch, mask=everywhere, mirrored=mirrored)
+        face = masks.face_region(batch.landmarks, 64).expand(2, -1, -1, -1).float()
+        assert (face * mirrored).max() == 0 < face.mean() < 0.9
+        where = {"face": face, "mirrored": mirrored, "background": 1 - torch.maximum(face, mirrored)}
+        losses[share] = {
+            name: objective.terms["reconstruction"](batch.image + 0.1 * place, batch).item()
+            for name, place in where.items()
+        }
+    for name, share in (("face", 1), ("mirrored", 1), ("background", 0.25)):
+        assert losses[0.25][name] == pytest.approx(share * losses[1.0][name], rel=1e-4) and losses[1.0][name] > 0
 
 
 # ---------------------------------------------------------------------------------------- stopping, resuming
@@ -436,9 +502,12 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(folder, tmp_path
     assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["step-0000003.pt"]
 
 
-def test_a_stopped_and_resumed_run_is_the_undisturbed_one(folder, tmp_path, predictor, recogniser, monkeypatch):
+@pytest.mark.parametrize("discriminator", ["projected", "patch"])
+def test_a_stopped_and_resumed_run_is_the_undisturbed_one(
+    folder, tmp_path, predictor, recogniser, monkeypatch, discriminator
+):
     """Twelve steps at once equal six, a stop and six: same losses, same weights, also of what is validated."""
-    settings = dict(steps=12, validate_every=5)
+    settings = dict(steps=12, validate_every=5, discriminator=discriminator)
     straight = learn_completion(folder, tmp_path / "a", predictor, recogniser, **settings)
     with monkeypatch.context() as patch:
         patch.setattr(run.Run, "log", stop_at(6))

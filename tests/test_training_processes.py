@@ -65,7 +65,7 @@ def test_their_gradients_are_those_of_the_double_batch(runs, network):
         assert all(torch.equal(a, b) for a, b in zip(mine, others, strict=True))
         off, whole = (torch.cat([value.flatten() for value in values]).norm() for values in (
             [a - b for a, b in zip(mine, alone, strict=True)], alone))
-        assert whole > 0 and off <= {0: 1e-5, 1: 1e-3}.get(step // 2, float("inf")) * whole
+        assert whole > 0 and off <= {0: 1e-5, 1: 1e-2}.get(step // 2, float("inf")) * whole
 
 
 def test_one_process_writes_for_both(runs):

@@ -121,7 +121,7 @@ def test_a_set_is_found_by_its_name(folder, monkeypatch):
 
 
 def test_faces_that_are_nowhere_are_said():
-    with pytest.raises(InputError, match="no faces nowhere: give a face folder, .*portraits.*synthetic"):
+    with pytest.raises(InputError, match="no faces nowhere: give a face folder, a set .*portraits.*synthetic"):
         open_source(FaceSpec("nowhere"), Need(64))
 
 

@@ -132,8 +132,8 @@ def _test_gap_of_groups(answer: Callable) -> None:
         "of means of people's means, and so is the difference; take means over photographs": _ends(*means),
         "that of the second group minus the first; turn it round": _ends(second, first),
         "one of 90 %; leave 2.5 % out at either end": _ends(first, second, 0.9),
-        "one in which the second group always stays as it is; draw from both": _ends(first, [torch.cat(second)]),
-        "one in which the first group always stays as it is; draw from both": _ends([torch.cat(first)], second),
+        "one in which one of the groups always stays as it is; draw from both": _ends(first, [torch.cat(second)]),
+        "one in which a group always stays as it is; draw from both": _ends([torch.cat(first)], second),
         "what chance makes of two groups that are one; draw each group from its own people": torch.stack(
             [right[0], *_ends(first + second, first + second)[1:] * 2 ** 0.5]),
     }
@@ -147,12 +147,12 @@ def _test_gap_of_groups(answer: Callable) -> None:
 
 
 def _two_groups() -> list[list[Tensor]]:
-    """Values of nine people each, with two photographs or ten; those of one person are much alike."""
+    """Values of fourteen people each, with two photographs or ten; those of one person are much alike."""
     random = torch.Generator().manual_seed(3)
     groups = []
-    for level, more in ((7.0, 2.5), (4.0, 0.0)):
-        levels = level + 2 * torch.randn(9, generator=random)
-        many = [place % 3 == 0 for place in range(9)]
+    for level, more in ((7.0, 3.0), (4.0, 0.0)):
+        levels = level + 2 * torch.randn(14, generator=random)
+        many = [place % 2 == 0 for place in range(14)]
         groups.append([
             one + more * often + 0.5 * torch.randn(2 + 8 * often, generator=random) for one, often in zip(levels, many)
         ])

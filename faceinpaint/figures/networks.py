@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from faceinpaint.inspection import Stage
 
 # A stage's colour, by how its name begins.
-KINDS = {"down": "#56b4e9", "residual": "#e69f00", "attention": "#cc79a7", "up": "#009e73", "paint": "#f0e442"}
+KINDS = {
+    "down": "#56b4e9", "residual": "#e69f00", "style": "#d55e00", "attention": "#cc79a7", "up": "#009e73",
+    "paint": "#f0e442",
+}
 OTHER = "#bbbbbb"
 HEAT = "cividis"  # dark is little; to be read in grey and by colour-blind people
 EITHER_SIDE = "PuOr"  # orange is below the middle, violet above
@@ -226,7 +229,8 @@ def patch_scores(
 ) -> Figure:
     """Logits of patches laid over faces, each where the middle of its patch is; the line goes around the hole.
 
-    images (1, 3, H, W), holes (1, 1, H, W), scores (1, 1, h, w); titles: of the first row. Violet is photograph,
+    images (1, 3, H, W), holes (1, 1, H, W), scores (1, 1, h, w), of patches of 70 pixels or all over the picture;
+    titles: of the first row. Violet is photograph,
     orange is paint, and white is undecided. Colours are common to each column. Raises InputError unless each picture
     has its hole and scores.
     """
@@ -241,8 +245,9 @@ def patch_scores(
             size = image.shape[-1]
             grey = image.mean(1, keepdim=True).expand(-1, 3, -1, -1)
             show(ax, to_pixels(0.5 + 0.5 * grey))
+            low = 7.5 if score.shape[-1] == size // 8 - 2 else -0.5
             ax.imshow(_array(score[0, 0]), norm=colours, cmap=EITHER_SIDE, alpha=0.65,
-                      extent=(7.5, size - 8.5, size - 8.5, 7.5), interpolation="nearest")
+                      extent=(low, size - 1 - low, size - 1 - low, low), interpolation="nearest")
             ax.contour(_array(hole[0, 0]), [0.5], colors="black", linewidths=1.3)
         _bar(figure, axes[:, None], colours, EITHER_SIDE, label, "bottom")
     for ax, title in zip(grid[0], titles):

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from faceinpaint import losses, masks, weights
-from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
+from faceinpaint.appearance import AppearanceModel
 from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import Features, load_features
@@ -36,13 +36,13 @@ BETAS = (0.5, 0.99)  # less inertia than usual: the opponent moves
 def train_completion(
     faces: Sequence[str | Path], settings: CompletionTraining, out: Path, predictor: LandmarkPredictor,
     recogniser: Recogniser, seed: int = 0, resume: bool = False, start: str | Path | None = None,
-    teacher: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,
+    machine_of: Callable[[Training], Machine] = Machine,
 ) -> Path:
     """Train the generator against the discriminator; returns the file of the averaged generator's weights.
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. The generator sees predicted landmarks, as it will in use.
-    recogniser: the frozen network of the identity loss. start: a generator to begin with, a name or a file. teacher:
-    one whose paintings are learnt from instead of the truth. Raises InputError and Stopped as `train_landmarks`.
+    recogniser: the frozen network of the identity loss. start: a generator to begin with, a name or a file.
+    Raises InputError and Stopped as `train_landmarks`.
     """
     machine = machine_of(settings)
     accelerator = machine.accelerator
@@ -53,7 +53,6 @@ def train_completion(
     if generator.appearance is not None and not start and not resume:
         fit_appearance(generator.appearance, mixture)
     generator = machine.quick(generator)
-    master = machine.frozen(weights.load(teacher, Generator)) if teacher else None
     features = machine.frozen(load_features(settings.features))
     discriminator = machine.quick(opponent(settings, features))
     average = AveragedModel(generator, multi_avg_fn=rising_average(settings.ema))
@@ -93,8 +92,6 @@ def train_completion(
                 if settings.landmark_noise:
                     landmarks = led_astray(landmarks, batch.mask, settings.landmark_noise)
                 prior = generator.first_guess(batch.image, batch.mask, landmarks)
-                if master is not None:
-                    batch = replace(batch, image=taught(master, batch, landmarks))
                 batch = replace(batch, mirrored=None if prior is None else prior.mirrored)
                 painted = model(batch.image, batch.mask, landmarks, prior)
                 completed = composite(painted, batch.image, batch.mask)
@@ -140,20 +137,11 @@ def train_completion(
 def beginning(settings: CompletionTraining, start: str | Path | None) -> Generator:
     """A new generator, or the one to begin with, whose blocks may be thin; InputError where it is another kind."""
     if not start:
-        return Generator(settings.width, settings.prior, settings.rank, (COMPONENTS, SIZE), settings.style_code)
+        return Generator(settings.width, settings.prior, settings.rank, style=settings.style_code)
     generator = weights.load(start, Generator)
     if (generator.width, generator.prior) != (settings.width, settings.prior):
         raise weights.of_another_size(start, Generator)
     return generator.train().requires_grad_(True)
-
-
-@torch.no_grad()
-def taught(teacher: Generator, batch: MaskedFaces, landmarks: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) with what another generator paints into their holes: what a smaller one can learn from it.
-
-    Hinton et al. 2015. A painting has no more in it than its painter saw; the truth has, and nobody can learn that.
-    """
-    return composite(teacher(batch.image, batch.mask, landmarks), batch.image, batch.mask)
 
 
 PARTS = ((0, 17), (17, 22), (22, 27), (27, 36), (36, 42), (42, 48), (48, 68))  # jaw, brows, nose, eyes, mouth
@@ -203,6 +191,7 @@ class Objective:
         self.recogniser.network = machine.frozen(recogniser.network)
         self.settings, self.features, self.discriminator = settings, features, discriminator
         self.projected = settings.discriminator == "projected"
+        self.looking = ("perceptual", "adversarial") if self.projected else ("perceptual",)  # at the features
         self.truth, self.ours = {}, {}  # maps of a step's photographs and of its completed pictures
         self.perceptual = losses.PerceptualLoss(features)
         self.style = losses.StyleLoss(features)
@@ -230,18 +219,26 @@ class Objective:
         """
         pixels = completed.detach().requires_grad_()
         told = {}
-        wanted = [name for name in self.terms if name not in without]
-        featured = [name for name in wanted if name == "perceptual" or name == "adversarial" and self.projected]
-        for group in filter(None, [featured, *([name] for name in wanted if name not in featured)]):
+        for group in self.groups(without):
             with machine.autocast():
-                if group is featured:
-                    self.look_at(batch.image, pixels)
-                values = {name: self.terms[name](pixels, batch) for name in group}
+                values = self.values(group, pixels, batch)
             machine.accelerator.backward(sum(getattr(self.settings, name) * value for name, value in values.items()))
             self.ours = {name: maps.detach() for name, maps in self.ours.items()}
             told |= {name: value.detach() for name, value in values.items()}
         machine.accelerator.backward(completed, gradient=pixels.grad)
         return told
+
+    def groups(self, without: Collection[str] = ()) -> list[list[str]]:
+        """The names of all terms but those `without`: those that look at the features together, each other alone."""
+        wanted = [name for name in self.terms if name not in without]
+        looking = [name for name in wanted if name in self.looking]
+        return [group for group in (looking, *([name] for name in wanted if name not in looking)) if group]
+
+    def values(self, group: Sequence[str], completed: Tensor, batch: MaskedFaces) -> dict[str, Tensor]:
+        """The terms of a group by name, of completed pictures."""
+        if group[0] in self.looking:
+            self.look_at(batch.image, completed)
+        return {name: self.terms[name](completed, batch) for name in group}
 
     def look_at(self, image: Tensor, completed: Tensor) -> None:
         """Work out the features of a step's photographs and of what was made of them."""

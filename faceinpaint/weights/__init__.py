@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import get_type_hints
@@ -178,32 +177,6 @@ def begin_with(module: nn.Module, name_or_path: str | Path) -> None:
 def of_another_size(name_or_path: str | Path, kind: type[nn.Module]) -> InputError:
     """The error for weights that a run can't begin with."""
     return InputError(f"{name_or_path} is a {kind.__name__} of another size: begin with one that has the same settings")
-
-
-def blend(shares: Mapping[str | Path, float], kind: type[nn.Module], path: Path) -> None:
-    """Write the network whose weights are a weighted mean of those of others, names or files with shares that add to 1.
-
-    Between two networks of which one was trained on from the other lie others that do a little of both (Wang et al.
-    2018, ESRGAN, section 3.4). What they say about themselves is taken from the last. Raises InputError as `load`, and
-    where they are not of one size.
-    """
-    networks = [load(one, kind) for one in shares]
-    *_, last = shares
-    mean = networks[-1].state_dict()
-    sizes = {key: value.shape for key, value in mean.items()}
-    if any({key: value.shape for key, value in one.state_dict().items()} != sizes for one in networks):
-        raise InputError(f"{' and '.join(map(str, shares))} are of different sizes: blend those with the same settings")
-    for key, value in mean.items():
-        if value.is_floating_point():
-            mean[key] = sum(share * network.state_dict()[key] for share, network in zip(shares.values(), networks))
-    networks[-1].load_state_dict(mean)
-    metadata, _ = content_of(file_of(last))
-    save(networks[-1], parse_json(metadata["settings"]), path, **said_beside(metadata))
-
-
-def said_beside(metadata: Mapping[str, str]) -> dict[str, str]:
-    """What a file's metadata says beside what network it holds: what a network made of it says too."""
-    return {key: text for key, text in metadata.items() if key not in ("architecture", "settings")}
 
 
 def about(name_or_path: str | Path, key: str) -> str | None:
