@@ -331,7 +331,7 @@ class DilatedResidual(nn.Module):
 class ThinResidual(DilatedResidual):
     """The same with two convolutions for each: a 3 x 3 one to `rank` channels and a 1 x 1 one back to all of them.
 
-    With a rank of a sixth of the channels, a sixth of the weights and of the work (Zhang et al. 2016, section 3).
+    With a rank of a sixth of the channels it is a fifth of the weights and of the work (Zhang et al. 2016, section 3).
     """
 
     def __init__(self, channels: int, dilation: int, rank: int) -> None:
