@@ -32,7 +32,7 @@ class Reference:
         return Reference(self.image[rows], self.landmarks[rows])
 
 
-BELIEF = 0.85  # of the face, where the reference shows it; the rest is the prior's, which has the expression
+BELIEF = 0.7  # of the face, where the reference shows it; the rest is the prior's, which has the expression
 EDGE_ON = (0.2, 0.6)  # of the mean scale of area: below the first nothing is believed, above the second everything
 
 
