@@ -54,7 +54,7 @@ def test_the_shell_never_sees_a_word_of_ours():
 def test_only_one_place_asks_the_network():
     asking = {path.name for path, tree in SOURCES.items() for node in ast.walk(tree)
               if isinstance(node, ast.Import) and {"requests", "urllib", "httpx"} & {one.name for one in node.names}}
-    assert asking == {"download.py"}
+    assert asking == {"download.py", "benchmark.py"}  # the latter for a page of its own server
 
 
 def test_every_address_is_encrypted():
