@@ -21,9 +21,9 @@ from faceinpaint.evaluation.examination import Examination, Located
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import perceptual_distance, skin_beside_white, skin_measures
 from faceinpaint.evaluation.methods import Method
-from faceinpaint.evaluation.selection import is_number, said_of
+from faceinpaint.evaluation.selection import is_number
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.photos import FaceFolder
+from faceinpaint.faces.photos import FaceFolder, said_of
 from faceinpaint.faces.sets import find_set
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import Recogniser

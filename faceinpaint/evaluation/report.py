@@ -19,7 +19,7 @@ from faceinpaint.errors import unknown
 from faceinpaint.evaluation import paper
 from faceinpaint.evaluation.examination import Examination, Located
 from faceinpaint.evaluation.identity import Gallery, Roc, pairs, roc
-from faceinpaint.evaluation.statistics import Interval, difference, in_words, interval
+from faceinpaint.evaluation.statistics import Interval, difference, in_cell, in_words, interval
 from faceinpaint.files import write_whole
 from faceinpaint.recognisers import Recogniser
 
@@ -134,7 +134,7 @@ class Report:
         heading = ["mask", *self.methods, *beside]
         yield from ["", f"## {title}", "", f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
         for mask in rows:
-            printed = [_printed(cells[mask, method], table) for method in self.methods]
+            printed = [in_cell(cells[mask, method], table.scale, table.digits) for method in self.methods]
             theirs = [_theirs(table, model, mask) for model in paper.MODELS] if table.paper else []
             yield f"| {' | '.join([mask, *printed, *theirs])} |"
 
@@ -267,13 +267,6 @@ def _finite(rows: Sequence[Mapping], measure: str) -> np.ndarray:
     """A measure of some records, NaN where it is infinite, as the PSNR of two pictures that are alike."""
     values = np.array([row[measure] for row in rows], float)
     return np.where(np.isinf(values), np.nan, values)
-
-
-def _printed(found: Interval, table: Table) -> str:
-    if not found.people:
-        return ""
-    mean, low, high = (f"{table.scale * value:.{table.digits}f}" for value in (found.mean, found.low, found.high))
-    return mean if np.isnan(found.low) else f"{mean} ({low} to {high})"
 
 
 def _theirs(table: Table, model: str, mask: str) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faceinpaint.errors import InputError, unknown
-from faceinpaint.faces.photos import METADATA
-from faceinpaint.files import parse_json
+from faceinpaint.faces.photos import METADATA, said_of
 
 
 class Limits(NamedTuple):
@@ -53,12 +52,6 @@ def within(folder: Path, split: str, where: Sequence[Limits]) -> list[bool]:
         if one.key not in keys:
             raise unknown(f"number in {folder / METADATA} named", one.key, keys)
     return [all(is_number(row.get(key)) and low <= abs(row[key]) <= high for key, low, high in where) for row in rows]
-
-
-def said_of(folder: Path) -> list[dict]:
-    """All that the rows of a face folder's metadata say, in the order of `FaceFolder`, which has checked them."""
-    with open(folder / METADATA, encoding="utf-8-sig", errors="replace") as lines:
-        return [parse_json(line) for line in lines if line.strip()]
 
 
 def is_number(value: object) -> bool:

@@ -305,6 +305,12 @@ def read_metadata(root: Path) -> list[_Row]:
     return rows
 
 
+def said_of(folder: Path) -> list[dict]:
+    """All that the rows of a face folder's metadata say, in the order of `FaceFolder`, which has checked them."""
+    with open(folder / METADATA, encoding="utf-8-sig", errors="replace") as lines:
+        return [parse_json(line) for line in lines if line.strip()]
+
+
 def _checked_row(line: str, where: str) -> _Row:
     """One row of metadata; `where` says in errors which."""
     try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
 from faceinpaint.errors import InputError, require_known
-from faceinpaint.faces.photos import METADATA
-from faceinpaint.files import parse_json, write_whole
+from faceinpaint.faces.photos import METADATA, said_of
+from faceinpaint.files import write_whole
+from faceinpaint.weights import sha256
 
 SETS = Path("data")  # where `faceinpaint data` is told to write by the README
 PORTRAITS = "portraits"
@@ -46,8 +46,7 @@ def some_people(name: str | Path, out: Path, **people: int) -> Path:
     split that the set lacks, or for fewer people than one.
     """
     root = find_set(name).resolve()
-    rows = [parse_json(line) for line in (root / METADATA).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    kept = []
+    rows, kept = said_of(root), []
     for split, count in people.items():
         require_known("split", split, sorted({row["split"] for row in rows}))
         if count < 1:
@@ -97,7 +96,6 @@ def require_unaltered(folder: Path) -> None:
 
 def _sha256(file: Path) -> str:
     try:
-        with open(file, "rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        return sha256(file)
     except OSError as error:
         raise InputError(f"{file} can't be read ({error.strerror}): change its permissions") from None

@@ -11,10 +11,10 @@ from PIL import Image
 
 from faceinpaint.errors import InputError
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import METADATA, MIN_SIDE, read_metadata, read_photo, to_image, to_tensor
+from faceinpaint.faces.photos import METADATA, MIN_SIDE, read_metadata, read_photo, said_of, to_image, to_tensor
 from faceinpaint.faces.sets import CHECKSUMS, checksums, require_unaltered
 from faceinpaint.faces.sources.writer import Entry, Report, rounded, write_faces
-from faceinpaint.files import parse_json, write_whole
+from faceinpaint.files import write_whole
 
 MARGIN = 1.25  # times the aligned crop: training varies the framing
 SIDE = 320  # pixels at most; no face is enlarged
@@ -30,7 +30,8 @@ def portraits(people: Path, out: Path) -> Report:
     face that is too small, are left out and reported. Raises InputError as `read_metadata` and `write_faces` do, and
     for a folder that was finished and altered since.
     """
-    rows = _rows(people)
+    read_metadata(people)  # which checks them
+    rows = said_of(people)
     entries = [Entry(f"images/{Path(row['file_name']).stem}.webp", partial(_face, people, row)) for row in rows]
     report = write_faces(out, entries, {"source": "portraits", "margin": MARGIN, "size": SIDE, "quality": QUALITY})
     if (out / CHECKSUMS).is_file():
@@ -38,13 +39,6 @@ def portraits(people: Path, out: Path) -> Report:
     else:
         write_whole(out / CHECKSUMS, checksums(out))
     return report
-
-
-def _rows(people: Path) -> list[dict]:
-    """The rows of a face folder, checked, with all that they hold."""
-    read_metadata(people)
-    with open(people / METADATA, encoding="utf-8-sig", errors="replace") as lines:
-        return [parse_json(line) for line in lines if line.strip()]
 
 
 def _face(people: Path, row: dict) -> tuple[bytes, dict]:
