@@ -223,10 +223,10 @@ def train(
     ] = "landmarks",
     recogniser: Annotated[
         str, typer.Option(help="completion: the recogniser of the identity loss, a name or a file")
-    ] = "embedded-loss",
+    ] = "dlib",
     start: Annotated[
         Optional[str], typer.Option(
-            help="landmarks, completion: weights to begin with, a name or a file; landmarks: or imagenet"
+            help="weights to begin with, a name or a file; landmarks: or imagenet"
         )
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="of everything random")] = 0,
@@ -246,7 +246,7 @@ def train(
             path = training.train_landmarks(faces, settings, out, seed, resume, start)
         elif stage is Stage.recogniser:
             predictor = weights.load(landmarks, LandmarkPredictor)
-            path = training.train_recogniser(faces, settings, out, predictor, seed, resume)
+            path = training.train_recogniser(faces, settings, out, predictor, seed, resume, start)
         else:
             predictor = weights.load(landmarks, LandmarkPredictor)
             judge = load_recogniser(recogniser)

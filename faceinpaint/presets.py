@@ -62,8 +62,6 @@ class RecogniserTraining(MixtureTraining):
     margin: float = 0.3  # ArcFace: radians added to the angle; CosFace: taken off the cosine
     morphs: int = 1000
     people: int = 1600  # rendered people of `synthetic`
-    # Which people: two recognisers that shall err independently learn from different ones.
-    half: Literal["all", "even", "odd"] = "all"
     validation: int = 200  # faces of each source, at most; a threshold wants many pairs
 
 

@@ -239,7 +239,7 @@ def _run(stage: Stage, out: Path) -> Path:
         return training.train_landmarks(stage.faces, chosen, folder, stage.seed, resume, start)
     predictor = weights.load(file_of(stage.landmarks), LandmarkPredictor)
     if stage.train == "recogniser":
-        return training.train_recogniser(stage.faces, chosen, folder, predictor, stage.seed, resume)
+        return training.train_recogniser(stage.faces, chosen, folder, predictor, stage.seed, resume, start)
     recogniser = load_recogniser(file_of(stage.recogniser or LOSS))
     return training.train_completion(stage.faces, chosen, folder, predictor, recogniser, stage.seed, resume, start)
 

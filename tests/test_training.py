@@ -263,13 +263,19 @@ def test_a_generator_trains_on_landmarks_that_are_led_astray(folder, tmp_path, p
     ("mobilefacenet", "arcface", MobileFaceNet), ("resnet", "cosface", FaceResNet)
 ])
 def test_a_recogniser_trains_calibrates_and_loads(folder, tmp_path, predictor, network, head, kind):
-    settings = replace(SMOKE.recogniser, steps=3, morphs=3, network=network, head=head, half="even", embedding=20)
+    settings = replace(SMOKE.recogniser, steps=3, morphs=3, network=network, head=head, embedding=20)
     path = training.train_recogniser([folder], settings, tmp_path, predictor)
     recogniser = load_recogniser(path)
     assert type(recogniser.network) is kind
     assert recogniser.threshold == pytest.approx(1 - read_log(tmp_path)["limit"][1][-1], abs=1e-3)
     assert recogniser.embed(torch.rand(2, 3, 64, 64), canonical_face(64).repeat(2, 1, 1)).shape == (2, 40)
     assert all(value.isfinite().all() for value in recogniser.state_dict().values())
+    again = replace(settings, steps=1, lr=1e-9)
+    begun = load_recogniser(training.train_recogniser([folder], again, tmp_path / "b", predictor, start=path))
+    for name, value in recogniser.network.named_parameters():
+        assert torch.allclose(value, begun.network.state_dict()[name], atol=1e-2)
+    with pytest.raises(InputError, match="of another size"):
+        training.train_recogniser([folder], replace(again, embedding=16), tmp_path / "c", predictor, start=path)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -289,10 +295,10 @@ def test_a_recogniser_learns_from_the_people_and_by_the_margin_that_were_asked_f
 
     monkeypatch.setitem(HEADS, head, Noted)
     monkeypatch.setattr(training_of_recognisers, "Mixture", noted)
-    settings = replace(SMOKE.recogniser, steps=1, morphs=2, head=head, margin=0.2, half="even", validation=2, people=7)
+    settings = replace(SMOKE.recogniser, steps=1, morphs=2, head=head, margin=0.2, validation=2, people=7)
     training.train_recogniser([folder], settings, tmp_path, predictor)
     assert made[0].margin == 0.2 and len(made[0].weight) == 3 + 2
-    assert (needs[0].half, needs[0].validation, needs[0].morphs, needs[0].people) == ("even", 2, 2, 7)
+    assert (needs[0].validation, needs[0].morphs, needs[0].people) == (2, 2, 7)
 
 
 def test_a_recogniser_that_could_not_be_calibrated_is_not_trained(face_folder, tmp_path, predictor):

@@ -10,7 +10,6 @@ from conftest import canonical_face
 from faceinpaint.errors import InputError
 from faceinpaint.faces import sets
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.morph import morphed_people
 from faceinpaint.faces.shards import write_shards
 from faceinpaint.faces.synthetic.dataset import person_of, split_of
 from faceinpaint.landmarks import LandmarkPredictor
@@ -61,37 +60,6 @@ def test_some_faces_come_once_more_before_another_background(folder, monkeypatch
         original = block.name.index(block.name[index])
         assert not black[original] and block.identity[original] == block.identity[index]
         assert torch.equal(block.landmarks[original], block.landmarks[index])
-
-
-def test_the_halves_of_a_folder_share_nobody_and_are_all_together(folder):
-    whole, even, odd = (open_source(FaceSpec(str(folder)), Need(64, half=half)) for half in ("all", "even", "odd"))
-    people = [set(source.block(0).identity.tolist()) for source in (whole, even, odd)]
-    assert people == [{0, 1, 2, 3}, {0, 2}, {1, 3}]
-    names = [set(source.block(0).name) for source in (whole, even, odd)]
-    assert not names[1] & names[2] and names[1] | names[2] == names[0]
-    assert whole.people == even.people == odd.people == 4  # a person keeps their number
-    assert even.validation().name == odd.validation().name == whole.validation().name
-
-
-def test_morphs_of_a_half_are_blends_of_its_people(folder, monkeypatch):
-    blended = []
-
-    def morphed(faces, count, random):
-        blended.extend(faces.identity.tolist())
-        return morphed_people(faces, count, random)
-
-    monkeypatch.setattr(sources, "morphed_people", morphed)
-    identity = open_source(FaceSpec(str(folder)), Need(64, morphs=3, half="odd")).block(0).identity
-    assert set(blended) == {1, 3} and identity.unique().tolist() == [1, 3, 4, 5, 6]
-
-
-def test_what_cannot_be_halved_is_refused(folder, face_folder, tmp_path):
-    with pytest.raises(InputError, match="too few people to be halved: give a folder of more, or half=all"):
-        open_source(FaceSpec(str(face_folder(people=1))), Need(64, half="odd"))
-    write_shards(folder, tmp_path / "shards")
-    for half in ("even", "odd"):
-        with pytest.raises(InputError, match="is streamed, so its people can't be halved: give its folder, or half=a"):
-            open_source(FaceSpec(str(tmp_path / "shards")), Need(64, half=half))
 
 
 def test_as_many_faces_are_validated_as_are_asked_for(folder, tmp_path):
@@ -145,25 +113,6 @@ def test_rendered_people_of_training_are_never_those_of_validation(rendered):
     val = {name[:6] for name in source.validation().name}
     assert len(train) == 3 and not train & val
     assert {split_of(int(name)) for name in train} == {"train"} and {split_of(int(name)) for name in val} == {"val"}
-
-
-def test_the_halves_of_the_rendered_people_share_nobody_and_are_all_together():
-    even, odd = ([Need(48, half=half).number(index) for index in range(30)] for half in ("even", "odd"))
-    assert sorted(even + odd) == [Need(48).number(index) for index in range(60)] == list(range(60))
-    numbers = {}
-    for half in ("even", "odd"):
-        block = RenderedPeople(Need(48, rendered=8, people=2, half=half)).block(0)
-        assert block.identity.unique().tolist() == [0, 1]  # below the number of people
-        numbers[half] = sorted({int(name[:6]) for name in block.name})
-    assert numbers == {half: [person_of("train", index) for index in indices]
-                       for half, indices in (("even", (0, 2)), ("odd", (1, 3)))}
-
-
-@pytest.mark.parametrize("half", ["all", "even", "odd"])
-def test_a_half_wants_just_the_people_whose_numbers_it_gives(half):
-    need = Need(48, half=half)
-    given = [need.number(index) for index in range(20)]
-    assert [person for person in range(given[-1] + 1) if need.wants(person)] == given
 
 
 def test_processes_render_different_people():

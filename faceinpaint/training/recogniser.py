@@ -44,7 +44,7 @@ class Classifier(nn.Module):
 @in_sole_use
 def train_recogniser(
     faces: Sequence[str | Path], settings: RecogniserTraining, out: Path, predictor: LandmarkPredictor, seed: int = 0,
-    resume: bool = False, machine_of: Callable[[Training], Machine] = Machine,
+    resume: bool = False, start: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,
 ) -> Path:
     """Tell people apart by a margin (ArcFace or CosFace); returns the file of the weights.
 
@@ -56,13 +56,15 @@ def train_recogniser(
     machine = machine_of(settings)
     accelerator = machine.accelerator
     predictor = predictor.to(machine.device).eval()
-    need = Need.of(settings, machine, SIZE, seed, predictor=predictor, people=settings.people, half=settings.half,
+    need = Need.of(settings, machine, SIZE, seed, predictor=predictor, people=settings.people,
                    validation=settings.validation)
     mixture = Mixture(faces, need, same_person=True)
     validation = [source.validation() for source in mixture.sources] if machine.first else []
     _require_two_people(validation)
     torch.manual_seed(seed)
     network, architecture = build(settings)
+    if start:
+        weights.begin_with(network, start)
     head = HEADS[settings.head](settings.embedding, mixture.people, scale=32.0, margin=settings.margin)
     classifier = machine.quick(Classifier(network, head))
     optimizer = machine.adam(classifier.parameters(), decay=5e-2)

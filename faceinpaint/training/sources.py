@@ -67,8 +67,7 @@ class Need:
     size: pixels of the training crop. labelled: only faces whose landmarks are known. predictor: fills in those
     that nobody knows. rendered: rendered faces of a block. people: how many the renderer invents, None for no end.
     morphs: people added to a folder, each a blend of two. backdrops: faces of a folder that come once more, before
-    another background. half: of the people, by whether their numbers are even or
-    odd, or all. validation: faces of a source, at most.
+    another background. validation: faces of a source, at most.
     """
 
     size: int
@@ -79,7 +78,6 @@ class Need:
     people: int | None = None
     morphs: int = 0
     backdrops: int = 0
-    half: str = "all"
     validation: int = 48
     rank: int = 0
     processes: int = 1
@@ -97,14 +95,6 @@ class Need:
     def wide(self) -> int:
         """Pixels of the pictures that crops of `size` are taken from."""
         return round(self.size * MARGIN)
-
-    def wants(self, person: int) -> bool:
-        """Whether a person of this number is to be trained on."""
-        return self.half == "all" or (person % 2 == 0) == (self.half == "even")
-
-    def number(self, index: int) -> int:
-        """The number of the person with this index among those that are wanted."""
-        return index if self.half == "all" else 2 * index + (self.half == "odd")
 
 
 class Source(Protocol):
@@ -135,13 +125,9 @@ class Folder:
         self.root = root
         self.data = FaceFolder(root, "train", need.wide, MARGIN)
         self.people = len(self.data.identities) + need.morphs
-        usable = self._usable(self.data)
-        if not usable:
-            raise InputError(f"no training face of {root} has landmarks: predict them first")
-        numbers = {identity: number for number, identity in enumerate(self.data.identities)}
-        self.rows = [index for index in usable if need.wants(numbers[self.data.rows[index].identity])]
+        self.rows = self._usable(self.data)
         if not self.rows:
-            raise InputError(f"{root} has too few people to be halved: give a folder of more, or half=all")
+            raise InputError(f"no training face of {root} has landmarks: predict them first")
         self.at_once = max(1, MEMORY // (3 * 4 * need.wide**2))
         self._whole: Faces | None = None
 
@@ -204,8 +190,6 @@ class Shards:
     """A folder of Parquet shards, streamed; each period takes the next faces, each process its own."""
 
     def __init__(self, root: Path, need: Need) -> None:
-        if need.half != "all":
-            raise InputError(f"{root} is streamed, so its people can't be halved: give its folder, or half=all")
         self.root, self.need = root, need
         self.data = ShardedFaces(
             root, "train", need.wide, MARGIN, need.labelled, need.seed, need.rank, need.processes
@@ -260,7 +244,7 @@ class RenderedPeople:
     ) -> Faces:
         """Photographs of a split's person of this index, laid by their landmarks as those of a folder are."""
         pixels = pixels or self.need.size
-        number = person_of(split, self.need.number(person) if split == "train" else person)
+        number = person_of(split, person)
         field = 1.15 * margin  # the face need not be in the middle
         faces = render_people(
             [number], photos, round(pixels * field), self.need.seed, supersample=1,
