@@ -37,6 +37,7 @@ from faceinpaint import masks
 from faceinpaint.completion import Completer, find_device, quick_bfloat16
 from faceinpaint.errors import InputError, unknown
 from faceinpaint.files import write_whole
+from faceinpaint.memory import peak_memory, restart_peak
 from faceinpaint.plain import PlainCompleter
 
 MATRIX_LIMIT = 2**30  # bytes of the plain attention matrix; beyond, plain is not measured
@@ -62,19 +63,20 @@ class Setting:
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured. at: under which conditions; values: of ours, plain, before."""
+    """One thing that was measured. at: under which conditions; values: of ours, plain, before; None: nobody knows."""
 
     name: str
     unit: str  # s and MB are better when less, images/s and dB when more
     at: Mapping[str, float]
-    values: Mapping[str, float]
+    values: Mapping[str, float | None]
 
     @property
     def ratios(self) -> dict[str, float]:
         """How many times better ours is than each of the others; none for a quantity without a zero, dB."""
         less = self.unit in ("s", "MB")
         ours = self.values["ours"]
-        others = {name: value for name, value in self.values.items() if name != "ours" and self.unit != "dB"}
+        known = {name: value for name, value in self.values.items() if value is not None and self.unit != "dB"}
+        others = {name: value for name, value in known.items() if name != "ours"}
         return {name: value / ours if less else ours / value for name, value in others.items()}
 
 
@@ -106,7 +108,7 @@ def growth(figures: Iterable[Figure]) -> list[dict]:
         for by, size in figure.at.items():
             rest = tuple(sorted((key, value) for key, value in figure.at.items() if key != by))
             for who, value in figure.values.items():
-                if value > 0 and figure.unit in ("s", "MB"):
+                if value and value > 0 and figure.unit in ("s", "MB"):
                     series.setdefault((figure.name, figure.unit, who, by, rest), []).append((size, value))
     return [
         {"name": name, "unit": unit, "who": who, "by": by, "at": dict(rest), "exponent": exponent(*zip(*points))}
@@ -115,7 +117,10 @@ def growth(figures: Iterable[Figure]) -> list[dict]:
 
 
 class PeakMemory:
-    """The most memory in use between `start` and `read`, beyond what was in use at the start; bytes."""
+    """The most memory in use between `start` and `read`, beyond what was in use at the start; bytes.
+
+    None of a processor's where only Linux could tell: other systems keep one peak for the whole of a process.
+    """
 
     def start(self) -> None:
         if torch.cuda.is_available():
@@ -123,20 +128,14 @@ class PeakMemory:
             self.before = torch.cuda.memory_allocated()
         else:
             gc.collect()
-            # What was freed is given back, or the steps could take it unseen.
-            getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
-            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-            self.before = self.of_process("VmRSS")
+            if sys.platform == "linux":  # what was freed is given back, or the steps could take it unseen
+                getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
+            self.before = restart_peak()
 
-    def read(self) -> int:
+    def read(self) -> int | None:
         if torch.cuda.is_available():
             return torch.cuda.max_memory_allocated() - self.before
-        return self.of_process("VmHWM") - self.before
-
-    @staticmethod
-    def of_process(name: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
+        return None if self.before is None else peak_memory() - self.before
 
 
 # ---------------------------------------------------------------------------------- what is measured
@@ -188,14 +187,18 @@ def memory(setting: Setting) -> list[Figure]:
     return figures
 
 
-def completion_memory(who: str, size: int, setting: Setting) -> tuple[float, float]:
+def completion_memory(who: str, size: int, setting: Setting) -> tuple[float | None, float | None]:
     """Megabytes of a second completion at its peak, beyond what was held before it, and of the whole process."""
     completer, (images, mask) = _completer(who, size, setting), _aligned(size)
     completer.complete(images[..., :64, :64], mask[..., :64, :64])  # what is made once and stays
     peak = PeakMemory()
     peak.start()
     completer.complete(images, mask)
-    return peak.read() / 1e6, PeakMemory.of_process("VmHWM") / 1e6
+    return megabytes(peak.read()), megabytes(peak_memory())
+
+
+def megabytes(memory: int | None) -> float | None:
+    return None if memory is None else memory / 1e6
 
 
 def _in_process(run: Callable, *arguments: object) -> object:
@@ -344,26 +347,21 @@ def _page_seconds() -> float:
 
 def training(setting: Setting) -> list[Figure]:
     """Images a second of full adversarial training, and what its steps take of memory."""
-    from faceinpaint.training.benchmark import training_runs
+    from faceinpaint.training.benchmark import middle, training_runs
 
     size, batch = setting.sizes[0], setting.training_batch
     runs, _, _ = training_runs(size, batch)
     at = {"pixels": size**2, "batch": batch}
-    speed, taken = (
-        {who: median(getattr(one, key) for one in rounds) for who, rounds in runs.items()}
-        for key in ("images_a_second", "memory")
-    )
-    return [
-        Figure("training", "images/s", at, speed),
-        Figure("memory of training", "MB", at, {who: value / 1e6 for who, value in taken.items()}),
-    ]
+    speed = {who: median(one.images_a_second for one in rounds) for who, rounds in runs.items()}
+    taken = {who: megabytes(middle(one.memory for one in rounds)) for who, rounds in runs.items()}
+    return [Figure("training", "images/s", at, speed), Figure("memory of training", "MB", at, taken)]
 
 
 def notebooks(setting: Setting) -> list[Figure]:
     """Seconds and megabytes of the chapters of a run of the course."""
     if setting.course is None:
         raise InputError("the notebooks are not run here: give the chapters.csv of `faceinpaint course` by --course")
-    with open(setting.course, newline="") as file:
+    with open(setting.course, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figures = [Figure(f"chapter {row['chapter']}", "s", {}, {"ours": float(row["seconds"])}) for row in rows]
     return figures + [
@@ -438,7 +436,7 @@ def machine() -> dict[str, str | int | float | bool]:
     """What the figures depend on beside the program, and how busy the machine was at the beginning."""
     lines = []
     with contextlib.suppress(OSError):  # Linux has it
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     device = find_device()
     return {
@@ -446,7 +444,7 @@ def machine() -> dict[str, str | int | float | bool]:
         "processor": names[0] if names else platform.processor(), "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(), "bfloat16": quick_bfloat16(device),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else "unknown",  # Windows keeps none
     }
 
 
@@ -459,7 +457,7 @@ def table(about: Mapping, figures: Sequence[Figure], grown: Sequence[Mapping]) -
         cells = "".join(
             f"{_short(one.values.get(who)):>12}{_short(ratios.get(who)):>7}" for who in ("plain", "before")
         )
-        ours = f"{_short(one.values['ours'])} {one.unit}"
+        ours = f"{_short(one.values['ours']) or 'unknown'} {one.unit}"
         lines.append(f"{one.name:<26}{_conditions(one.at):<28}{ours:>18}{cells}".rstrip())
     lines += ["", *(
         f"{one['name']} ({one['unit']}, {one['who']}) grows with {one['by']}^{one['exponent']:.2f}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -87,6 +86,7 @@ def main(count: int, what: str, memory: int | None = None) -> None:
     import faceinpaint.evaluation
     import faceinpaint.training  # noqa: F401
 
+    from faceinpaint.memory import peak_memory
     from faceinpaint.training import sources
 
     torch.set_num_threads(1)
@@ -96,11 +96,7 @@ def main(count: int, what: str, memory: int | None = None) -> None:
         begin = time.perf_counter()
         globals()[what](faces, Path(folder, "out"))
         seconds = time.perf_counter() - begin
-    print(json.dumps({"photos": count, "seconds": round(seconds, 1), "peak": peak()}))
-
-
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"photos": count, "seconds": round(seconds, 1), "peak": peak_memory()}))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import ctypes
 import json
 import os
 import random
-import resource
 import runpy
 import signal
 import socket
@@ -136,6 +135,8 @@ def kill_before_move(number: int) -> None:
 
 def file_size(most: int) -> None:
     """No file of it may have more bytes: what a full disk does to a process that may not make one small."""
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 

@@ -25,8 +25,11 @@ from pathlib import Path
 from types import FrameType
 from unittest import mock
 
+import psutil
+
 from faceinpaint import cli
 from faceinpaint.errors import InputError
+from faceinpaint.memory import peak_memory, restart_peak
 
 SECONDS = 10  # of computing that an input may take
 WAITING = 120  # seconds by the clock: what waits for something doesn't compute, and a busy machine is no fault
@@ -74,7 +77,7 @@ def judged(kind: str, maker: Maker, seed: int, number: int, folder: Path) -> Out
     case = maker(random.Random(f"{kind} {seed} {number}"), folder)
     (folder / "tmp").mkdir()
     before, said, fault = files_below(folder), "", ""
-    begin, held = time.process_time(), _restart_peak()
+    begin, held = time.process_time(), restart_peak()
     try:
         with _bounded(), mock.patch.object(tempfile, "tempdir", str(folder / "tmp")), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -86,7 +89,7 @@ def judged(kind: str, maker: Maker, seed: int, number: int, folder: Path) -> Out
         if isinstance(error, KeyboardInterrupt):
             raise
         fault = f"{type(error).__name__}: {str(error)[:200]} at {_place(error)}"
-    seconds, memory = time.process_time() - begin, _peak() - held
+    seconds, memory = time.process_time() - begin, 0 if held is None else peak_memory() - held
     left = files_below(folder) - before - case.kept
     if left and said or any(".part" in name or name.startswith("tmp/") for name in left):
         fault = fault or f"left behind: {sorted(left)[:3]}"
@@ -237,12 +240,11 @@ def _bounded() -> Iterator[None]:
         raise TookTooLong(f"more than {SECONDS} s of computing, or {WAITING} of waiting")
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    held = _status("VmSize")
     before = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)}
     signal.setitimer(signal.ITIMER_REAL, WAITING)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    if held:
-        resource.setrlimit(resource.RLIMIT_AS, (held + ROOM, hard))
+    if sys.platform == "linux":  # macOS counts terabytes that nobody holds
+        resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + ROOM, hard))
     try:
         yield
     finally:
@@ -251,23 +253,6 @@ def _bounded() -> Iterator[None]:
             signal.setitimer(timer, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _restart_peak() -> int:
-    """Forget the most memory that was held so far; returns what is held now, in bytes. 0 where only Linux could say."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM")
-
-
-def _status(name: str) -> int:
-    file = Path("/proc/self/status")
-    lines = file.read_text().splitlines() if file.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":")), 0)
 
 
 def _place(error: BaseException) -> str:

@@ -6,6 +6,7 @@ The fixtures are those of all test files: to import everything once more, and to
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -118,6 +119,8 @@ def undisturbed(forks: Forks, kind: Kind, out: Path) -> tuple[dict[str, str], fl
 @pytest.fixture(scope="session")
 def forks(tmp_path_factory):
     """The server that starts jobs: one, for it imports everything."""
+    if not hasattr(os, "fork"):
+        pytest.skip("jobs are forked, which Windows can't")
     forks = Forks(tmp_path_factory.mktemp("forks"))
     yield forks
     forks.close()

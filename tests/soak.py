@@ -12,11 +12,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
+import psutil
 import torch
 from PIL import Image
 from skimage import data
@@ -82,11 +81,6 @@ def as_png(photo: Image.Image) -> bytes:
     return content.getvalue()
 
 
-def resident() -> int:
-    """What of this process is in memory, in bytes."""
-    return int(re.search(r"VmRSS:\s*(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("completer", "session", "widget"))
@@ -97,7 +91,7 @@ def main() -> None:
     complete, sizes = globals()[given.what](given.size), []
     for number in range(given.count):
         complete(number)
-        sizes.append(resident())
+        sizes.append(psutil.Process().memory_info().rss)
         if number % SETTLED == SETTLED - 1:
             print(f"{number + 1}: {sizes[-1] / 1e6:.0f} MB", file=sys.stderr, flush=True)
     begin, most = max(sizes[:SETTLED]), max(sizes[SETTLED:])

@@ -16,8 +16,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from faceinpaint import course, presets
-from faceinpaint.course import chapter, pages
+from faceinpaint.course import pages
 from faceinpaint.errors import InputError
+from faceinpaint.memory import peak_memory
 
 PICTURE = """import matplotlib.pyplot as plt
 plt.plot([0, 1])
@@ -187,9 +188,9 @@ def test_the_peak_is_the_most_that_a_process_ever_had():
     code = "a = bytearray(200_000_000); a[::4096] = b'x' * len(a[::4096]); del a; print(1, flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as process:
         process.stdout.readline()
-        assert 200e6 < chapter.peak_memory(process.pid) < 400e6
+        assert 200e6 < peak_memory(process.pid) < 400e6
         process.communicate("\n")
-    assert chapter.peak_memory(process.pid) is None
+    assert peak_memory(process.pid) is None
 
 
 # ------------------------------------------------------------------------------------------- the exercises

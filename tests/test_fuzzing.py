@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("resource", reason="inputs are bounded by what Windows can't do")
 from fuzzing import Case, Outcome, damaged, files_below, judged
 from fuzzing_inputs import KINDS
 from fuzzing_pictures import pictures

@@ -27,8 +27,9 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 RUN_TIME = [Requirement(text) for text in PROJECT["dependencies"]]
 TESTS = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
-LINES = (ROOT / "constraints.txt").read_text().splitlines()
-PINS = {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in LINES if "==" in line}
+LINES = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+PINNED = [Requirement(line) for line in LINES if not line.startswith("#")]
+PINS = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in PINNED}
 PLATFORM_BOUND = ("nvidia-", "cuda-", "triton")  # torch itself asks for the exact ones
 
 
@@ -88,12 +89,20 @@ def test_environment_holds_the_same_packages():
     assert python.removeprefix("python=") in Requirement(f"python{PROJECT['requires-python']}").specifier
 
 
-def test_everything_that_comes_along_is_pinned():
-    """Follow the requirements of what is installed, as Linux with Python 3.11 resolves them."""
-    platform = default_environment() | {
-        "python_version": "3.11", "python_full_version": "3.11.9",
-        "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix",
+SYSTEMS = {"Linux": ("linux", "posix"), "Darwin": ("darwin", "posix"), "Windows": ("win32", "nt")}
+
+
+def environment_of(system: str, python: str) -> dict[str, str]:
+    """What markers ask for."""
+    sys_platform, os_name = SYSTEMS[system]
+    return default_environment() | {
+        "python_version": python, "python_full_version": f"{python}.5",
+        "sys_platform": sys_platform, "platform_system": system, "os_name": os_name,
     }
+
+
+def coming_along(platform: dict[str, str]) -> set[str]:
+    """Follow the requirements of what is installed, as pip resolves them there."""
     needed, todo = set(), [(requirement, "") for requirement in RUN_TIME + TESTS]
     while todo:
         requirement, extra = todo.pop()
@@ -107,9 +116,21 @@ def test_everything_that_comes_along_is_pinned():
                     todo += [(Requirement(text), extra) for text in requires(name) or []]
                 except PackageNotFoundError:
                     pass  # not needed on this machine
-    names = {name for name, _ in needed if not name.startswith(PLATFORM_BOUND)}
-    assert names - set(PINS) == set(), "missing from constraints.txt"
-    assert set(PINS) - names == set(), "in constraints.txt, but nothing needs it"
+    return {name for name, _ in needed if not name.startswith(PLATFORM_BOUND)}
+
+
+@pytest.mark.parametrize("python", ("3.11", "3.12", "3.13", "3.14"))
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_everything_that_comes_along_is_pinned(system, python):
+    platform = environment_of(system, python)
+    there = {canonicalize_name(pin.name) for pin in PINNED if not pin.marker or pin.marker.evaluate(platform)}
+    assert coming_along(platform) - there == set(), "missing from constraints.txt"
+
+
+def test_nothing_else_is_pinned():
+    """But what only other systems and Pythons need: what these bring along is not known here."""
+    everywhere = {canonicalize_name(pin.name) for pin in PINNED if not pin.marker}
+    assert everywhere - coming_along(environment_of("Linux", "3.11")) == set(), "nothing needs it"
 
 
 def test_package_and_notebooks_import_only_what_is_declared():

@@ -188,6 +188,7 @@ def write_and_be_killed(out: Path, name: str, when: str) -> None:
     write_folder(out, people=10, photos=3, size=32)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="jobs are forked, which Windows can't")
 def test_a_killed_run_goes_on_and_ends_with_the_same_files(cheap, tmp_path):
     write_folder(tmp_path / "undisturbed", people=10, photos=3, size=32)
     out, written, again = tmp_path / "killed", {}, []

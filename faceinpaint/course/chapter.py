@@ -23,6 +23,8 @@ from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 
+from faceinpaint.memory import peak_memory
+
 START_SECONDS = 120  # the longest that a kernel may take to start
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
@@ -63,8 +65,8 @@ def is_right(verdict: str) -> bool:
 class MeasuredKernel(AsyncKernelManager):
     """A kernel whose peak memory is noted whenever somebody asks whether it is alive: nbclient does so every second.
 
-    The number is Linux's own record (VmHWM) of the kernel process, so nothing between two looks is missed. What
-    processes that a chapter starts need, and what lies on a GPU, is not in it. Other systems keep no such record.
+    The number is the system's own record of the kernel process, so nothing between two looks is missed. What
+    processes that a chapter starts need, and what lies on a GPU, is not in it. macOS keeps no such record.
     """
 
     folder: Path  # where the notebook runs
@@ -85,15 +87,6 @@ class MeasuredKernel(AsyncKernelManager):
     start_kernel = _async_start_kernel
 
     is_alive = _async_is_alive
-
-
-def peak_memory(process: int) -> int | None:
-    """The largest resident set that a living process has had, in bytes; None where the system does not say."""
-    try:
-        found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None
 
 
 def run_chapter(

@@ -60,11 +60,11 @@ KINDS = {"plain": PlainMachine, "ours": Machine}
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. memory: bytes that the steps took at most, beyond what the process held before them."""
+    """One run. memory: bytes that the steps took at most, beyond what the process held before them; None: unknown."""
 
     images_a_second: float
     waiting: float
-    memory: int
+    memory: int | None
 
 
 def training_benchmark(size: int = 128, batch: int = 8, rounds: int = ROUNDS) -> str:
@@ -107,7 +107,7 @@ def measured(kind: str, faces: Path, settings: CompletionTraining, out: Path) ->
             return super().adam(*arguments, **options)
 
     predictor, recogniser = weights.load("landmarks", LandmarkPredictor), load_recogniser(LOSS)
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
         train_completion([faces], settings, out, predictor, recogniser, machine_of=Observed)
     return Measured(*read_speed(out), counter.read())
 
@@ -121,14 +121,21 @@ def report(runs: dict[str, list[Measured]], settings: CompletionTraining, device
         f"{'':<7}{'images/s':>9}{'waiting':>9}{'memory':>10}",
     ]
     for name, rounds in runs.items():
-        speed, waiting, memory = (median(values) for values in zip(*[
-            (one.images_a_second, one.waiting, one.memory) for one in rounds]))
-        lines.append(f"{name:<7}{speed:9.2f}{waiting:9.1%}{memory / 2**20:7.0f} MB")
-    memory = median(one.memory for one in runs["ours"]) / median(one.memory for one in runs["plain"])
-    lines.append(f"ours is {median(ratios):.2f} times as fast and takes {memory:.0%} of the memory")
+        speed, waiting = (median(values) for values in zip(*[(one.images_a_second, one.waiting) for one in rounds]))
+        memory = middle(one.memory for one in rounds)
+        taken = f"{'unknown':>10}" if memory is None else f"{memory / 2**20:7.0f} MB"
+        lines.append(f"{name:<7}{speed:9.2f}{waiting:9.1%}{taken}")
+    ours, plain = (middle(one.memory for one in runs[name]) for name in ("ours", "plain"))
+    share = f" and takes {ours / plain:.0%} of the memory" if ours and plain else ""
+    lines.append(f"ours is {median(ratios):.2f} times as fast{share}")
     if device == "cuda":
         lines.append(_share_of_peak(median(one.images_a_second for one in runs["ours"]), settings))
     return "\n".join(lines)
+
+
+def middle(memory: Iterable[int | None]) -> float | None:
+    """The median of what the runs took; None where the system doesn't say."""
+    return median(known) if (known := [one for one in memory if one is not None]) else None
 
 
 def _share_of_peak(images_a_second: float, settings: CompletionTraining) -> str:

@@ -6,7 +6,6 @@ find its way on real photographs?
 
 from __future__ import annotations
 
-import resource
 import time
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
@@ -21,6 +20,7 @@ from faceinpaint.faces.synthetic.dataset import person_of, person_seed
 from faceinpaint.faces.synthetic.people import identities, poses
 from faceinpaint.faces.synthetic.render import RenderedFaces, render
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
+from faceinpaint.memory import peak_memory
 from faceinpaint.recognisers import Recogniser
 
 BATCH = 4  # people rendered at once
@@ -117,7 +117,7 @@ def speed(size: int, people: int = 2, photos: int = 6, repeats: int = 3) -> floa
 def memory(size: int = 256, batch: int = 16) -> float:
     """Most memory in GiB that this process has held after rendering `batch` people at once."""
     render(identities(range(batch)), poses(range(batch)), size)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_memory() / 2**30
 
 
 def judgements(
