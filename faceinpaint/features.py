@@ -20,7 +20,7 @@ from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError, unknown
 from faceinpaint.landmarks import IMAGENET_DEVIATION, IMAGENET_MEAN, mobilenet_v2
 
-NAMES = ("imagenet", "vgg19", "recogniser")
+NAMES = ("imagenet", "vgg19")
 
 # Convolutions before each of VGG-19's five poolings (Simonyan and Zisserman 2014, table 1, column E).
 VGG19_LAYERS = tuple(f"relu{block}_{n}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for n in range(1, count + 1))
@@ -131,27 +131,8 @@ class ImageNetFeatures(Features):
         self.load_state_dict(dict(zip(ours, theirs)))
 
 
-class RecogniserFeatures(Features):
-    """The first layers of a face recogniser, which know skin, eyes and lips; pictures need not be aligned.
-
-    network: a MobileFaceNet. Layers: 1/2, 1/4, 1/8, by the share of the picture's resolution.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        try:
-            blocks = network.blocks
-            stages = {
-                "1/2": nn.Sequential(network.conv1, network.dw_conv1), "1/4": blocks[0], "1/8": blocks[1:6]
-            }
-        except AttributeError:
-            raise InputError(
-                f"a {type(network).__name__} has no layers to compare pictures by: take a MobileFaceNet"
-            ) from None
-        super().__init__(stages, mean=(0.5, 0.5, 0.5), deviation=(128 / 255,) * 3)  # `recognisers.standardised`
-
-
 def load_features(name: str = "imagenet") -> Features:
-    """A feature network by name, frozen: `imagenet` (comes with the package), `vgg19` or `recogniser`.
+    """A feature network by name, frozen: `imagenet` (comes with the package) or `vgg19`.
 
     Raises InputError for an unknown name (the nearest is named) and for missing or damaged weights.
     """
@@ -159,10 +140,6 @@ def load_features(name: str = "imagenet") -> Features:
         return weights.load("imagenet", ImageNetFeatures)
     if name == "vgg19":
         return load_vgg19()
-    if name == "recogniser":
-        from faceinpaint.recognisers import LOSS, load_recogniser  # late: it needs what is needed to align faces
-
-        return load_recogniser(LOSS).features
     raise unknown("feature network", name, NAMES)
 
 

@@ -296,7 +296,8 @@ def test_an_old_evaluation_is_replaced_by_the_next(people, evaluated, tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"compared": ["mirror"]}, {"compared": evaluation.DEFAULT_BASELINES[::-1]}, {"size": 72}, {"family": "irregular"},
-    {"labelled": True}, {"recogniser": "embedded-loss"}, {"weights": ["other.safetensors"]}, {"detector": True},
+    {"labelled": True}, {"recogniser": "dlib", "flattering": True}, {"weights": ["other.safetensors"]},
+    {"detector": True},
 ], ids=str)
 def test_parts_of_another_evaluation_are_refused_and_kept(people, stopped, tmp_path, measured, monkeypatch, change):
     out = shutil.copytree(stopped[2], tmp_path / "out")

@@ -11,17 +11,8 @@ from torchvision.transforms.functional import gaussian_blur, to_tensor
 
 from faceinpaint import fetch, weights
 from faceinpaint.errors import InputError
-from faceinpaint.features import (
-    VGG19,
-    VGG19_LAYERS,
-    Features,
-    ImageNetFeatures,
-    RecogniserFeatures,
-    load_features,
-    load_vgg19,
-)
+from faceinpaint.features import VGG19, VGG19_LAYERS, Features, ImageNetFeatures, load_features, load_vgg19
 from faceinpaint.losses import PerceptualLoss
-from faceinpaint.recognisers import FaceResNet, MobileFaceNet, standardised
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +25,10 @@ def picture(size: int = 32, count: int = 1) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(params=["small", "MobileFaceNet", "imagenet", "recogniser"])
+@pytest.fixture(params=["small", "imagenet"])
 def network(request) -> Features:
-    """A network of each kind; the last two come with the package."""
-    torch.manual_seed(0)
-    if request.param == "small":
-        return small_features(4, 4, 8, 8, 8)
-    if request.param == "MobileFaceNet":
-        return RecogniserFeatures(MobileFaceNet(width=0.125)).frozen()
-    return load_features(request.param)
+    """A network of each kind; the last comes with the package."""
+    return small_features(4, 4, 8, 8, 8) if request.param == "small" else load_features(request.param)
 
 
 def test_maps_have_their_layers_names_from_shallow_to_deep(network):
@@ -146,7 +132,7 @@ def test_a_file_without_vggs_weights_is_refused(tmp_path, content):
         load_vgg19(path)
 
 
-# ImageNet's features and the recogniser's layers
+# ImageNet's features
 
 
 def test_imagenets_features_are_shipped_small_and_know_where_they_come_from():
@@ -177,20 +163,6 @@ def test_imagenets_features_mind_blur_and_grain_and_hardly_light(astronaut):
     blur, fine, light = (loss(one, image) for one in (gaussian_blur(image, 7, 1.0), image + grain, 1.02 * image))
     assert min(blur, fine) > 5 * light > 0
     assert loss(gaussian_blur(image, 17, 3.0), image) > 1.5 * blur
-
-
-def test_the_recognisers_layers_see_pixels_as_it_was_trained():
-    network = MobileFaceNet(width=0.125).eval()
-    image = picture(64)
-    first = network.dw_conv1(network.conv1(standardised(image)))
-    assert torch.allclose(RecogniserFeatures(network)(image)["1/2"], first, atol=1e-5)
-    eighth = network.blocks[:6](first)
-    assert torch.allclose(RecogniserFeatures(network)(image)["1/8"], eighth, atol=1e-5)
-
-
-def test_a_recogniser_without_such_layers_is_refused():
-    with pytest.raises(InputError, match="a FaceResNet has no layers to compare pictures by: take a MobileFaceNet"):
-        RecogniserFeatures(FaceResNet(width=4))
 
 
 def test_an_unknown_network_names_the_nearest():

@@ -246,20 +246,6 @@ def test_training_never_switches_it(recogniser):
     assert all(torch.equal(value, before[key]) for key, value in recogniser.state_dict().items())
 
 
-def test_features_of_whole_pictures_halve_three_times_and_pass_gradients_on():
-    torch.manual_seed(0)
-    recogniser = Recogniser("any", MobileFaceNet(width=0.125), threshold=0.5)
-    image = torch.rand(2, 3, 64, 64, requires_grad=True)
-    maps = recogniser.features(image)
-    assert {name: tuple(one.shape[-2:]) for name, one in maps.items()} == {
-        "1/2": (32, 32), "1/4": (16, 16), "1/8": (8, 8)
-    }
-    sum(one.square().mean() for one in maps.values()).backward()
-    assert image.grad.isfinite().all() and image.grad.abs().max() > 0
-    with pytest.raises(InputError, match="take a MobileFaceNet"):
-        FaceNet("facenet", torch.nn.Linear(1, 1), 0.5).features
-
-
 # the networks
 
 
@@ -350,9 +336,9 @@ def test_the_two_of_the_package_are_found_by_their_names_and_the_judge_is_the_de
     loss, judge = tmp_path / "loss.safetensors", tmp_path / "judge.safetensors"
     weights.save(small_network(), SMALL | {"threshold": 0.37}, loss)
     weights.save(small_network(FaceResNet), SMALL_RESNET | {"threshold": 0.41}, judge)
-    monkeypatch.setattr(weights, "path_of", {"embedded-loss": loss, "embedded-judge": judge}.__getitem__)
-    by_loss, by_judge = recognisers.load_recogniser("embedded-loss"), recognisers.load_recogniser()
-    assert (by_loss.name, by_loss.threshold, type(by_loss.network)) == ("embedded-loss", 0.37, MobileFaceNet)
+    monkeypatch.setattr(weights, "path_of", {"dlib": loss, "embedded-judge": judge}.__getitem__)
+    by_loss, by_judge = recognisers.load_recogniser("dlib"), recognisers.load_recogniser()
+    assert (by_loss.name, by_loss.threshold, type(by_loss.network)) == ("dlib", 0.37, MobileFaceNet)
     assert (by_judge.name, by_judge.threshold, type(by_judge.network)) == ("embedded-judge", 0.41, FaceResNet)
 
 
@@ -380,8 +366,8 @@ def test_our_file_of_another_class_or_shape_is_refused(tmp_path):
 
 
 def test_an_unknown_name_gets_the_nearest_and_all():
-    for name, nearest in (("face-net", "facenet"), ("embeded-jugde", "embedded-judge"), ("embedded", "embedded-loss")):
-        with pytest.raises(InputError, match=f"did you mean '{nearest}'.*embedded-judge, dlib, facenet, arcface, FILE"):
+    for name, nearest in (("face-net", "facenet"), ("embeded-jugde", "embedded-judge"), ("embedded", "embedded-judge")):
+        with pytest.raises(InputError, match=f"did you mean '{nearest}'.*dlib, embedded-judge, facenet, arcface, FILE"):
             recognisers.load_recogniser(name)
 
 

@@ -163,7 +163,7 @@ def test_a_release_runs_its_stages_records_them_and_ships(recipe, folder, tmp_pa
     for name, entry in record.items():
         assert entry["sha256"] == weights.sha256(out / entry["file"]) and entry["seconds"] > 0
         assert entry["machine"]["torch"] == torch.__version__ and entry["started"] <= entry["finished"]
-    assert weights.about(out / record["painter"]["file"], "identity_recogniser") == "embedded-loss"
+    assert weights.about(out / record["painter"]["file"], "identity_recogniser") == "dlib"
     assert weights.about(out / record["longer"]["file"], "identity_recogniser") == "none"
 
     def refuse(*_, **__):

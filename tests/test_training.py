@@ -348,7 +348,7 @@ def test_sources_are_calibrated_apart_on_faces_photographed_anew():
 
 def test_completion_does_not_train_by_a_recogniser_without_a_gradient(folder, tmp_path, predictor):
     arcface = load_recogniser(write_network(tmp_path / "arcface.onnx"))
-    with pytest.raises(InputError, match="no gradient flows through arcface: .*take embedded-loss or facenet"):
+    with pytest.raises(InputError, match="no gradient flows through arcface: .*take dlib or facenet"):
         learn_completion(folder, tmp_path / "run", predictor, arcface, steps=1)
 
 

@@ -90,7 +90,7 @@ class OnnxArcFace(Recogniser):
         pixels = 2 * aligned - 1  # (x - 127.5) / 127.5 of 8-bit values
         if pixels.requires_grad:
             raise InputError(
-                f"no gradient flows through {self.name}: measure with it, and take embedded-loss or facenet "
+                f"no gradient flows through {self.name}: measure with it, and take dlib or facenet "
                 "for the identity loss"
             )
         return F.normalize(self.network(pixels), dim=1)

@@ -20,19 +20,18 @@ MOBILEFACENET_THRESHOLD = 0.58
 # The paper's rule of thumb ("less than 0.5 ... the same person"): these weights are not ours to calibrate.
 FACENET_THRESHOLD = 0.5
 
-LOSS, JUDGE = "embedded-loss", "embedded-judge"
-SHIPPED = (LOSS, JUDGE, "dlib")
+LOSS, JUDGE = "dlib", "embedded-judge"
+SHIPPED = (LOSS, JUDGE)
 NAMES = (*SHIPPED, "facenet", "arcface")
 
 
 def load_recogniser(name_or_path: str | Path = JUDGE) -> Recogniser:
     """A recogniser by name or by the file of one.
 
-    `embedded-loss`, `embedded-judge` and `dlib` come with the package, the first for the identity loss, the second for
-    measuring, the third, by King (2017), for who knows many real people; `facenet` and `arcface` are others' and have
-    to be fetched. A file: .safetensors of `train recogniser` or of a published MobileFaceNet, .pt of a FaceNet by
-    facenet-pytorch (VGGFace2 or CASIA-WebFace), .onnx of an ArcFace. Raises InputError for an unknown name (the nearest
-    is named) and for missing or unfit weights.
+    `dlib`, by King (2017), and `embedded-judge` come with the package, the first for the identity loss, the second for
+    measuring; `facenet` and `arcface` are others' and have to be fetched. A file: .safetensors of `train recogniser`
+    or of a published MobileFaceNet, .pt of a FaceNet by facenet-pytorch (VGGFace2 or CASIA-WebFace), .onnx of an
+    ArcFace. Raises InputError for an unknown name (the nearest is named) and for missing or unfit weights.
     """
     name = str(name_or_path)
     if name == "facenet" or name.endswith(".pt"):

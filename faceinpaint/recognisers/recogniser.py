@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from faceinpaint.features import RecogniserFeatures
 from faceinpaint.recognisers.alignment import align, crop_face, standardised
 
 
@@ -62,11 +61,6 @@ class Recogniser(nn.Module):
         for value in self.network.state_dict().values():
             digest.update(value.detach().cpu().half().contiguous().numpy().tobytes())
         return digest.hexdigest()
-
-    @property
-    def features(self) -> RecogniserFeatures:
-        """The first layers, as a feature network for a perceptual loss; InputError where they are not usable."""
-        return RecogniserFeatures(self.network).to(next(self.network.parameters()).device).frozen()
 
     @staticmethod
     def distance(a: Tensor, b: Tensor) -> Tensor:

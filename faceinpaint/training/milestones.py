@@ -67,7 +67,7 @@ class Milestones:
 
 
 def independent_judge(identity: Recogniser) -> Recogniser:
-    """The embedded judge, or the other embedded recogniser where the judge is what the generator learns to please."""
+    """The embedded judge, or dlib where the judge is what the generator learns to please."""
     judge = load_recogniser(JUDGE)
     return load_recogniser(LOSS) if judge.fingerprint == identity.fingerprint else judge
 
