@@ -12,6 +12,7 @@ from torchmetrics.functional.image import learned_perceptual_image_patch_similar
 
 from faceinpaint import fetch, masks
 from faceinpaint.errors import InputError
+from faceinpaint.evaluation.measures import frechet_distance, looks
 from faceinpaint.evaluation import decibels, perceptual_distance, pixel_measures, seam
 from faceinpaint.features import load_features
 from faceinpaint.losses import PerceptualLoss
@@ -283,3 +284,23 @@ def test_an_altered_alexnet_is_refused_and_never_replaced_by_the_stand_in(alexne
     alexnet.write_bytes(alexnet.read_bytes()[:-1] + b"?")
     with pytest.raises(InputError, match=r"sha256 differs\): get them again with `faceinpaint fetch alexnet`"):
         perceptual_distance()
+
+
+def test_the_frechet_distance_is_that_of_normal_distributions_and_sees_only_the_hole():
+    def spread(deviations, mean):
+        return torch.randn(20_000, 2, generator=torch.Generator().manual_seed(1)) * torch.tensor(deviations) + mean
+
+    one, other = spread([1.0, 2.0], 0.0), spread([2.0, 2.0], torch.tensor([3.0, 0.0]))
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
+    # |difference of the means|^2 + the squared differences of the deviations, where the axes agree.
+    assert frechet_distance(one, other) == pytest.approx(9 + 1, rel=0.02)
+    assert frechet_distance(one, other) == pytest.approx(frechet_distance(other, one))
+
+    images, features = torch.rand(2, 3, 96, 96), load_features()
+    left = torch.zeros(2, 1, 96, 96)
+    left[..., :32] = 1
+    changed = images.clone()
+    changed[..., 88:] = 0
+    assert looks(images, left, features).shape == (2, 96)
+    near = (looks(changed, left, features) - looks(images, left, features)).abs().max()
+    assert near < 0.3 * (looks(changed, left.flip(-1), features) - looks(images, left.flip(-1), features)).abs().max()

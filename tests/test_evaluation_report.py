@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from faceinpaint import masks
@@ -19,6 +20,7 @@ from faceinpaint.evaluation import (
     DEFAULT_BASELINES, Report, difference, in_words, interval, paper, perceptual_distance, read_metrics, report, roc_of,
 )
 from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Located
+from faceinpaint.evaluation.measures import frechet_distance
 from faceinpaint.faces.batch import Faces
 
 JUDGE = SimpleNamespace(name="somebody", threshold=0.4)
@@ -154,7 +156,8 @@ def test_that_all_are_detected_is_no_certainty():
     rows = [row | {"detected": 1.0, "eye_shift": 0.05} for row in records()]
     found = cells(Report(rows, JUDGE, "", ["ours"]).tables(), "Completed faces in which MTCNN finds a face (%)")
     assert found["face-mask"]["ours"] == "100.0 (29.2 to 100.0)"  # of three people
-    shifts = cells(Report(rows, JUDGE, "", ["ours"]).tables(), report.MORE_TABLES[-1].title)
+    title = "Shift of the eyes that MTCNN finds, from the original's (% of inter-ocular)"
+    shifts = cells(Report(rows, JUDGE, "", ["ours"]).tables(), title)
     assert shifts["face-mask"]["ours"].startswith("5.0 ")
 
 
@@ -303,6 +306,11 @@ def test_the_tables_of_an_evaluation_hold_the_means_of_its_file(evaluated):
     found = cells((evaluated / "tables.md").read_text(), report.PAPER_TABLES[1].title)["face-mask"]
     assert list(found)[:-2] == ["generator", *DEFAULT_BASELINES]
     assert float(found["telea"].partition(" ")[0]) == pytest.approx(np.mean(values), abs=0.006)
+    looks = load_file(evaluated / "embeddings.safetensors")
+    distance = frechet_distance(looks["look face-mask telea"], looks["look face-mask truth"])
+    title = "Frechet distance of ImageNet's features in the hole, over all photographs"
+    assert cells((evaluated / "tables.md").read_text(), title)["face-mask"]["telea"] == f"{distance:.3f}"
+    assert distance > 0.01
 
 
 def test_a_file_of_metrics_is_read_as_it_was_written(evaluated):
@@ -311,5 +319,6 @@ def test_a_file_of_metrics_is_read_as_it_was_written(evaluated):
     alone = [row for row in rows if row["identity"] == "cat"]
     assert alone and all(math.isnan(row["rank1"]) and not math.isnan(row["cosine_self"]) for row in alone)
     judge = SimpleNamespace(name="", threshold=0.1)
-    again = Report(rows, judge, perceptual_distance()[0], ["generator"]).tables()
+    kept = report.frechet_distances(evaluated)
+    again = Report(rows, judge, perceptual_distance()[0], ["generator"], frechet=kept).tables()
     assert (evaluated / "tables.md").read_text().endswith(again[again.index("## Tables 2"):])

@@ -106,7 +106,8 @@ def test_every_photograph_mask_and_method_has_a_row(evaluated):
 
 def test_the_embeddings_are_those_that_the_rows_come_from(evaluated):
     kept = load_file(evaluated / "embeddings.safetensors")
-    assert set(kept) == {"originals", "identity", *(f"face-mask {method}" for method in METHODS)}
+    looks = {f"look face-mask {method}" for method in (*METHODS, "truth")}
+    assert set(kept) == looks | {"originals", "identity", *(f"face-mask {method}" for method in METHODS)}
     assert kept["identity"].tolist() == [0, 0, 1, 1, 1, 2]
     rows = read_metrics(evaluated / "metrics.csv")
     for method in METHODS:

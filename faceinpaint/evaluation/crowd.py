@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from faceinpaint.errors import InputError, require_known
 from faceinpaint.evaluation.examination import Examination, Located
 from faceinpaint.evaluation.identity import Gallery
-from faceinpaint.evaluation.measures import perceptual_distance, skin_beside_white, skin_measures
+from faceinpaint.evaluation.measures import perceptual_distance, skin_beside_white
 from faceinpaint.evaluation.methods import Method
 from faceinpaint.evaluation.selection import is_number
 from faceinpaint.faces.batch import Faces
@@ -53,9 +53,7 @@ def measured(
     data = FaceFolder(find_set(folder), None, size)
     said = _said(data)
     chosen = _chosen(said, splits, people)
-    examination = Examination(
-        methods, predictor, judge, perceptual_distance()[1], device,
-        further=lambda block, completed, mask: skin_measures(completed, block.faces.image, mask, block.truth))
+    examination = Examination(methods, predictor, judge, perceptual_distance()[1], device)
     blocks = [range(first, min(first + BLOCK, len(chosen))) for first in range(0, len(chosen), BLOCK)]
 
     def read(block: range) -> Located:

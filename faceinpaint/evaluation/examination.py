@@ -12,7 +12,7 @@ from faceinpaint import masks
 from faceinpaint.errors import InputError
 from faceinpaint.evaluation.detector import detector_measures, find_eyes
 from faceinpaint.evaluation.identity import Gallery
-from faceinpaint.evaluation.measures import Distance, pixel_measures
+from faceinpaint.evaluation.measures import Distance, pixel_measures, skin_measures
 from faceinpaint.evaluation.methods import Method
 from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
@@ -22,6 +22,7 @@ ONE_OF_EACH = ("mask01", "mask03", "mask07", "irregular-40-50", "face-mask", "ir
 MEASURES = (
     "psnr", "psnr_hole", "ssim", "cosine_self", "verified_self", "cosine_reference", "verified_reference", "rank1",
     "hole_ratio", "ssim_hole", "sharpness", "seam", "nme", "nme_predicted", "perceptual", "detected", "eye_shift",
+    "skin", "skin_open", "lighter",
 )
 COLUMNS = ("image", "identity", "mask", "weights", *MEASURES)
 BATCH = 4  # pictures; with more of them the maps no longer fit into a CPU's cache
@@ -165,7 +166,8 @@ class Examination:
                 landmarks_after = self._predict(completed, torch.zeros_like(mask))
                 identity = gallery.measures(embedding, part.index)
                 detection = detector_measures(completed, their_eyes)
-                found.append(pixel_measures(completed, image, mask) | identity | detection | {
+                skin = skin_measures(completed, image, mask, part.truth)
+                found.append(pixel_measures(completed, image, mask) | identity | detection | skin | {
                     "hole_ratio": masks.hole_ratio(mask),
                     "nme": normalised_mean_error(landmarks_after, part.truth),
                     "nme_predicted": normalised_mean_error(landmarks, part.truth),

@@ -14,7 +14,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from faceinpaint import fetch, masks
 from faceinpaint.completion import quick_bfloat16
-from faceinpaint.features import load_features
+from faceinpaint.features import Features, load_features
 from faceinpaint.losses import PerceptualLoss
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W) twice -> (B,)
@@ -128,6 +128,25 @@ def skin_measures(completed: Tensor, image: Tensor, mask: Tensor, landmarks: Ten
         "skin_open": torch.from_numpy(deltaE_cie76(there, beside)).float(),
         "lighter": torch.from_numpy(painted[:, 0] - there[:, 0]).float(),
     }
+
+
+def looks(images: Tensor, mask: Tensor, features: Features) -> Tensor:
+    """What is painted, as `frechet_distance` compares it: the mean of the deepest feature map over the hole, (B, C)."""
+    maps = list(features(images).values())[-1]
+    weight = F.interpolate(mask, size=maps.shape[-2:], mode="area")
+    return (maps * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+
+
+def frechet_distance(ours: Tensor, theirs: Tensor) -> float:
+    """Heusel et al. 2017 (FID, there of Inception's features): of two sets of `looks`, (N, C) and (M, C).
+
+    It asks whether the pictures as a whole could be photographs, not whether each is like its own. 0 for the same set;
+    few pictures make it larger, so compare sets of one size.
+    """
+    ours, theirs = ours.double(), theirs.double()
+    one, other = ours.T.cov(), theirs.T.cov()
+    roots = torch.linalg.eigvals(one @ other).real.clamp_min(0).sqrt()
+    return float((ours.mean(0) - theirs.mean(0)).square().sum() + one.trace() + other.trace() - 2 * roots.sum())
 
 
 def _mean_lab(image: Tensor, region: Tensor) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +19,13 @@ from faceinpaint.errors import unknown
 from faceinpaint.evaluation import paper
 from faceinpaint.evaluation.examination import Examination, Located
 from faceinpaint.evaluation.identity import Gallery, Roc, pairs, roc
+from faceinpaint.evaluation.measures import frechet_distance
 from faceinpaint.evaluation.statistics import Interval, difference, in_cell, in_words, interval
 from faceinpaint.files import write_whole
 from faceinpaint.recognisers import Recogniser
 
 MEAN = "mean 1-12"
+LOOK, TRUTH = "look", "truth"  # of the keys under which the looks of completions and of photographs are kept
 MOST_PAIRS = 5_000_000  # of two people, on a curve
 BINS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0)  # of the hole ratio
 
@@ -48,6 +50,9 @@ MORE_TABLES = (
     Table("psnr_hole", "PSNR, hole only (dB)", 1, 2),
     Table("ssim", "SSIM, whole image", 1, 3),
     Table("ssim_hole", "SSIM, hole only", 1, 3),
+    Table("skin", "Skin: Delta E of what is painted to what is visible", 1, 1),
+    Table("skin_open", "The same in the untouched face", 1, 1),
+    Table("lighter", "By how much painted skin is lighter than what was there (L*)", 1, 1),
     Table("sharpness", "Gradient in the hole over the truth's", 1, 2),
     Table("seam", "Seam: change across the hole's boundary over that around it", 1, 2),
     Table("perceptual", "Perceptual distance", 1, 3),
@@ -71,7 +76,8 @@ COMPARED = {  # what two generators are compared by, in words: unit, scale
 class Report:
     """Everything that was measured. records: rows of metrics.csv. weights: the generators among the methods.
 
-    perceptual: which distance that was. notes: sentences on the photographs and the judge.
+    perceptual: which distance that was. notes: sentences on the photographs and the judge. frechet: of each mask and
+    method, over all photographs, see `measures.frechet_distance`.
     """
 
     records: Sequence[Mapping]
@@ -79,6 +85,7 @@ class Report:
     perceptual: str
     weights: Sequence[str]
     notes: Sequence[str] = ()
+    frechet: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def masks(self) -> list[str]:
@@ -113,6 +120,7 @@ class Report:
         ]
         for table in PAPER_TABLES + MORE_TABLES:
             lines += self._table(table)
+        lines += self._frechet_table()
         if len(self.weights) > 1:
             lines += ["", "## Differences between the generators", "", *(f"- {line}" for line in self.differences())]
         return "\n".join(lines) + "\n"
@@ -137,6 +145,14 @@ class Report:
             printed = [in_cell(cells[mask, method], table.scale, table.digits) for method in self.methods]
             theirs = [_theirs(table, model, mask) for model in paper.MODELS] if table.paper else []
             yield f"| {' | '.join([mask, *printed, *theirs])} |"
+
+    def _frechet_table(self) -> Iterator[str]:
+        if self.frechet:
+            heading = f"| {' | '.join(['mask', *self.methods])} |"
+            yield from ["", "## Frechet distance of ImageNet's features in the hole, over all photographs", "", heading]
+            yield "|---" * (1 + len(self.methods)) + "|"
+            for mask in self.masks:
+                yield f"| {' | '.join([mask, *(f'{self.frechet[mask, method]:.3f}' for method in self.methods)])} |"
 
     def differences(self) -> Iterator[str]:
         """Each two generators compared by a paired test, in words, over all masks that were measured."""
@@ -240,6 +256,18 @@ def roc_of(embeddings: Mapping[str, torch.Tensor], identity: torch.Tensor, metho
         if len(torch.cat(same)):
             curves[name] = roc(torch.cat(same), torch.cat(different))
     return curves
+
+
+def frechet_distances(out: Path) -> dict[tuple[str, str], float]:
+    """For each mask and method of embeddings.safetensors, how far its completions are from photographs."""
+    kept = load_file(out / "embeddings.safetensors")
+    found = {}
+    for key in kept:
+        kind, _, rest = key.partition(" ")
+        mask, _, method = rest.partition(" ")
+        if kind == LOOK and method != TRUTH:
+            found[mask, method] = frechet_distance(kept[key], kept[f"{LOOK} {mask} {TRUTH}"])
+    return found
 
 
 def contact_sheet(

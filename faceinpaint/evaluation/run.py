@@ -32,13 +32,14 @@ from faceinpaint.completion import Completer, find_device
 from faceinpaint.errors import InputError
 from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Examination, Located, mask_names
 from faceinpaint.evaluation.identity import Gallery, require_independent
-from faceinpaint.evaluation.measures import perceptual_distance
+from faceinpaint.evaluation.measures import looks, perceptual_distance
 from faceinpaint.evaluation.methods import Method, baselines
-from faceinpaint.evaluation.report import Report, write_report
+from faceinpaint.evaluation.report import LOOK, TRUTH, Report, frechet_distances, write_report
 from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.faces.sets import find_set
+from faceinpaint.features import load_features
 from faceinpaint.files import in_sole_use, parse_json, write_csv, write_whole
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
@@ -74,7 +75,13 @@ def evaluate(
     predictor, judge = weight_files.load(landmarks, LandmarkPredictor), load_recogniser(recogniser)
     methods = _methods(weights, compared, predictor, judge, size, device, flattering)
     kind, perceptual = perceptual_distance()
-    examination = Examination(methods, predictor, judge, perceptual, find_device(device), detector)
+    features = load_features()
+    examination = Examination(
+        methods, predictor, judge, perceptual, find_device(device), detector,
+        further=lambda block, completed, mask: {
+            "look": looks(completed, mask, features), "look_truth": looks(block.faces.image, mask, features)
+        },
+    )
 
     data = FaceFolder(folder, split, size)
     rows = _chosen(data, folder, split, labelled, asked)
@@ -115,7 +122,7 @@ def evaluate(
     notes.append(f"Error of the landmarks predicted in the open faces: {error:.2f} % of inter-ocular.")
     if detector:
         notes.append(_note_on_detector(records, len(rows)))
-    report = Report(records, judge, kind, list(weight_names(weights)), notes)
+    report = Report(records, judge, kind, list(weight_names(weights)), notes, frechet_distances(out))
     chosen = {index: _read(examination, data, rows, range(index, index + 1)) for index in report.shown()}
     tables = write_report(report, out, examination, chosen, gallery)
     os.replace(parts, finished)  # at once: parts without their settings would be anybody's
@@ -220,6 +227,9 @@ def _write_part(
     """Measure a block; its embeddings are written first, so that a part with rows is whole."""
     measured, embeddings = examination.measure(block, names, gallery)
     content = {f"{mask} {method}": values.half() for (mask, method), values in embeddings.items()}
+    for (mask, method), found in measured.items():
+        content[f"{LOOK} {mask} {method}"] = found["look"].half()
+        content[f"{LOOK} {mask} {TRUTH}"] = found["look_truth"].half()
     write_whole(path.with_suffix(".safetensors"), serialised(content))
     write_metrics(path.with_suffix(".csv"), metric_rows(block, measured, identities))
 
