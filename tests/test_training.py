@@ -307,6 +307,23 @@ def test_a_recogniser_that_could_not_be_calibrated_is_not_trained(face_folder, t
     assert not list(tmp_path.iterdir())
 
 
+def test_rendered_people_have_no_say_in_a_threshold_where_there_are_photographs(
+    folder, tmp_path, predictor, monkeypatch
+):
+    asked = []
+
+    def noted(network, faces):
+        asked.append([one.name for one in faces])
+        return calibrate(network, faces)
+
+    monkeypatch.setattr(training_of_recognisers, "calibrate", noted)
+    settings = replace(SMOKE.recogniser, steps=1, morphs=0, rendered=4, people=2, validate_every=1)
+    training.train_recogniser([f"{folder}:0.5", "synthetic:0.5"], settings, tmp_path / "both", predictor)
+    training.train_recogniser(["synthetic"], settings, tmp_path / "one", predictor)
+    photographs, rendered = asked
+    assert len(photographs) == len(rendered) == 1 and not set(photographs[0]) & set(rendered[0])
+
+
 def test_the_threshold_is_that_of_the_strictest_source(monkeypatch):
     random = torch.Generator().manual_seed(0)
     different = [torch.rand(20_000, generator=random) * top for top in (0.4, 0.9, 0.6)]

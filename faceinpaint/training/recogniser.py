@@ -22,7 +22,7 @@ from faceinpaint.recognisers.margins import MarginHead
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, set_rate
 from faceinpaint.training.run import Run
-from faceinpaint.training.sources import Need
+from faceinpaint.training.sources import Need, RenderedPeople
 
 SIZE = 128  # pixels of the pictures that the aligned faces are cut from
 FALSE_ACCEPTS = 0.001
@@ -50,7 +50,7 @@ def train_recogniser(
 
     faces: `NAME` or `NAME:WEIGHT` each, see `sources`. A few dozen people of a folder are too few to learn what makes
     a person; their morphs are many. The threshold for "same person" is set where one pair of different validation
-    people in a thousand would pass, by the strictest of the sources. Raises InputError, also where a source has one
+    people in a thousand would pass, by the strictest of the folders. Raises InputError, also where a source has one
     person for validation alone, and Stopped as `train_landmarks`.
     """
     machine = machine_of(settings)
@@ -59,7 +59,9 @@ def train_recogniser(
     need = Need.of(settings, machine, SIZE, seed, predictor=predictor, people=settings.people,
                    validation=settings.validation)
     mixture = Mixture(faces, need, same_person=True)
-    validation = [source.validation() for source in mixture.sources] if machine.first else []
+    # Photographs alone, where there are any: rendered strangers are more alike, and would make it far too strict.
+    photographed = [source for source in mixture.sources if not isinstance(source, RenderedPeople)]
+    validation = [source.validation() for source in photographed or mixture.sources] if machine.first else []
     _require_two_people(validation)
     torch.manual_seed(seed)
     network, architecture = build(settings)
