@@ -4,6 +4,11 @@ PYTHON ?= python3
 PRESET ?= smoke
 JOBS ?= 2
 
+# Which build of PyTorch, by the names of its download pages: cpu, cu130 ... Without a name it is the usual one, in which
+# Linux gets CUDA, 5 GB, but for a Linux that shows no NVIDIA card. Whoever names a build gets that or none.
+TORCH ?= $(if $(filter Linux,$(shell uname)),$(if $(shell command -v nvidia-smi),,cpu))
+ELSE := $(if $(filter file,$(origin TORCH)),the usual one with CUDA comes instead,name another or leave TORCH out)
+
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
@@ -16,7 +21,7 @@ help:
 	@echo 'make test     run the tests (JOBS=4: by so many processes, not two)'
 	@echo 'make lint     style, types, and notebooks without outputs'
 	@echo 'make lab      open the notebooks in JupyterLab'
-	@echo 'make setup    only install, into $(VENV) (PYTHON=python3.12 picks another Python)'
+	@echo 'make setup    only install, into $(VENV) (PYTHON=python3.12 picks another Python, TORCH=cpu PyTorch without CUDA)'
 	@echo 'make clean    remove $(VENV); what the course wrote under runs/ stays'
 
 setup: $(INSTALLED)
@@ -27,6 +32,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    echo "Python 3.11 or newer is needed, but '$(PYTHON)' is older or missing:" \
 	         "install one, or name it, as in: make setup PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@[ -z '$(TORCH)' ] || $(VENV)/bin/python -m pip install --no-deps --retries 1 --timeout 15 \
+	    --index-url https://download.pytorch.org/whl/$(TORCH) \
+	    $$(sed -nE 's/^torch(vision)?==.*/&+$(TORCH)/p' constraints.txt) || { \
+	    echo "PyTorch's build '$(TORCH)' can't be had from its download pages: $(ELSE)" >&2; [ '$(origin TORCH)' = file ]; }
 	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[test]'
 	@touch $@
 

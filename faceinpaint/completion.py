@@ -28,6 +28,9 @@ from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.recognisers import Recogniser, load_recogniser
 from faceinpaint.reference import Reference, with_reference
+from faceinpaint.threads import leave_a_core
+
+leave_a_core()
 
 AT_ONCE = 8 * 256**2  # pixels on a CPU, whose caches more of them leave: 16 pictures then take a tenth longer each
 SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory

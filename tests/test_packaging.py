@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -177,6 +178,43 @@ def test_an_installed_package_has_the_portraits(tmp_path):
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(built)}, check=True, capture_output=True, text=True,
     )
     assert found.stdout.strip() == str(built / "faceinpaint" / "portraits")
+
+
+STAND_IN = """#!/bin/sh
+case "$*" in
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+    *--index-url*) echo "$@" >> "$SAID"; exit "$STATUS" ;;
+    *pip*) echo "$@" >> "$SAID" ;;
+esac
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("make"), reason="it is make on Linux that chooses")
+@pytest.mark.parametrize("card, given, status, build, ends", [
+    (False, [], 0, "cpu", True), (False, [], 1, "cpu", True), (True, [], 0, None, True),
+    (False, ["TORCH=cpu"], 1, "cpu", False), (True, ["TORCH=cu130"], 0, "cu130", True), (False, ["TORCH="], 0, None, True),
+])
+def test_without_a_card_no_cuda_is_installed(tmp_path, card, given, status, build, ends):
+    (tmp_path / "programs").mkdir()
+    for name in ("python", *["nvidia-smi"] * card):
+        (tmp_path / "programs" / name).write_text(STAND_IN)
+        (tmp_path / "programs" / name).chmod(0o755)
+    folders = [folder for folder in os.get_exec_path() if not Path(folder, "nvidia-smi").exists()]
+    environment = os.environ | {
+        "PATH": os.pathsep.join([str(tmp_path / "programs"), *folders]), "SAID": str(tmp_path / "said"),
+        "STATUS": str(status),
+    }
+    environment.pop("TORCH", None)
+    command = ["make", "setup", f"VENV={tmp_path / 'venv'}", f"PYTHON={tmp_path / 'programs' / 'python'}", *given]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    *first, last = (tmp_path / "said").read_text().splitlines()
+    if build:
+        asked = f"torch=={PINS['torch']}+{build} torchvision=={PINS['torchvision']}+{build}"
+        assert f"/{build} {asked}" in (first[0] if ends else last) and "--no-deps" in (first[0] if ends else last)
+    else:
+        assert first == []
+    assert (done.returncode == 0) == ends == last.endswith("--constraint constraints.txt --editable .[test]")
+    assert ("can't be had" in done.stderr) == (status == 1)
 
 
 def test_the_command_is_there():
