@@ -40,7 +40,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 course: $(INSTALLED)
-	$(VENV)/bin/faceinpaint course --preset $(PRESET) --out runs/course
+	$(VENV)/bin/python -m faceinpaint course --preset $(PRESET) --out runs/course
 
 # No site generator: the pages are there already, and faceinpaint/course/site.py puts an index, links and a search
 # around them, without a package more.

@@ -192,7 +192,8 @@ esac
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("make"), reason="it is make on Linux that chooses")
 @pytest.mark.parametrize("card, given, status, build, ends", [
     (False, [], 0, "cpu", True), (False, [], 1, "cpu", True), (True, [], 0, None, True),
-    (False, ["TORCH=cpu"], 1, "cpu", False), (True, ["TORCH=cu130"], 0, "cu130", True), (False, ["TORCH="], 0, None, True),
+    (False, ["TORCH=cpu"], 1, "cpu", False), (True, ["TORCH=cu130"], 0, "cu130", True),
+    (False, ["TORCH="], 0, None, True),
 ])
 def test_without_a_card_no_cuda_is_installed(tmp_path, card, given, status, build, ends):
     (tmp_path / "programs").mkdir()
@@ -215,6 +216,19 @@ def test_without_a_card_no_cuda_is_installed(tmp_path, card, given, status, buil
         assert first == []
     assert (done.returncode == 0) == ends == last.endswith("--constraint constraints.txt --editable .[test]")
     assert ("can't be had" in done.stderr) == (status == 1)
+
+
+def test_without_make_the_same_is_typed():
+    """Continuous integration runs what the Makefile says."""
+    recipes = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name, value in {"$(PRESET)": "smoke", "$(JOBS)": "2", "'.[test]'": ".[test]"}.items():
+        recipes = recipes.replace(name, value)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    typed = re.findall(r"^\.venv\\Scripts\\python (.+)$", readme, re.MULTILINE)
+    assert [words.split()[1] for words in typed] == ["pip", "faceinpaint", "pytest"]
+    assert all(f"\t$(VENV)/bin/python {words}\n" in recipes for words in typed)
+    usual = {name: re.search(rf"^{name} \?= (.+)$", recipes, re.MULTILINE)[1] for name in ("PRESET", "JOBS")}
+    assert usual == {"PRESET": "smoke", "JOBS": "2"}
 
 
 def test_the_command_is_there():
