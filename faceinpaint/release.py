@@ -211,7 +211,7 @@ def release(recipe: Recipe, out: Path) -> Path:
         finally:  # hours that were stopped were spent too
             entry["seconds"] = round(before + time.monotonic() - begin, 1)
             _write_record(out, record | {stage.name: entry})
-        entry |= {"finished": _now(), "file": str(made.relative_to(out)), "sha256": weights.sha256(made)}
+        entry |= {"finished": _now(), "file": made.relative_to(out).as_posix(), "sha256": weights.sha256(made)}
         record |= {stage.name: entry}
         _write_record(out, record)
     return out / RECORD

@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start; read when torch is imported
+os.environ.setdefault("PYTHONUTF8", "1")  # too, and of the processes that share the tests: Windows reads otherwise
 
 import pytest
 import torch

@@ -248,6 +248,13 @@ def test_versions_and_licences_agree():
     assert set(PROJECT["license"].split(" AND ")) == {"MIT", *licences}
 
 
+def test_text_is_utf_8_on_every_system():
+    """Windows reads and writes another encoding where none is said."""
+    unsaid = re.compile(r"""(?:\.read_text|\.write_text|(?<![.\w])(?<!def )open)\((?!.*(?:encoding=|"[rwax]b")).*""")
+    sources = [(path, path.read_text(encoding="utf-8")) for path in (ROOT / "faceinpaint").rglob("*.py")]
+    assert [f"{path.name}: {found[0]}" for path, text in sources for found in unsaid.finditer(text)] == []
+
+
 def test_files_name_no_machine_and_no_registry():
     """Paths of somebody's computer (in a saved output, say) and hosts of registries help nobody else."""
     private = re.compile(rb"(?<![\w.~>*-])/(work|root|opt|home|Users)/\w|(pypi|pythonhosted|anaconda)[.]org")

@@ -179,7 +179,7 @@ class Run:
 
     def _append(self, name: str, rows: list[list]) -> None:
         try:
-            with open(self.out / name, "a", newline="") as file:
+            with open(self.out / name, "a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(rows)
         except OSError as error:
             raise unwritable(self.out / name, error) from None
@@ -256,7 +256,7 @@ def read_rows(file: Path) -> list[list[str]]:
     """The rows of a log without its heading, nor a last one that a full disk has cut; none where there is no log."""
     if not file.is_file():
         return []
-    with open(file, newline="") as lines:
+    with open(file, newline="", encoding="utf-8") as lines:
         rows = list(csv.reader(lines))
     return [row for row in rows[1:] if len(row) == len(rows[0])]
 

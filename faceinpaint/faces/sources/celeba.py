@@ -131,8 +131,8 @@ def _celeba_lists(downloads: Path) -> dict[str, tuple[str, str]]:
                 download_file_from_google_drive(file_id, folder, name, md5)
     except Exception as error:
         raise _unavailable("CelebA's list of people", error, folder) from None
-    people = dict(line.split() for line in (folder / IDENTITIES).read_text().splitlines())
-    partition = dict(line.split() for line in (folder / PARTITION).read_text().splitlines())
+    people = dict(line.split() for line in (folder / IDENTITIES).read_text(encoding="utf-8").splitlines())
+    partition = dict(line.split() for line in (folder / PARTITION).read_text(encoding="utf-8").splitlines())
     splits = dict(zip("012", SPLITS.values()))
     return {name: (person, splits[partition[name]]) for name, person in people.items()}
 
@@ -153,7 +153,7 @@ def _hub_file(address: str) -> Path:
 def read_mapping(path: Path) -> dict[int, str]:
     """CelebA-HQ's number -> name of the photograph in CelebA; InputError for a file of another form."""
     try:
-        rows = [line.split() for line in path.read_text().splitlines()[1:] if line.strip()]
+        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
         mapping = {int(number): original for number, _, original in rows}
     except (OSError, ValueError):
         rows, mapping = [], {}

@@ -34,7 +34,7 @@ def irregular_masks(out: Path, downloads: Path, sources: tuple[str, ...] = ARCHI
     InputError for more than 5 % of those, and as `fetch` and `unpack` do.
     """
     if (out / INDEX).is_file():
-        return Report(len((out / INDEX).read_text().splitlines()) - 1, {})
+        return Report(len((out / INDEX).read_text(encoding="utf-8").splitlines()) - 1, {})
     make_folder(out)
     folder = unpack(fetch(sources, downloads / "test_mask.zip"), downloads / "test_mask")
     files = sorted(path for path in folder.rglob("*.png") if not path.name.startswith("."))

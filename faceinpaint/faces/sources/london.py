@@ -109,7 +109,7 @@ def _face(path: Path, person: str, expression: str, size: int) -> tuple[bytes, d
 def read_template(path: Path) -> np.ndarray:
     """The points of a WebMorph template: (189, 2) pixels, x then y; InputError for any other file."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
         count = int(lines[0])
         points = np.array([[float(number) for number in line.split()] for line in lines[1 : count + 1]])
     except (OSError, ValueError, IndexError):
