@@ -9,8 +9,6 @@ import torch
 from skimage.color import deltaE_cie76, rgb2lab
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
-from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from faceinpaint import fetch, masks
 from faceinpaint.completion import quick_bfloat16
@@ -35,6 +33,10 @@ def pixel_measures(completed: Tensor, image: Tensor, mask: Tensor) -> dict[str, 
     Sharpness is the mean gradient magnitude inside the hole over the truth's: below 1 is blurred. For the `seam` see
     there: above 1 the hole's boundary shows.
     """
+    from torchmetrics.functional.image import (  # late: it takes a second
+        peak_signal_noise_ratio, structural_similarity_index_measure,
+    )
+
     hole = ((completed - image).square() * mask).sum(dim=(1, 2, 3)) / (3 * mask.sum(dim=(1, 2, 3)))
     ssim, ssim_map = structural_similarity_index_measure(
         completed, image, data_range=1.0, reduction="none", return_full_image=True
@@ -173,6 +175,8 @@ def perceptual_distance() -> tuple[str, Distance]:
     """
     if fetch.path_of("alexnet").is_file():
         fetch.checked("alexnet")
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity  # late, as above
+
         name, one = "lpips", LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
     else:
         name, one = "features", PerceptualLoss(load_features())

@@ -19,14 +19,12 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Generator, Iterable, Iterator, TypeVar
+from typing import TYPE_CHECKING, Callable, Generator, Iterable, Iterator, TypeVar
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from datasets.distributed import split_dataset_by_node
 from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 from tqdm.auto import tqdm
@@ -36,6 +34,9 @@ from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_tensor
 from faceinpaint.files import parse_json, sole_use
+
+if TYPE_CHECKING:
+    import datasets
 
 ROWS_AT_ONCE = 100  # of a shard that are in memory together
 LARGEST = 2 << 30  # bytes of these rows, unpacked
@@ -83,6 +84,8 @@ def write_shards(folder: str | Path, out: str | Path, images_per_shard: int = 10
 
 
 def _write_shards(folder: Path, out: Path, images_per_shard: int) -> None:
+    import datasets  # late: it takes a second, and few have shards
+
     rows = _read_rows(folder)
     features = _features(rows, folder)
     beside = out.with_name(out.name + ".part")
@@ -113,6 +116,8 @@ def _read_rows(folder: Path) -> list[dict]:
 
 def _features(rows: list[dict], folder: Path) -> datasets.Features:
     """The types of the columns: those of KEYS are known, those of further keys are found from all rows."""
+    import datasets
+
     text, pairs = datasets.Value("string"), datasets.List(datasets.List(datasets.Value("float64")))
     features = {key: text for key in KEYS} | {"landmarks": pairs, "points": pairs, "image": datasets.Image()}
     for key in sorted({key for row in rows for key in row} - set(features)):
@@ -128,6 +133,8 @@ def _write_split(
     rows: list[dict], stem: Path, folder: Path, features: datasets.Features, images_per_shard: int, bar: tqdm
 ) -> None:
     """The shards of one split; in memory is one of them at a time."""
+    import datasets
+
     order = np.random.default_rng(0).permutation(len(rows))
     count = math.ceil(len(rows) / images_per_shard)
     for number, indices in enumerate(np.array_split(order, count)):
@@ -244,6 +251,9 @@ class ShardedFaces(IterableDataset):
             yield from self._streamed(files, epoch)
 
     def _streamed(self, files: list[str], epoch: int) -> Iterator[dict]:
+        import datasets
+        from datasets.distributed import split_dataset_by_node
+
         rows = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
         rows = rows.cast_column("image", datasets.Image(decode=False))
         rows = split_dataset_by_node(rows, self.rank, self.world_size)  # workers: `datasets` sees to it itself

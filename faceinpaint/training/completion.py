@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from faceinpaint import losses, masks, weights
 from faceinpaint.appearance import AppearanceModel
@@ -302,6 +301,10 @@ def validate(
     psnr (dB, whole image, for each mask and the mean), ssim, face_distance (1 - cosine of the embeddings) and
     perceptual_distance, of which less is better.
     """
+    from torchmetrics.functional.image import (  # late: it takes a second
+        peak_signal_noise_ratio, structural_similarity_index_measure,
+    )
+
     device = next(generator.parameters()).device
     measured, pictures = {}, [faces.image[:SHOWN]]
     ssim, distance, perceptual = [], [], []
