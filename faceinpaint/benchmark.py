@@ -323,12 +323,15 @@ def studio(setting: Setting) -> list[Figure]:
     return [Figure(f"studio: {name}", "s", {}, {"ours": value}) for name, value in seconds.items()]
 
 
+SERVER = [sys.executable, "-m", "faceinpaint", "studio", "--no-browser"]
+
+
 def _page_seconds() -> float:
     """Seconds until the first visitor of a server of the studio has the page."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "faceinpaint", "studio", "--no-browser", "--port", str(port)]
+    command = [*SERVER, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             address = server.stdout.readline().split()[-1]

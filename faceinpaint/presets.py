@@ -20,7 +20,7 @@ class Training:
     clip: float = 1.0  # longest gradient that is followed as it is
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bfloat16 where the machine is quick at it
     compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on a GPU, for long runs
-    validate_every: int = 500
+    validate_every: int = 500  # steps, and after the last one; 0, for a measurement of speed: never
     checkpoint_every: int = 250
 
 

@@ -306,22 +306,22 @@ def validate(
     )
 
     device = next(generator.parameters()).device
+    parts = [faces[first : first + AT_ONCE].to(device) for first in range(0, len(faces), AT_ONCE)]
+    originals = [objective.embedded(part) for part in parts]  # once for all masks
     measured, pictures = {}, [faces.image[:SHOWN]]
     ssim, distance, perceptual = [], [], []
     for name in VALIDATION_MASKS:
         psnr = []
-        for first in range(0, len(faces), AT_ONCE):
-            batch = faces[first : first + AT_ONCE].to(device)
-            mask = masks.named(name, batch.image.shape[-1], batch.landmarks).expand(len(batch), -1, -1, -1).to(device)
-            completed = generator.complete(batch.image, mask, predictor(batch.image, mask))
+        for part, original in zip(parts, originals):
+            mask = masks.named(name, part.image.shape[-1], part.landmarks).expand(len(part), -1, -1, -1).to(device)
+            completed = generator.complete(part.image, mask, predictor(part.image, mask))
             psnr.append(peak_signal_noise_ratio(
-                completed, batch.image, data_range=1.0, reduction="none", dim=(1, 2, 3)))
+                completed, part.image, data_range=1.0, reduction="none", dim=(1, 2, 3)))
             ssim.append(structural_similarity_index_measure(
-                completed, batch.image, data_range=1.0, reduction="none"))
-            both = objective.embed(completed, batch.landmarks), objective.embedded(batch)
-            distance.append(objective.recogniser.distance(*both))
-            perceptual.append(objective.perceptual(completed, batch.image).expand(len(batch)))
-            if first == 0:
+                completed, part.image, data_range=1.0, reduction="none"))
+            distance.append(objective.recogniser.distance(objective.embed(completed, part.landmarks), original))
+            perceptual.append(objective.perceptual(completed, part.image).expand(len(part)))
+            if part is parts[0]:
                 pictures.append(completed[:SHOWN].cpu())
         measured[f"psnr_{name}"] = torch.cat(psnr).mean().item()
     measured["psnr"] = sum(measured.values()) / len(measured)

@@ -52,7 +52,7 @@ def measure_speed(
 ) -> Speed:
     """The speed of completion training with some settings, by the median of its steps; nothing is kept of the run."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = replace(settings, steps=steps, validate_every=NEVER, checkpoint_every=NEVER, milestone_faces=0)
+        settings = replace(settings, steps=steps, validate_every=0, checkpoint_every=NEVER, milestone_faces=0)
         train_completion(faces, settings, Path(folder, "run"), predictor, recogniser, machine_of=machine_of)
         return Speed(*read_speed(Path(folder, "run")))
 
@@ -64,7 +64,7 @@ def profile_step(
     """Seconds that one step of completion training spends on each kind of work, most first.
 
     On a GPU those of its kernels, elsewhere those of the processor. The step is the second of three: the first
-    one warms up, and the last one measures on validation faces.
+    one warms up, and the last one ends with a checkpoint.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler's library talks to whoever holds the terminal
     on_gpu = torch.cuda.is_available()

@@ -123,8 +123,9 @@ class Run:
                     self._save()
 
     def validates(self, step: int) -> bool:
-        """Whether it is time to measure; the last step always is, and only one process does it."""
-        due = step % self.settings.validate_every == 0 or step == self.settings.steps
+        """Whether it is time to measure; the last step always is, if any, and only one process does it."""
+        every = self.settings.validate_every
+        due = every > 0 and (step % every == 0 or step == self.settings.steps)
         return due and self.accelerator.is_main_process
 
     def check(self, step: int, losses: dict[str, Tensor], faces: Faces) -> dict[str, float]:
