@@ -128,7 +128,7 @@ def test_a_number_that_means_nothing_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize(
     "text, nearest",
-    [("recogniser.network=resnet18", "resnet"), ("recogniser.head=cos", "cosface"), ("recogniser.half=evens", "even")],
+    [("recogniser.network=resnet18", "resnet"), ("recogniser.head=cos", "cosface")],
 )
 def test_a_word_that_is_not_one_of_the_choices_gets_the_nearest(text: str, nearest: str) -> None:
     with pytest.raises(InputError, match=f"did you mean '{nearest}'"):
@@ -136,11 +136,11 @@ def test_a_word_that_is_not_one_of_the_choices_gets_the_nearest(text: str, neare
 
 
 def test_two_recognisers_of_different_kinds_and_people_can_be_asked_for() -> None:
-    words = ["network=resnet", "head=cosface", "half=odd"]
+    words = ["network=resnet", "head=cosface"]
     chosen = preset("cpu", [f"recogniser.{word}" for word in words]).recogniser
-    assert (chosen.network, chosen.head, chosen.half) == ("resnet", "cosface", "odd")
+    assert (chosen.network, chosen.head) == ("resnet", "cosface")
     plain = preset("cpu").recogniser
-    assert (plain.network, plain.head, plain.half) == ("mobilefacenet", "arcface", "all")
+    assert (plain.network, plain.head) == ("mobilefacenet", "arcface")
 
 
 @pytest.mark.parametrize("key", ["validation", "people", "rendered"])

@@ -373,11 +373,6 @@ def test_each_period_of_a_run_gets_the_next_faces(packed):
     assert again.name == blocks[3].name and torch.equal(again.image, blocks[3].image)
 
 
-def test_the_people_of_a_stream_are_not_halved(packed):
-    with pytest.raises(InputError, match="is streamed, so its people can't be halved"):
-        Mixture([packed], Need(32, half="even"))
-
-
 def test_every_stage_trains_on_shards(packed, tmp_path, predictor):
     path = training.train_landmarks([packed], replace(SMOKE.landmarks, steps=2), tmp_path / "landmarks")
     assert weights.load(path, LandmarkPredictor).size == SMOKE.landmarks.size
