@@ -22,6 +22,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from faceinpaint.features import Features
 
+COMPARED = ["mirror", "mean-colour"]  # baselines of small evaluations, the quickest two
+
 torch.set_num_threads(1)  # sums round alike on every machine, and busy cores do not stall each other
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -176,6 +178,19 @@ def recogniser():
     return Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
 
 
+def quicken(patch: pytest.MonkeyPatch, validated: tuple[str, ...] = ("mask01",)) -> None:
+    """Completion training fits its appearance model to 48 photographs, not 2000, and validates under few masks."""
+    from faceinpaint.training import completion
+
+    patch.setattr(completion.fit_appearance, "__defaults__", (48,))
+    patch.setattr(completion, "VALIDATION_MASKS", validated)
+
+
+@pytest.fixture
+def quick_training(monkeypatch):
+    quicken(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def people(tmp_path_factory, astronaut):
     """A face folder to evaluate, photographs of `ann` (2), `bob` (3, the last with five points only) and `cat` (1)."""
@@ -208,7 +223,7 @@ def evaluated(tmp_path_factory, people):
     out = tmp_path_factory.mktemp("evaluated")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "BLOCK", 2)
-        run.evaluate(people, out, family="face-mask", size=64)
+        run.evaluate(people, out, family="face-mask", size=64, compared=COMPARED)
     return out
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from conftest import COMPARED
 
 from faceinpaint.evaluation import Examination, run
 
@@ -24,7 +25,7 @@ def main(folder: str, out: str, notes: str) -> None:
         return measure(self, block, *arguments)
 
     Examination.measure = note
-    tables = run.evaluate(folder, out, family="face-mask", size=64)
+    tables = run.evaluate(folder, out, family="face-mask", size=64, compared=COMPARED)
     content = {"measured": measured, "tables": tables}
     (Path(notes) / f"process-{os.environ['RANK']}.json").write_text(json.dumps(content))
 

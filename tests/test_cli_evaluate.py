@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 
 import pytest
+from conftest import COMPARED
 from test_cli import call, is_sentence  # noqa: F401  (call is a fixture)
 
-from faceinpaint import evaluation, weights
-from faceinpaint.evaluation import BASELINES, DEFAULT_BASELINES, read_metrics, run
+from faceinpaint import evaluation
+from faceinpaint.evaluation import BASELINES, DEFAULT_BASELINES, run
 
 
 @pytest.fixture
@@ -35,20 +35,10 @@ def arguments(monkeypatch):
 
 def test_it_writes_and_prints_what_the_package_does(evaluate, evaluated, monkeypatch, tmp_path):
     monkeypatch.setattr(run, "BLOCK", 2)
-    status, out, _ = evaluate()
+    status, out, _ = evaluate("--baselines", *COMPARED)
     assert status == 0 and out.rstrip("\n") == (evaluated / "tables.md").read_text().rstrip("\n")
     for name in ("metrics.csv", "embeddings.safetensors", "tables.md", "sheet-generator.png"):
         assert (tmp_path / "out" / name).read_bytes() == (evaluated / name).read_bytes()
-
-
-def test_several_baselines_and_weights_at_once(evaluate, tmp_path):
-    mine = tmp_path / "mine.safetensors"
-    shutil.copy(weights.path_of("generator"), mine)
-    status, out, _ = evaluate("--baselines", "mean-colour", "navier-stokes", "--weights", "generator", mine)
-    assert status == 0 and "| mask | generator | mine | mean-colour | navier-stokes |" in out
-    methods = [row["weights"] for row in read_metrics(tmp_path / "out" / "metrics.csv")]
-    assert {method: methods.count(method) for method in methods} == dict.fromkeys(
-        ("generator", "mine", "mean-colour", "navier-stokes"), 6)
 
 
 @pytest.mark.parametrize("options, compared", [
@@ -82,16 +72,18 @@ def test_options_arrive_where_they_belong(evaluate, arguments, people, tmp_path)
     assert {key: arguments[key] for key in changed} == changed
 
 
-@pytest.mark.parametrize("options, said", [
-    (["--masks", "mask01"], "choose one of standard, irregular, face-mask, all"),
-    (["--baselines", "mirrors"], "did you mean 'mirror'"),
-    (["--baselines", "none", "mirror"], "no baseline 'none'"),
-    (["--weights", "landmarks"], "LandmarkPredictor"),
-    (["--weights", "generator", "generator"], "two of the weights"),
-    (["--recogniser", "embedded"], "did you mean 'embedded-"),
-    (["--split", "train"], "its splits are test"),
-    (["--size", 60], "60 pixels"),
-    (["--device", "tpu"], "'tpu'"),
+@pytest.mark.parametrize("options", [
+    ["--where", "yaw=30:60", "pitch=0:10", "--labelled"],
+    ["--where", "yaw=30:60", "--labelled", "--where", "pitch=0:10"],
+])
+def test_limits_may_be_given_at_once_or_one_by_one(evaluate, arguments, options):
+    assert evaluate(*options)[0] == 0
+    assert arguments["where"] == ["yaw=30:60", "pitch=0:10"] and arguments["labelled"] is True
+
+
+@pytest.mark.parametrize("options, said", [  # others: test_evaluation_run.py
+    (["--masks", "mask01"], "choose one of standard, irregular, face-mask, all"), (["--size", 60], "60 pixels"),
+    (["--baselines", "none", "mirror"], "no baseline 'none'"), (["--where", "yaw=60:30"], "the lower one first"),
 ])
 def test_wrong_calls_end_with_2_and_a_sentence_and_write_nothing(evaluate, tmp_path, options, said):
     status, out, err = evaluate(*options)

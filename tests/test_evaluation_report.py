@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from conftest import COMPARED
 from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from faceinpaint import masks
 from faceinpaint.errors import InputError
 from faceinpaint.evaluation import (
-    DEFAULT_BASELINES, Report, difference, in_words, interval, paper, perceptual_distance, read_metrics, report, roc_of,
+    Report, difference, in_words, interval, paper, perceptual_distance, read_metrics, report, roc_of,
 )
 from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Located
 from faceinpaint.evaluation.measures import frechet_distance
@@ -302,14 +303,14 @@ def test_an_evaluation_writes_its_tables_and_pictures(evaluated):
 
 def test_the_tables_of_an_evaluation_hold_the_means_of_its_file(evaluated):
     with open(evaluated / "metrics.csv") as file:
-        values = [float(row["psnr"]) for row in csv.DictReader(file) if row["weights"] == "telea"]
+        values = [float(row["psnr"]) for row in csv.DictReader(file) if row["weights"] == "mirror"]
     found = cells((evaluated / "tables.md").read_text(), report.PAPER_TABLES[1].title)["face-mask"]
-    assert list(found)[:-2] == ["generator", *DEFAULT_BASELINES]
-    assert float(found["telea"].partition(" ")[0]) == pytest.approx(np.mean(values), abs=0.006)
+    assert list(found)[:-2] == ["generator", *COMPARED]
+    assert float(found["mirror"].partition(" ")[0]) == pytest.approx(np.mean(values), abs=0.006)
     looks = load_file(evaluated / "embeddings.safetensors")
-    distance = frechet_distance(looks["look face-mask telea"], looks["look face-mask truth"])
+    distance = frechet_distance(looks["look face-mask mirror"], looks["look face-mask truth"])
     title = "Frechet distance of ImageNet's features in the hole, over all photographs"
-    assert cells((evaluated / "tables.md").read_text(), title)["face-mask"]["telea"] == f"{distance:.3f}"
+    assert cells((evaluated / "tables.md").read_text(), title)["face-mask"]["mirror"] == f"{distance:.3f}"
     assert distance > 0.01
 
 
