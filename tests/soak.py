@@ -4,7 +4,7 @@
     python tests/soak.py session --count 200
     python tests/soak.py widget --count 200
 
-One line of JSON: the resident set, in bytes, after the first 50 completions and the most that it has had since.
+One line of JSON: the resident set, in bytes, after the first completions and the most that it has had since.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 from skimage import data
 
-SETTLED = 50  # completions after which nothing may grow
 MASKS = ("mask01", "mask04", "mask09", "face-mask", "irregular")
 
 
@@ -86,15 +85,16 @@ def main() -> None:
     parser.add_argument("what", choices=("completer", "session", "widget"))
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--settled", type=int, default=50, help="completions after which nothing may grow")
     given = parser.parse_args()
     torch.set_num_threads(1)
     complete, sizes = globals()[given.what](given.size), []
     for number in range(given.count):
         complete(number)
         sizes.append(psutil.Process().memory_info().rss)
-        if number % SETTLED == SETTLED - 1:
+        if number % 50 == 49:
             print(f"{number + 1}: {sizes[-1] / 1e6:.0f} MB", file=sys.stderr, flush=True)
-    begin, most = max(sizes[:SETTLED]), max(sizes[SETTLED:])
+    begin, most = max(sizes[: given.settled]), max(sizes[given.settled :])
     print(json.dumps({"settled": begin, "most": most, "last": sizes[-1], "growth": round(most / begin - 1, 4)}))
 
 
