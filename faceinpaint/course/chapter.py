@@ -182,7 +182,7 @@ def first_error(notebook: NotebookNode) -> str:
     errors = [describe(output, cell) for cell, output in shown if output.output_type == "error"]
     for cell, output in shown:
         if output.output_type == "stream" and "Exception in thread" in output.text:
-            errors.append((cell, f"cell {cell}, in a thread: {output.text.strip().splitlines()[-1]}"))
+            errors.append((cell, f"cell {cell}, in a thread: {colourless(output.text).strip().splitlines()[-1]}"))
     if errors:
         return min(errors)[1]
     if any(cell.execution_count is None for cell in code):
@@ -192,11 +192,16 @@ def first_error(notebook: NotebookNode) -> str:
 
 def describe(output: NotebookNode, cell: int) -> tuple[int, str]:
     """An error output as (cell, one line), the cell as numbered in the executed notebook."""
-    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
+    traceback = colourless("\n".join(output.traceback))
     place = re.search(r"Cell In\s?\[(\d+)\], line (\d+)", traceback)
     line = f", line {place[2]}" if place else ""
     cell = int(place[1]) if place else cell
     return cell, f"cell {cell}{line}: {output.ename}: {first_line(output.evalue)}"
+
+
+def colourless(text: str) -> str:
+    """A text without a terminal's colours: IPython's tracebacks have them, and those of threads from Python 3.13 on."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def first_line(text: str) -> str:
