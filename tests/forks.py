@@ -179,12 +179,12 @@ def variables(**values: object) -> None:
 
 
 def quick() -> None:
-    """Blocks of two photographs, and an appearance model of few."""
+    """Blocks of two photographs, an appearance model of few, and one mask to validate under."""
     from faceinpaint.evaluation import run
     from faceinpaint.training import completion
 
     run.BLOCK = 2
-    completion.fit_appearance.__defaults__ = (48,)
+    completion.fit_appearance.__defaults__, completion.VALIDATION_MASKS = (48,), ("mask01",)
 
 
 BEFORE: dict[str, Callable] = {
@@ -228,6 +228,7 @@ def may(before: Callable, *arguments: object) -> bool:
 
 def _serve() -> None:
     import torch
+    import torchmetrics.functional.image  # noqa: F401
 
     import faceinpaint.cli
     import faceinpaint.evaluation

@@ -37,7 +37,7 @@ def main(folder: str, out: str, batch: str, steps: str) -> None:
         return clip(self, parameters, *arguments)
 
     Run.steps, Accelerator.clip_grad_norm_ = note_names, note_gradients
-    completion.fit_appearance.__defaults__ = (48,)
+    completion.fit_appearance.__defaults__, completion.VALIDATION_MASKS = (48,), ("mask01",)
     torch.manual_seed(0)
     recogniser = Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
     settings = replace(

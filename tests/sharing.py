@@ -11,7 +11,10 @@ from xdist.workermanage import WorkerController
 
 # A file is a group, but for these: what begins first, since it takes longest, and what stays together, since it shares
 # a server, a browser's page or an evaluation.
-FIRST = ("test_notebooks", "test_training", "test_kills", "test_studio_browser", "test_training_processes")
+FIRST = (
+    "test_notebooks", "test_training", "test_kills", "test_studio_browser", "test_training_processes",
+    "test_evaluation_run", "test_training_milestones",
+)
 TOGETHER = {
     "test_adversity": "test_kills", "test_studio_looks": "test_studio_browser",
     "test_evaluation_report": "test_evaluation_run", "test_cli_evaluate": "test_evaluation_run",

@@ -56,9 +56,13 @@ def networks(preset: Preset) -> Iterator[tuple[nn.Module, tuple[Tensor, ...]]]:
 def take_steps() -> None:
     """One step of each, forwards and backwards to the picture, as they are laid out for training."""
     torch.set_num_threads(1)
+    done = set()
     for preset in PRESETS.values():
         for network, inputs in networks(preset):
-            step(Machine(preset.recogniser).quick(network), *inputs)
+            size = type(network).__name__, sum(value.numel() for value in network.parameters())
+            if size not in done:  # presets have some in common
+                step(Machine(preset.recogniser).quick(network), *inputs)
+            done.add(size)
     for width in (1, 5, 7, 15):
         step(Machine(preset.recogniser).quick(FaceResNet(width, 20)), *inputs)
 

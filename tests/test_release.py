@@ -15,7 +15,6 @@ from faceinpaint.errors import InputError
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.release import Recipe
-from faceinpaint.training import completion
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -53,10 +52,7 @@ set = { steps = 2, milestone_faces = 0, adversarial_from = 9, identity = 0.0 }
 """
 
 
-@pytest.fixture(autouse=True)
-def few_photographs(monkeypatch):
-    """Of the appearance model's 640."""
-    monkeypatch.setattr(completion.fit_appearance, "__defaults__", (48,))
+pytestmark = pytest.mark.usefixtures("quick_training")
 
 
 @pytest.fixture

@@ -6,9 +6,6 @@ import csv
 import io
 import json
 import random
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import canonical_face
-from forks import PATIENCE
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -36,7 +32,6 @@ from faceinpaint.recognisers import MobileFaceNet, Recogniser
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.sources import Need, Shards
 
-ROOT = Path(__file__).resolve().parent.parent
 SMOKE = PRESETS["smoke"]
 
 
@@ -318,32 +313,22 @@ def test_a_small_shard_that_is_large_in_memory_is_refused(packed, tmp_path, monk
 
 
 SCRIPT = """
-import sys, torch
+import os, sys, torch
 from accelerate import Accelerator
 from faceinpaint.faces.shards import ShardedFaces
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == 2
-print(*[face.name[0] for face in ShardedFaces(sys.argv[1], size=32)], flush=True)
+with open(os.path.join(sys.argv[2], os.environ["RANK"]), "w") as file:
+    print(*[face.name[0] for face in ShardedFaces(sys.argv[1], size=32)], file=file)
 accelerator.wait_for_everyone()
 torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_that_train_together_share_the_faces(packed, monkeypatch):
-    """As `accelerate launch` starts them, on the CPU."""
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    processes = []
-    for rank in range(2):
-        monkeypatch.setenv("RANK", str(rank))
-        monkeypatch.setenv("LOCAL_RANK", str(rank))
-        command = [sys.executable, "-c", SCRIPT, str(packed)]
-        processes.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
-    read = [process.communicate(timeout=PATIENCE)[0].split() for process in processes]
+def test_two_processes_that_train_together_share_the_faces(packed, tmp_path, forks):
+    (tmp_path / "reads.py").write_text(SCRIPT)
+    forks.ranks(tmp_path / "reads.py", packed, tmp_path)
+    read = [(tmp_path / rank).read_text().split() for rank in "01"]
     assert sorted(map(len, read)) == [20, 21] and len(set(read[0] + read[1])) == 41
 
 
@@ -373,18 +358,19 @@ def test_each_period_of_a_run_gets_the_next_faces(packed):
     assert again.name == blocks[3].name and torch.equal(again.image, blocks[3].image)
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_every_stage_trains_on_shards(packed, tmp_path, predictor):
-    path = training.train_landmarks([packed], replace(SMOKE.landmarks, steps=2), tmp_path / "landmarks")
-    assert weights.load(path, LandmarkPredictor).size == SMOKE.landmarks.size
+    """But landmarks: see below."""
     training.train_recogniser([packed], replace(SMOKE.recogniser, steps=2), tmp_path / "recogniser", predictor)
     torch.manual_seed(0)
     judge = Recogniser("small", MobileFaceNet(width=0.125), threshold=0.5)
-    training.train_completion([packed], replace(SMOKE.completion, steps=2), tmp_path / "completion", predictor, judge)
+    settings = replace(SMOKE.completion, steps=2, milestone_faces=0)
+    training.train_completion([packed], settings, tmp_path / "completion", predictor, judge)
     assert len(losses(tmp_path / "completion")) > 2
 
 
 def test_a_resumed_run_on_shards_is_the_undisturbed_one(packed, tmp_path, monkeypatch):
-    settings = replace(SMOKE.landmarks, steps=10, batch=6, rendered=8, refresh=3)
+    settings = replace(SMOKE.landmarks, steps=8, batch=4, rendered=8, refresh=3)
     straight = training.train_landmarks([packed], settings, tmp_path / "straight")
 
     def stop_after_five(self):

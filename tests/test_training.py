@@ -41,10 +41,8 @@ def folder(face_folder):
     return face_folder(people=3)
 
 
-@pytest.fixture(autouse=True)
-def few_photographs(monkeypatch):
-    """Of the appearance model's 640."""
-    monkeypatch.setattr(completion.fit_appearance, "__defaults__", (48,))
+EVERY_MASK = completion.VALIDATION_MASKS
+pytestmark = pytest.mark.usefixtures("quick_training")
 
 
 def learn_landmarks(folder, out, resume=False, start=None, **settings):
@@ -85,7 +83,8 @@ def test_landmark_training_learns(folder, tmp_path):
     assert sum(values[-5:]) < 0.6 * sum(values[:5])
 
 
-def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, recogniser):
+def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, recogniser, monkeypatch):
+    monkeypatch.setattr(completion, "VALIDATION_MASKS", EVERY_MASK)
     path = learn_completion(folder, tmp_path, predictor, recogniser, steps=6, milestone_faces=1)
     generator = weights.load(path, Generator)
     assert generator.width == SMOKE.completion.width
@@ -93,6 +92,7 @@ def test_completion_trains_and_its_weights_load(folder, tmp_path, predictor, rec
     log = read_log(tmp_path)
     assert log["discriminator"][0] == [4, 5, 6]  # joins at adversarial_from
     assert log["ssim"][0] == log["face_distance"][0] == log["psnr_mask01"][0] == [5, 6]
+    assert log["psnr"][1][-1] == pytest.approx(sum(log[f"psnr_{name}"][1][-1] for name in EVERY_MASK) / 8, rel=1e-4)
     grid = Image.open(tmp_path / "validation" / "step-000005.jpg")
     assert grid.height > 9 * SMOKE.completion.size  # the truth and eight masks
     weights.load(tmp_path / "best.safetensors", Generator)
@@ -254,9 +254,9 @@ def test_a_generator_trains_on_landmarks_that_are_led_astray(folder, tmp_path, p
         return landmarks
 
     monkeypatch.setattr(completion, "led_astray", remember)
-    learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=2, landmark_noise=0.02)
-    learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=2)
-    assert amounts == [0.02, 0.02]
+    learn_completion(folder, tmp_path / "a", predictor, recogniser, steps=1, landmark_noise=0.02)
+    learn_completion(folder, tmp_path / "b", predictor, recogniser, steps=1)
+    assert amounts == [0.02]
 
 
 @pytest.mark.parametrize("network, head, kind", [
@@ -528,11 +528,11 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(folder, tmp_path
 def test_a_stopped_and_resumed_run_is_the_undisturbed_one(
     folder, tmp_path, predictor, recogniser, monkeypatch, discriminator
 ):
-    """Twelve steps at once equal six, a stop and six: same losses, same weights, also of what is validated."""
-    settings = dict(steps=12, validate_every=5, discriminator=discriminator)
+    """Six steps at once equal three, a stop and three: same losses, same weights, also of what is validated."""
+    settings = dict(steps=6, validate_every=2, adversarial_from=2, discriminator=discriminator)
     straight = learn_completion(folder, tmp_path / "a", predictor, recogniser, **settings)
     with monkeypatch.context() as patch:
-        patch.setattr(run.Run, "log", stop_at(6))
+        patch.setattr(run.Run, "log", stop_at(3))
         with pytest.raises(training.Stopped):
             learn_completion(folder, tmp_path / "b", predictor, recogniser, **settings)
     resumed = learn_completion(folder, tmp_path / "b", predictor, recogniser, resume=True, **settings)

@@ -10,6 +10,7 @@ import torch
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.presets import PRESETS
 from faceinpaint.recognisers import MobileFaceNet, Recogniser
+from faceinpaint.training import completion
 from faceinpaint.training.profiling import KINDS, OTHER, kind_of, measure_speed, profile_step
 
 SETTINGS = replace(PRESETS["smoke"].completion, prior=False, adversarial_from=1, precision="fp32")
@@ -46,7 +47,7 @@ def test_operations_are_sorted_into_kinds(operation, kind):
 def test_a_profiled_step_names_its_largest_costs(given):
     spent = profile_step(*given)
     assert set(spent) <= {*KINDS, OTHER} and list(spent.values()) == sorted(spent.values(), reverse=True)
-    assert "convolutions, backward" in list(spent)[:3] and spent["optimiser"] > 0
+    assert spent["convolutions, backward"] > 0 and spent["convolutions, forward"] > 0 and spent["optimiser"] > 0
 
 
 def test_a_profile_is_of_one_step_and_not_of_the_whole_run(given):
@@ -57,6 +58,7 @@ def test_a_profile_is_of_one_step_and_not_of_the_whole_run(given):
 
 def test_speed_is_measured_by_real_steps_and_leaves_nothing(given, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(completion, "validate", lambda *_: pytest.fail("nobody asked how good it is"))
     speed = measure_speed(*given, steps=2)
     assert speed.images_a_second > 0 and 0 < speed.waiting < 1
     assert list(tmp_path.iterdir()) == []
