@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks, weights
-from faceinpaint.answers import Style, expressed
-from faceinpaint.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError, reason_of
+from faceinpaint.basics.folding import folded
+from faceinpaint.basics.threads import leave_a_core
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import MAX_PIXELS, MIN_SIDE, read_mask, read_photo, to_image, to_tensor
-from faceinpaint.folding import folded
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
+from faceinpaint.prior.answers import Style, expressed
+from faceinpaint.prior.reference import Reference, with_reference
 from faceinpaint.recognisers import Recogniser, load_recogniser
-from faceinpaint.reference import Reference, with_reference
-from faceinpaint.threads import leave_a_core
 
 leave_a_core()
 

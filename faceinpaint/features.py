@@ -16,9 +16,10 @@ from typing import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from faceinpaint import fetch, weights
-from faceinpaint.errors import InputError, unknown
+from faceinpaint import weights
+from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.landmarks import IMAGENET_DEVIATION, IMAGENET_MEAN, mobilenet_v2
+from faceinpaint.weights import fetch
 
 NAMES = ("imagenet", "vgg19")
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceinpaint.appearance import COMPONENTS, SIZE, AppearanceModel
-from faceinpaint.grain import with_grain
 from faceinpaint.landmarks import landmark_map
-from faceinpaint.priors import Prior, halved, shrunk, smooth_fill, symmetry_prior
+from faceinpaint.prior.appearance import COMPONENTS, SIZE, AppearanceModel
+from faceinpaint.prior.grain import with_grain
+from faceinpaint.prior.symmetry import Prior, halved, shrunk, smooth_fill, symmetry_prior
 
 
 class Window(NamedTuple):

@@ -8,14 +8,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceinpaint.errors import InputError
-from faceinpaint.priors import mirror_landmarks
+from faceinpaint.basics.errors import InputError
 
 LANDMARKS = 68
 SIZES = (32, 1024)  # pixels that the predictor may look at
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the image
 OUTER_EYE_CORNERS = (36, 45)
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue
+
+
+def _mirror_order() -> tuple[int, ...]:
+    """Index of each iBUG-68 landmark's partner on the other side of the face."""
+    jaw = range(16, -1, -1)
+    brows = range(26, 16, -1)
+    nose = (27, 28, 29, 30, 35, 34, 33, 32, 31)
+    eyes = (45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40)
+    outer_lips = (54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55)
+    inner_lips = (64, 63, 62, 61, 60, 67, 66, 65)
+    return (*jaw, *brows, *nose, *eyes, *outer_lips, *inner_lips)
+
+
+MIRROR_ORDER = _mirror_order()
+
+
+def mirror_landmarks(landmarks: Tensor, width: int) -> Tensor:
+    """Landmarks of the horizontally flipped image: (B, 68, 2) pixels in, the same out, order kept iBUG-68."""
+    flipped = landmarks[:, MIRROR_ORDER]
+    return torch.stack([width - 1 - flipped[..., 0], flipped[..., 1]], dim=-1)
 
 
 class LandmarkPredictor(nn.Module):

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks
+from faceinpaint.basics.errors import unknown
 from faceinpaint.discriminator import hole_patches
-from faceinpaint.errors import unknown
 from faceinpaint.features import Features
-from faceinpaint.priors import MIRROR_ORDER
-from faceinpaint.warps import ThinPlateSpline, warp_to
+from faceinpaint.landmarks import MIRROR_ORDER
+from faceinpaint.prior.warps import ThinPlateSpline, warp_to
 
 KINDS = ("paper", "hinge")  # of the adversarial game
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 
 Size = int | tuple[int, int]
 

@@ -45,8 +45,8 @@ def face_folder(root: Path, count: int) -> Path:
 
 def train(folder: Path, out: Path) -> None:
     """The first two steps of stage 1."""
-    from faceinpaint.presets import preset
     from faceinpaint.training import train_landmarks
+    from faceinpaint.training.presets import preset
 
     settings = preset("smoke", ["landmarks.steps=2", "landmarks.batch=2", "landmarks.checkpoint_every=1"]).landmarks
     train_landmarks([folder], settings, out)
@@ -61,7 +61,8 @@ def evaluate(folder: Path, out: Path) -> None:
 
 def complete(folder: Path, out: Path) -> None:
     """The first photos, after which it is stopped."""
-    from faceinpaint import cli, completion
+    from faceinpaint import completion
+    from faceinpaint.cli import commands
 
     class Enough(BaseException):
         pass
@@ -76,7 +77,7 @@ def complete(folder: Path, out: Path) -> None:
 
     completion.Completer.__call__ = count
     try:
-        cli.complete(folder / "images", "mask01", out, "generator", 64, True, 0, False, 0, None, 1, "cpu")
+        commands.complete(folder / "images", "mask01", out, "generator", 64, True, 0, False, 0, None, 1, "cpu")
     except Enough:
         pass
 
@@ -86,7 +87,7 @@ def main(count: int, what: str, memory: int | None = None) -> None:
     import faceinpaint.evaluation
     import faceinpaint.training  # noqa: F401
 
-    from faceinpaint.memory import peak_memory
+    from faceinpaint.basics.memory import peak_memory
     from faceinpaint.training import sources
 
     torch.set_num_threads(1)

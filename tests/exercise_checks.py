@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from faceinpaint import exercises
+from faceinpaint.course import exercises
 
 
 def exercise_tests(numbers: Iterable[str], wrong: list[tuple], times: int) -> tuple[Callable, Callable]:

@@ -165,8 +165,8 @@ def publish(url: str, size: int, sha256: str, folder: str) -> None:
     """`faceinpaint fetch small` gets a file from there, into a folder."""
     import torch
 
-    from faceinpaint import fetch
-    from faceinpaint.faces import download
+    from faceinpaint.basics import download
+    from faceinpaint.weights import fetch
 
     fetch.PUBLISHED["small"] = fetch.Published(url, size, sha256, "none")
     torch.hub.set_dir(folder)

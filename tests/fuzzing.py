@@ -27,9 +27,9 @@ from unittest import mock
 
 import psutil
 
-from faceinpaint import cli
-from faceinpaint.errors import InputError
-from faceinpaint.memory import peak_memory, restart_peak
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.memory import peak_memory, restart_peak
+from faceinpaint.cli import commands
 
 SECONDS = 10  # of computing that an input may take
 WAITING = 120  # seconds by the clock: what waits for something doesn't compute, and a busy machine is no fault
@@ -121,7 +121,7 @@ def command(*arguments: object) -> str:
     with mock.patch.object(sys, "argv", ["faceinpaint", *map(str, arguments)]):
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             try:
-                cli.main()
+                commands.main()
             except SystemExit as end:
                 status = end.code
     out, err = (stream.buffer.getvalue().decode(errors="replace") for stream in (streams[0],

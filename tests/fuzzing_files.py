@@ -22,16 +22,17 @@ from fuzzing import DEEP, NASTY, Case, command, damaged, member
 from fuzzing_pictures import bombs, pictures, portrait
 from fuzzing_weights import disguise
 
-from faceinpaint import masks, presets, release
+from faceinpaint import masks
+from faceinpaint.basics.download import unpack
 from faceinpaint.evaluation.run import read_metrics
 from faceinpaint.evaluation.selection import limits, within
-from faceinpaint.faces.download import unpack
 from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.faces.shards import ShardedFaces, write_shards
 from faceinpaint.faces.sources.celeba import read_mapping
 from faceinpaint.faces.sources.london import read_template
 from faceinpaint.faces.sources.writer import Entry, write_faces
 from faceinpaint.recognisers import load_recogniser
+from faceinpaint.training import presets, release
 from faceinpaint.training.sources import FaceSpec
 
 # ------------------------------------------------------------------------------------------- metadata

@@ -13,9 +13,9 @@ from conftest import canonical_face
 
 from faceinpaint import training
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import PRESETS
 from faceinpaint.recognisers import MobileFaceNet, Recogniser
 from faceinpaint.training import completion
+from faceinpaint.training.presets import PRESETS
 from faceinpaint.training.run import Run
 
 

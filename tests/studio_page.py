@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Page
 from torch import Tensor
 
-from faceinpaint.exercises.chapter_07 import stroke_mask
+from faceinpaint.course.exercises.chapter_07 import stroke_mask
 
 SHOTS = Path(__file__).resolve().parent.parent / "runs" / "studio"
 ZIGZAG = [(40, 60), (200, 90), (60, 150), (180, 200)]  # pixels of the face

@@ -17,16 +17,16 @@ from forks import ROOT, may
 from jobs import Kind, contents, files, first_sign
 from test_download import server  # noqa: F401, the fixture is used by its name
 
-from faceinpaint.cli import complete
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import LOCK, sole_use, write_whole
+from faceinpaint.cli.commands import complete
 from faceinpaint.course import run_course
-from faceinpaint.errors import InputError
 from faceinpaint.evaluation import evaluate
 from faceinpaint.faces.shards import write_shards
 from faceinpaint.faces.sources.irregular_masks import irregular_masks
 from faceinpaint.faces.sources.writer import write_faces
-from faceinpaint.files import LOCK, sole_use, write_whole
-from faceinpaint.release import release
 from faceinpaint.training import train_completion, train_landmarks, train_recogniser
+from faceinpaint.training.release import release
 
 
 def sentence(job) -> str:

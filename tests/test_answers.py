@@ -8,10 +8,10 @@ from conftest import canonical_face
 from test_appearance import SIZE, family
 
 from faceinpaint import masks
-from faceinpaint.answers import EXPRESSIONS, Style, expressed
-from faceinpaint.appearance import AppearanceModel
 from faceinpaint.completion import Completer
 from faceinpaint.landmarks import hidden_landmarks
+from faceinpaint.prior.answers import EXPRESSIONS, Style, expressed
+from faceinpaint.prior.appearance import AppearanceModel
 
 FACE = canonical_face(128)
 EVERYTHING, NOTHING = torch.ones(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)

@@ -7,8 +7,8 @@ import torch
 from conftest import canonical_face
 
 from faceinpaint import masks
-from faceinpaint.appearance import AppearanceModel
-from faceinpaint.priors import mirror_landmarks
+from faceinpaint.landmarks import mirror_landmarks
+from faceinpaint.prior.appearance import AppearanceModel
 
 SIZE = 64
 

@@ -15,16 +15,18 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from faceinpaint import benchmark, cli, masks, weights
-from faceinpaint.benchmark import Figure, Setting, exponent, growth, timed
+from faceinpaint import masks, weights
+from faceinpaint.basics.errors import InputError
+from faceinpaint.benchmark import run as benchmark
+from faceinpaint.benchmark.plain import DoubledUp, ExplicitAttention, PlainCompleter, PlainPaint, TwoLooks, make_plain
+from faceinpaint.benchmark.run import Figure, Setting, exponent, growth, timed
+from faceinpaint.benchmark.training import KINDS, PlainMachine, measured, operations, report
+from faceinpaint.cli import commands
 from faceinpaint.completion import Completer
-from faceinpaint.errors import InputError
 from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.generator import Generator, LongShortTermAttention
-from faceinpaint.plain import DoubledUp, ExplicitAttention, PlainCompleter, PlainPaint, TwoLooks, make_plain
-from faceinpaint.presets import PRESETS, CompletionTraining
 from faceinpaint.training import Machine, read_log
-from faceinpaint.training.benchmark import KINDS, PlainMachine, measured, operations, report
+from faceinpaint.training.presets import PRESETS, CompletionTraining
 
 
 def test_explicit_attention_is_the_same_function():
@@ -171,12 +173,12 @@ def test_the_command_takes_parts_and_sizes(tmp_path):
     chapters = tmp_path / "chapters.csv"
     chapters.write_text("chapter,seconds,memory_mb\n00_start_here,12.5,900\n")
     command = ["bench", "notebooks", "masks", "--repeats", "1", "--course", str(chapters), "--out", str(tmp_path)]
-    result = CliRunner().invoke(cli.app, [*command, "--size", "64", "72"])
+    result = CliRunner().invoke(commands.app, [*command, "--size", "64", "72"])
     assert result.exit_code == 0, result.exception
     content = json.loads((tmp_path / "bench.json").read_text())
     assert [one["at"] for one in content["figures"]][-2:] == [{"pixels": 64**2}, {"pixels": 72**2}]
     assert [one["by"] for one in content["growth"]] == ["pixels"] and "chapter 00_start_here" in result.output
-    refused = CliRunner().invoke(cli.app, [*command, "--size", "65"])
+    refused = CliRunner().invoke(commands.app, [*command, "--size", "65"])
     assert isinstance(refused.exception, InputError) and "multiples of 8" in str(refused.exception)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from faceinpaint import cli, weights
+from faceinpaint import weights
+from faceinpaint.cli import commands
 from faceinpaint.completion import Completer
 from faceinpaint.faces.photos import read_photo
 
@@ -46,7 +47,7 @@ def call(monkeypatch, capsys):
     def call(*arguments) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["faceinpaint", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            commands.main()
         said = capsys.readouterr()
         return end.value.code, said.out, said.err
     return call
@@ -137,7 +138,7 @@ def folder(portrait, tmp_path_factory) -> Run:
     write_masks(root / "masks", root / "photos")
     code = "from faceinpaint.cli import main; main()"
     command = [sys.executable, "-c", code, "complete", "photos", "--mask", "masks", "--out", "out/new"]
-    package = str(Path(cli.__file__).parents[1])
+    package = str(Path(commands.__file__).parents[2])
     # One thread: beside these tests another process may want the cores.
     environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
     with open(root / "stdout", "wb") as out, open(root / "stderr", "wb") as err:
@@ -445,7 +446,7 @@ def test_memory_that_runs_out_costs_one_photo(call, square, tmp_path, monkeypatc
 
 def test_help_comes_without_torch():
     code = "import faceinpaint.cli, sys; print('torch' in sys.modules, faceinpaint.__version__)"
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(commands.__file__).parents[2])}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert result.stdout.startswith("False") and result.stderr == ""
 
@@ -498,14 +499,14 @@ def test_a_run_that_is_killed_has_told_of_what_it_did(call, square, tmp_path, mo
     photos.mkdir()
     for name in "abc":
         shutil.copy(square, photos / f"{name}.png")
-    monkeypatch.setattr(cli, "REPORTED", 2)
+    monkeypatch.setattr(commands, "REPORTED", 2)
     spoken = iter(range(3))
 
     def echo(text: str, err: bool) -> None:
         if next(spoken) == 2:
             raise KeyboardInterrupt  # as a kill: nothing after it happens
 
-    monkeypatch.setattr(cli.typer, "echo", echo)
+    monkeypatch.setattr(commands.typer, "echo", echo)
     with contextlib.suppress(KeyboardInterrupt):
         call("complete", photos, "--mask", "mask01", "--out", out, "--aligned", "--size", "64")
     assert [row["file"] for row in csv.DictReader(open(out / "report.csv"))] == ["a.png", "b.png"]

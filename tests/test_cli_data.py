@@ -14,12 +14,10 @@ from PIL import Image
 from test_download import server, status  # noqa: F401  (server is a fixture)
 from test_sources import mask_png, zipped
 
-from faceinpaint import cli
+from faceinpaint.cli import commands
 from faceinpaint.faces import shards as shards_module
 from faceinpaint.faces.photos import METADATA
-from faceinpaint.faces.sources import celeba as celeba_module
-from faceinpaint.faces.sources import irregular_masks as masks_module
-from faceinpaint.faces.sources import london as london_module
+from faceinpaint.faces.sources import celeba as celeba_module, irregular_masks as masks_module, london as london_module
 from faceinpaint.faces.sources.writer import Report
 from faceinpaint.faces.synthetic import dataset
 
@@ -32,7 +30,7 @@ def call(monkeypatch, capsys):
     def call(*arguments) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["faceinpaint", "data", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            commands.main()
         said = capsys.readouterr()
         return end.value.code or 0, said.out, said.err
     return call

@@ -14,11 +14,11 @@ from PIL import Image
 
 import faceinpaint
 from faceinpaint import completion, masks
-from faceinpaint.answers import Style
+from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import Completer, find_device, is_mask_name
-from faceinpaint.errors import InputError
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import read_photo, to_tensor
+from faceinpaint.prior.answers import Style
 
 ORIENTATION = 0x0112  # the EXIF tag
 

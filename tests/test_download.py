@@ -17,9 +17,9 @@ from typing import Callable
 
 import pytest
 
-from faceinpaint.errors import InputError
-from faceinpaint.faces import download
-from faceinpaint.faces.download import fetch, unpack
+from faceinpaint.basics import download
+from faceinpaint.basics.download import fetch, unpack
+from faceinpaint.basics.errors import InputError
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import detector_measures, find_eyes
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from faceinpaint.errors import InputError
-from faceinpaint.evaluation import diversity
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course.studies.diversity import diversity
 
 IMAGE = torch.full((1, 3, 16, 16), 0.5)
 MASK = torch.zeros(1, 1, 16, 16)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from faceinpaint import masks, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import MEASURES, Examination, Gallery, examination, mask_for, mask_names
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from faceinpaint import evaluation, masks
-from faceinpaint.errors import InputError
-from faceinpaint.evaluation import crowd, groups
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course.studies import crowd, groups
 from faceinpaint.evaluation.measures import skin_beside_white, skin_measures, skin_region
 from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.faces.sets import find_set

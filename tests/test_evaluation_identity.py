@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from faceinpaint import weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import Gallery, pairs, require_independent, roc
 from faceinpaint.recognisers import MobileFaceNet, load_recogniser
 

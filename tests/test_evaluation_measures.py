@@ -10,12 +10,13 @@ import torch
 import torchvision
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
-from faceinpaint import fetch, masks
-from faceinpaint.errors import InputError
-from faceinpaint.evaluation.measures import frechet_distance, looks
+from faceinpaint import masks
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import decibels, perceptual_distance, pixel_measures, seam
+from faceinpaint.evaluation.measures import frechet_distance, looks
 from faceinpaint.features import load_features
 from faceinpaint.losses import PerceptualLoss
+from faceinpaint.weights import fetch
 
 HALF = masks.standard("mask01", 64)  # one side is unknown
 

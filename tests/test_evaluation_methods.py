@@ -6,11 +6,12 @@ import pytest
 import torch
 from conftest import canonical_face
 
-from faceinpaint import masks, priors
-from faceinpaint.errors import InputError
+from faceinpaint import masks
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import BASELINES, baselines
 from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, prior_alone, warped_mirror
-from faceinpaint.priors import smooth_fill, symmetry_prior
+from faceinpaint.prior import symmetry
+from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
 
 FACE = canonical_face(64)
 
@@ -102,7 +103,7 @@ def test_the_warped_mirror_is_the_prior_without_its_correction_for_light(monkeyp
     image = 0.3 + 0.1 * picture() + torch.arange(64) / 1000
     for mask in (masks.named("face-mask", 64, FACE), masks.standard("mask01", 64), block(10, 24)):
         with monkeypatch.context() as patch:
-            patch.setattr(priors, "light", lambda difference, known: torch.zeros_like(difference))
+            patch.setattr(symmetry, "light", lambda difference, known: torch.zeros_like(difference))
             expected = prior_alone(image, mask, FACE)
         assert torch.allclose(warped_mirror(image, mask, FACE), expected, atol=1e-6)
 

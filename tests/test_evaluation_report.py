@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import (
-    Report, difference, in_words, interval, paper, perceptual_distance, read_metrics, report, roc_of,
+    Report, difference, in_words, interval, paper, perceptual_distance, read_metrics, report, roc_of
 )
 from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Located
 from faceinpaint.evaluation.measures import frechet_distance

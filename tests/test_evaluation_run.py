@@ -13,10 +13,10 @@ from conftest import COMPARED
 from safetensors.torch import load_file
 
 from faceinpaint import evaluation, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import write_csv
 from faceinpaint.evaluation import Examination, examination, read_metrics, report, run, write_metrics
 from faceinpaint.faces.photos import METADATA, FaceFolder
-from faceinpaint.files import write_csv
 from faceinpaint.generator import Generator
 from faceinpaint.recognisers import load_recogniser
 

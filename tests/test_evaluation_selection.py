@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.faces.synthetic.dataset import write_folder

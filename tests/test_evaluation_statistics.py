@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, nct, t
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import Difference, difference, in_words, interval, power
 from faceinpaint.evaluation.statistics import RESAMPLES
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from faceinpaint import evaluation, masks
-from faceinpaint.errors import InputError
-from faceinpaint.evaluation import factors, sweeps
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course.studies import factors, sweeps
 from faceinpaint.evaluation.examination import Located
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.batch import Faces

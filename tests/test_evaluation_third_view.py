@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import Completer
-from faceinpaint.errors import InputError
-from faceinpaint.evaluation import Sighting, Trios, distance_at, gain, sightings, third_view
-from faceinpaint.evaluation.third_view import WITH, WITHOUT
+from faceinpaint.course.studies import third_view
+from faceinpaint.course.studies.third_view import WITH, WITHOUT, Sighting, Trios, distance_at, gain, sightings
 from faceinpaint.faces.batch import Faces
 from faceinpaint.recognisers import load_recogniser
 

@@ -13,9 +13,10 @@ import nbformat
 import pytest
 import torch
 
-from faceinpaint import course, exercises, masks
-from faceinpaint.errors import InputError
-from faceinpaint.priors import MIRROR_ORDER
+from faceinpaint import course, masks
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import exercises
+from faceinpaint.landmarks import MIRROR_ORDER
 
 
 @pytest.mark.parametrize("number", exercises.EXERCISES)

@@ -6,7 +6,7 @@ import torch
 from exercise_checks import exercise_tests
 from torch.nn import functional as F
 
-from faceinpaint.exercises import chapter_00
+from faceinpaint.course.exercises import chapter_00
 
 DISTANCE, EYES = chapter_00.face_distance, chapter_00.over_the_eyes
 

@@ -6,7 +6,7 @@ import torch
 from exercise_checks import exercise_tests
 
 from faceinpaint import masks
-from faceinpaint.exercises import chapter_01
+from faceinpaint.course.exercises import chapter_01
 
 
 def filled(height, width, rows=slice(None), columns=slice(None)):

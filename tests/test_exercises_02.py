@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from exercise_checks import exercise_tests
 
-from faceinpaint import exercises
-from faceinpaint.exercises import chapter_02
-from faceinpaint.landmarks import failure_rate, landmark_map, normalised_mean_error
-from faceinpaint.priors import MIRROR_ORDER, mirror_landmarks
+from faceinpaint.course import exercises
+from faceinpaint.course.exercises import chapter_02
+from faceinpaint.landmarks import MIRROR_ORDER, failure_rate, landmark_map, mirror_landmarks, normalised_mean_error
 
 
 def over_eyes(left=36, right=45, of="true", total=False, by=1.0):

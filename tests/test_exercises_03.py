@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from faceinpaint import exercises
-from faceinpaint.exercises import chapter_03
-from faceinpaint.inspection import receptive_field
+from faceinpaint.course import exercises
+from faceinpaint.course.exercises import chapter_03
+from faceinpaint.course.inspection import receptive_field
 
 
 def field(widen, begin=1):

@@ -6,8 +6,8 @@ import torch
 from exercise_checks import exercise_tests
 from torch.nn import functional as F
 
-from faceinpaint import exercises
-from faceinpaint.exercises import chapter_04
+from faceinpaint.course import exercises
+from faceinpaint.course.exercises import chapter_04
 from faceinpaint.losses import gram_matrix
 
 ALL = (1, 2, 3)

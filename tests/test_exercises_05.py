@@ -8,10 +8,10 @@ import pytest
 import torch
 from exercise_checks import exercise_tests
 
-from faceinpaint import exercises
-from faceinpaint.exercises import chapter_05
-from faceinpaint.presets import Training
+from faceinpaint.course import exercises
+from faceinpaint.course.exercises import chapter_05
 from faceinpaint.training.machine import share_of_rate
+from faceinpaint.training.presets import Training
 
 
 def in_place(average, weights, decay):

@@ -7,7 +7,7 @@ import torch
 from exercise_checks import exercise_tests
 from torch.nn import functional as F
 
-from faceinpaint.exercises import chapter_06
+from faceinpaint.course.exercises import chapter_06
 
 PSNR = chapter_06.psnr_of_hole
 

@@ -6,7 +6,7 @@ import torch
 from exercise_checks import exercise_tests
 
 from faceinpaint import masks
-from faceinpaint.exercises import chapter_07
+from faceinpaint.course.exercises import chapter_07
 
 STROKE, REPLAY, BACK = chapter_07.stroke_mask, chapter_07.replay, chapter_07.put_back
 

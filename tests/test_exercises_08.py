@@ -6,7 +6,7 @@ import pytest
 import torch
 from exercise_checks import exercise_tests
 
-from faceinpaint.exercises import chapter_08
+from faceinpaint.course.exercises import chapter_08
 
 PAINTED, GAP, ACCEPTS = chapter_08.painted_share, chapter_08.gap_of_groups, chapter_08.false_accepts
 
@@ -170,7 +170,7 @@ test_wrong_answers, test_enough_of_them = exercise_tests(chapter_08.EXERCISES, W
 
 
 def test_the_share_of_the_exercise_is_that_of_the_sweeps_but_for_the_softening():
-    from faceinpaint.evaluation.sweeps import painted
+    from faceinpaint.course.studies.sweeps import painted
 
     added = torch.zeros(1, 3, 64, 64)
     added[:, :, 20:50, 8:26] = -0.3  # large, so that softening its edge matters little

@@ -14,8 +14,8 @@ from faceinpaint.faces import augment as augment_module
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.morph import morph, morphed_people
+from faceinpaint.landmarks import MIRROR_ORDER, mirror_landmarks
 from faceinpaint.masks import face_region
-from faceinpaint.priors import MIRROR_ORDER, mirror_landmarks
 
 PIXELS, SIZE = 160, 128  # of the source pictures, and of the crops that `augment` makes of them
 FACE = canonical_face(SIZE) + (PIXELS - SIZE) / 2

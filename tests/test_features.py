@@ -9,10 +9,11 @@ from torch import nn
 from torchvision.models import mobilenet_v2, vgg19
 from torchvision.transforms.functional import gaussian_blur, to_tensor
 
-from faceinpaint import fetch, weights
-from faceinpaint.errors import InputError
+from faceinpaint import weights
+from faceinpaint.basics.errors import InputError
 from faceinpaint.features import VGG19, VGG19_LAYERS, Features, ImageNetFeatures, load_features, load_vgg19
 from faceinpaint.losses import PerceptualLoss
+from faceinpaint.weights import fetch
 
 
 @pytest.fixture(scope="module")

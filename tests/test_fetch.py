@@ -9,8 +9,9 @@ import torch
 from test_download import names, refused, send, server, status  # noqa: F401, the fixture is used by its name
 from typer.main import get_command
 
-from faceinpaint import cli, fetch
-from faceinpaint.fetch import PUBLISHED, Published, fetch_weights
+from faceinpaint.cli import commands
+from faceinpaint.weights import fetch
+from faceinpaint.weights.fetch import PUBLISHED, Published, fetch_weights
 
 CONTENT = b"weights " * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -83,5 +84,5 @@ def test_published_files_are_fetched_safely_and_known_by_their_hash():
 
 
 def test_the_help_names_all_of_them():
-    (argument,) = get_command(cli.app).commands["fetch"].params
+    (argument,) = get_command(commands.app).commands["fetch"].params
     assert argument.help.replace(" or ", ", ").split(", ") == list(PUBLISHED)

@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from faceinpaint import figures
+from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import CompletedFace, Completer
-from faceinpaint.errors import InputError
+from faceinpaint.course import figures
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.align import Detection, aligned_crop, crop_from_points, to_photo
 from faceinpaint.generator import Generator, composite

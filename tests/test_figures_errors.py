@@ -7,8 +7,8 @@ import pytest
 import torch
 from matplotlib.collections import LineCollection
 
-from faceinpaint import figures
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import figures
 
 GROUPS = {"open": torch.tensor([0.02, 0.04]), "half": torch.tensor([0.1, 0.3, 0.2])}
 WORSE = {name: 2 * errors for name, errors in GROUPS.items()}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceinpaint import figures
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import figures
 from faceinpaint.evaluation import Interval, roc
 
 NAN = float("nan")

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from faceinpaint import figures
-from faceinpaint.errors import InputError
-from faceinpaint.figures.networks import KINDS, MARK, NOTHING, OTHER, short
-from faceinpaint.inspection import Stage
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import figures
+from faceinpaint.course.figures.networks import KINDS, MARK, NOTHING, OTHER, short
+from faceinpaint.course.inspection import Stage
 
 STAGES = [
     Stage("inputs", (9, 64, 64), 0, 500), Stage("down1", (8, 32, 32), 1000, 3000),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pytest
 
-from faceinpaint import figures
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import figures
 
 LOG = {"loss": ([1, 2, 3, 4, 5], [5.0, 3.0, 2.0, 2.0, 1.0]), "psnr": ([2, 4], [10.0, 12.0])}
 OTHER = {"loss": ([1, 2], [4.0, 4.0])}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from faceinpaint import figures
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import figures
+from faceinpaint.course.studies.sweeps import Example, Point
 from faceinpaint.evaluation import Difference, Interval
-from faceinpaint.evaluation.sweeps import Example, Point
 
 
 def points(*means, place=10):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pytest
 
-from faceinpaint import figures
-from faceinpaint.errors import InputError
-from faceinpaint.figures.terms import FALLS, NEITHER, RISES
+from faceinpaint.basics.errors import InputError
+from faceinpaint.course import figures
+from faceinpaint.course.figures.terms import FALLS, NEITHER, RISES
 
 MEASURED = {"a b": {"a b": [2.0, 1.0, 0.5], "c": [1.0, 3.0, 9.0]}, "c": {"a b": [2.0, 2.1, 2.0], "c": [4.0, 2.0, 0.0]}}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from faceinpaint.errors import LONGEST, InputError
-from faceinpaint.files import parse_json, write_whole
+from faceinpaint.basics.errors import LONGEST, InputError
+from faceinpaint.basics.files import parse_json, write_whole
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "ß" * 127, "写" * 85, "a" * 251 + ".png", "short"])

@@ -15,7 +15,7 @@ from fuzzing import Case, Outcome, damaged, files_below, judged
 from fuzzing_inputs import KINDS
 from fuzzing_pictures import pictures
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 
 
 @pytest.fixture(autouse=True)

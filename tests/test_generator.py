@@ -13,19 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from faceinpaint import masks, weights
-from faceinpaint.grain import with_grain
 from faceinpaint.generator import (
-    GIVEN_WAY,
-    Bounded,
-    Generator,
-    LongShortTermAttention,
-    StyleCode,
-    Up,
-    composite,
-    without_seam,
+    GIVEN_WAY, Bounded, Generator, LongShortTermAttention, StyleCode, Up, composite, without_seam
 )
 from faceinpaint.landmarks import landmark_map
-from faceinpaint.priors import symmetry_prior
+from faceinpaint.prior.grain import with_grain
+from faceinpaint.prior.symmetry import symmetry_prior
 
 SIZE = 64
 FACE = canonical_face(SIZE)

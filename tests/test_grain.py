@@ -8,7 +8,7 @@ from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.grain import BANDS, MOST, bands, blurred, deviation, with_grain
+from faceinpaint.prior.grain import BANDS, MOST, bands, blurred, deviation, with_grain
 
 SIZE = 128
 HELD = torch.zeros(1, 1, SIZE, SIZE)

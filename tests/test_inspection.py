@@ -9,10 +9,10 @@ import torch
 from conftest import canonical_face
 from torch import Tensor, nn
 
-from faceinpaint import inspection
-from faceinpaint.plain import ExplicitAttention
+from faceinpaint.basics.errors import InputError
+from faceinpaint.benchmark.plain import ExplicitAttention
+from faceinpaint.course import inspection
 from faceinpaint.discriminator import Discriminator
-from faceinpaint.errors import InputError
 from faceinpaint.generator import DilatedResidual, Generator, LongShortTermAttention
 
 SIZE = 64

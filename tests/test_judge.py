@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from faceinpaint import weights
 from faceinpaint.cli import app
+from faceinpaint.evaluation import renderer
 from faceinpaint.faces import synthetic
-from faceinpaint.faces.synthetic import judge
 from faceinpaint.faces.synthetic.dataset import split_of
 from faceinpaint.recognisers import JUDGE, LOSS, MobileFaceNet, load_recogniser
 
@@ -17,7 +17,7 @@ SMALL = 96
 
 
 def test_photographs_of_a_person_are_the_same_person_and_come_in_order():
-    batches = list(judge.photographs([0, 1, 2, 3, 7], 2, 64))
+    batches = list(renderer.photographs([0, 1, 2, 3, 7], 2, 64))
     assert [len(batch) for batch in batches] == [8, 2]  # people in batches of four
     alone = synthetic.render(synthetic.identities([7]), synthetic.poses([14, 15]), 64)
     assert torch.allclose(batches[1].landmarks, alone.landmarks, atol=1e-2)
@@ -42,8 +42,8 @@ def test_recognition_counts_cosines_and_rank_1(monkeypatch):
         seen.extend(people)
         return [synthetic_stand_in(len(people) * photos)]
 
-    monkeypatch.setattr(judge, "photographs", stand_in)
-    result = judge.recognition(Known(), people=4, photos=4)
+    monkeypatch.setattr(renderer, "photographs", stand_in)
+    result = renderer.recognition(Known(), people=4, photos=4)
     assert len(set(seen)) == 4 and {split_of(person) for person in seen} == {"test"}  # nobody was trained on them
     assert result.same == pytest.approx(1.0)
     # Of the 6 pairs of people one is confused, so that its cosine is 1 where that of the others is 0.
@@ -58,24 +58,24 @@ def synthetic_stand_in(count: int) -> synthetic.RenderedFaces:
 def test_a_detector_is_asked_about_every_face(monkeypatch):
     faces = synthetic.render(synthetic.identities([0, 1]), synthetic.poses([0, 1], max_yaw=0.3), 160)
     blank = synthetic.RenderedFaces(torch.full((2, 3, 160, 160), 0.5), faces.landmarks)
-    monkeypatch.setattr(judge, "photographs", lambda *_, **__: [faces, blank])
-    result = judge.detection(4)
+    monkeypatch.setattr(renderer, "photographs", lambda *_, **__: [faces, blank])
+    result = renderer.detection(4)
     assert result.found == 0.5  # the rendered ones, not the grey ones
     assert 0 < result.error < 0.15
 
 
 def test_speed_is_measured_in_pictures_a_second(monkeypatch):
-    monkeypatch.setattr(judge, "render", lambda *_: None)
+    monkeypatch.setattr(renderer, "render", lambda *_: None)
     ticks = iter([0, 9, 10, 12, 20, 21, 30, 34])  # begin and end of each
-    monkeypatch.setattr(judge.time, "perf_counter", lambda: next(ticks))
-    assert judge.speed(64, people=1, photos=2) == 2  # in the quickest of three, after one to warm up
+    monkeypatch.setattr(renderer.time, "perf_counter", lambda: next(ticks))
+    assert renderer.speed(64, people=1, photos=2) == 2  # in the quickest of three, after one to warm up
 
 
 def test_the_command_prints_every_judgement(monkeypatch, tmp_path):
     torch.manual_seed(0)
     weights.save(MobileFaceNet(width=0.125), {"width": 0.125, "threshold": 0.5}, tmp_path / "small.safetensors")
-    monkeypatch.setattr(judge, "memory", lambda: 1.0)  # half a minute for the two
-    monkeypatch.setattr(judge, "speed", float)
+    monkeypatch.setattr(renderer, "memory", lambda: 1.0)  # half a minute for the two
+    monkeypatch.setattr(renderer, "speed", float)
     command = ["judge", "--faces", "4", "--people", "2", "--recogniser", str(tmp_path / "small.safetensors")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
@@ -90,5 +90,5 @@ def test_a_predictor_without_photographs_is_refused():
 
 @pytest.mark.parametrize("name", [LOSS, JUDGE])
 def test_each_shipped_recogniser_tells_a_few_rendered_people_apart(name):
-    result = judge.recognition(load_recogniser(name), people=4, photos=2, size=SMALL)
+    result = renderer.recognition(load_recogniser(name), people=4, photos=2, size=SMALL)
     assert result.same > result.different

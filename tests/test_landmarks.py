@@ -14,23 +14,12 @@ from torch.nn import functional as F
 from torchvision.models import mobilenet_v2 as theirs
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.landmarks import (
-    IMAGENET_DEVIATION,
-    IMAGENET_MEAN,
-    LEFT_EYE,
-    OUTER_EYE_CORNERS,
-    RIGHT_EYE,
-    LandmarkPredictor,
-    area_under_curve,
-    cumulative_error,
-    failure_rate,
-    hidden_landmarks,
-    landmark_map,
-    normalised_errors,
-    normalised_mean_error,
+    IMAGENET_DEVIATION, IMAGENET_MEAN, LEFT_EYE, OUTER_EYE_CORNERS, RIGHT_EYE, LandmarkPredictor, area_under_curve,
+    cumulative_error, failure_rate, hidden_landmarks, landmark_map, mirror_landmarks, normalised_errors,
+    normalised_mean_error
 )
-from faceinpaint.priors import mirror_landmarks
 
 FACE = canonical_face(64)
 

@@ -12,23 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks
+from faceinpaint.basics.errors import InputError
 from faceinpaint.discriminator import Discriminator
-from faceinpaint.errors import InputError
 from faceinpaint.features import Features
 from faceinpaint.losses import (
-    KINDS,
-    PerceptualLoss,
-    StyleLoss,
-    _UnitDistance,
-    adversarial_loss,
-    discriminator_loss,
-    gram_matrix,
-    identity_loss,
-    r1_penalty,
-    reconstruction_loss,
-    symmetry_loss,
-    texture_loss,
-    total_variation_loss,
+    KINDS, PerceptualLoss, StyleLoss, _UnitDistance, adversarial_loss, discriminator_loss, gram_matrix, identity_loss,
+    r1_penalty, reconstruction_loss, symmetry_loss, texture_loss, total_variation_loss
 )
 
 

@@ -10,7 +10,7 @@ from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 
 SIZE = 256
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faceinpaint import benchmark, memory
-from faceinpaint.benchmark import Figure, PeakMemory, Setting
-from faceinpaint.faces.synthetic import judge
-from faceinpaint.training import benchmark as training_benchmark
-from faceinpaint.training.benchmark import Measured
+from faceinpaint.basics import memory
+from faceinpaint.basics.memory import PeakMemory
+from faceinpaint.benchmark import run as benchmark, training as training_benchmark
+from faceinpaint.benchmark.run import Figure, Setting
+from faceinpaint.benchmark.training import Measured
+from faceinpaint.evaluation import renderer
 
 ROOT = Path(__file__).resolve().parent.parent
 HELD = namedtuple("HELD", "peak_wset")
@@ -60,8 +61,8 @@ def test_windows_tells_of_every_process(windows):
 
 
 def test_judge_and_bench_do_without_what_windows_lacks(windows, monkeypatch):
-    monkeypatch.setattr(judge, "render", lambda *_: None)
-    assert judge.memory() == 3
+    monkeypatch.setattr(renderer, "render", lambda *_: None)
+    assert renderer.memory() == 3
     assert benchmark.machine()["load"] == "unknown"
     peak = PeakMemory()
     peak.start()
@@ -109,4 +110,4 @@ for module in pkgutil.walk_packages(faceinpaint.__path__, "faceinpaint."):
 
 def test_everything_is_imported_without_what_only_unix_has():
     done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "faceinpaint.faces.synthetic.judge" in done.stdout, done.stderr
+    assert done.returncode == 0 and "faceinpaint.evaluation.renderer" in done.stdout, done.stderr

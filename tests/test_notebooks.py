@@ -15,9 +15,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import faceinpaint
-from faceinpaint import course, presets
-from faceinpaint.course.chapter import exercises_of as exercises_in
-from faceinpaint.course.chapter import first_error, is_right
+from faceinpaint import course
+from faceinpaint.course.chapter import exercises_of as exercises_in, first_error, is_right
+from faceinpaint.training import presets
 
 NOTEBOOKS = {path.stem: path for path in course.find_chapters(course.NOTEBOOKS)}
 TEMPLATE = course.NOTEBOOKS / ".template.ipynb"  # its dot keeps it from being run as a chapter

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import Faces, align
 from faceinpaint.faces.photos import FaceFolder, list_photos, read_mask, read_photo, to_image, to_tensor
 

@@ -6,8 +6,8 @@ from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import pytest
 
-from faceinpaint.errors import InputError
-from faceinpaint.presets import PRESETS, Preset, preset
+from faceinpaint.basics.errors import InputError
+from faceinpaint.training.presets import PRESETS, Preset, preset
 
 STAGES = [stage.name for stage in fields(Preset)]
 SETTINGS = [(stage, key) for stage in STAGES for key in asdict(Preset())[stage]]

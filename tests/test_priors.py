@@ -10,10 +10,12 @@ from conftest import canonical_face
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint import masks, priors
-from faceinpaint.appearance import AppearanceModel
-from faceinpaint.priors import MIRROR_ORDER, mirror_landmarks, smooth_fill, symmetry_prior
-from faceinpaint.warps import ThinPlateSpline, pixel_grid, sample, warp_to
+from faceinpaint import masks
+from faceinpaint.landmarks import MIRROR_ORDER, mirror_landmarks
+from faceinpaint.prior import symmetry
+from faceinpaint.prior.appearance import AppearanceModel
+from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
+from faceinpaint.prior.warps import ThinPlateSpline, pixel_grid, sample, warp_to
 
 SIZE = 128
 FACE = canonical_face(SIZE)
@@ -242,7 +244,7 @@ def test_slivers_go_and_what_is_wider_stays() -> None:
     region[..., 10:40, 10:40] = 1
     with_line = region.clone()
     with_line[..., 50:53, :] = 1
-    assert torch.equal(priors._without_slivers(with_line), region)
+    assert torch.equal(symmetry._without_slivers(with_line), region)
 
 
 def test_a_model_looks_at_known_pixels_alone_and_gets_the_details_of_the_other_side() -> None:

@@ -20,9 +20,9 @@ from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
 from faceinpaint.features import ImageNetFeatures
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import PRESETS, Preset
 from faceinpaint.recognisers.networks import FaceResNet
 from faceinpaint.training.machine import Machine
+from faceinpaint.training.presets import PRESETS, Preset
 from faceinpaint.training.recogniser import build
 
 SIZE = 64  # pixels; sizes that a network insists on are its own

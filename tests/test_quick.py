@@ -12,8 +12,8 @@ from torchvision.models import mobilenet_v2 as theirs
 from faceinpaint import masks
 from faceinpaint.generator import Generator, Paint, Window, _around, window_of
 from faceinpaint.landmarks import mobilenet_v2
-from faceinpaint.priors import eroded
-from faceinpaint.warps import ThinPlateSpline
+from faceinpaint.prior.symmetry import eroded
+from faceinpaint.prior.warps import ThinPlateSpline
 
 
 @pytest.mark.parametrize("pixels", [1, 3])

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from faceinpaint import fetch, recognisers, weights
-from faceinpaint.errors import InputError
+from faceinpaint import recognisers, weights
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.align import five_points
 from faceinpaint.recognisers import HEADS, ArcFaceHead, FaceNet, FaceResNet, MobileFaceNet, Recogniser
 from faceinpaint.recognisers.loading import MOBILEFACENET_THRESHOLD
+from faceinpaint.weights import fetch
 
 SMALL = {"blocks": [[2, 32, 1, 2], [2, 32, 1, 2], [2, 48, 2, 2]], "embedding_size": 24, "width": 0.5}
 SMALL_RESNET = {"width": 4, "embedding_size": 24}

@@ -15,7 +15,7 @@ from test_recognisers import coordinate_image, face_landmarks, smooth_images
 from torch import Tensor
 
 from faceinpaint import recognisers, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.align import five_points
 from faceinpaint.recognisers import OnnxArcFace, arcface, load_arcface, load_recogniser
 

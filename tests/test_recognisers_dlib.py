@@ -12,7 +12,7 @@ from test_recognisers import coordinate_image
 from torch import Tensor, nn
 
 from faceinpaint import recognisers, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.photos import to_tensor
 from faceinpaint.recognisers import DlibRecogniser, DlibResNet, Recogniser, dlib, load_recogniser
 from faceinpaint.recognisers.networks import DlibBlock

@@ -8,14 +8,12 @@ from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks, weights
+from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import Completer
-from faceinpaint.errors import InputError
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.priors import symmetry_prior
-from faceinpaint.reference import (
-    BELIEF, Reference, low_frequencies, mean_over, warped_reference, with_reference,
-)
+from faceinpaint.prior.reference import BELIEF, Reference, low_frequencies, mean_over, warped_reference, with_reference
+from faceinpaint.prior.symmetry import symmetry_prior
 
 SIZE = 64
 FACE = canonical_face(SIZE)

@@ -9,12 +9,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from faceinpaint import release, training, weights
+from faceinpaint import training, weights
+from faceinpaint.basics.errors import InputError
 from faceinpaint.cli import app
-from faceinpaint.errors import InputError
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.release import Recipe
+from faceinpaint.training import release
+from faceinpaint.training.release import Recipe
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -21,15 +21,15 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from faceinpaint import training, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import align, shards
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.faces.shards import ShardedFaces, is_sharded, write_shards
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import PRESETS
 from faceinpaint.recognisers import MobileFaceNet, Recogniser
 from faceinpaint.training.batches import Mixture
+from faceinpaint.training.presets import PRESETS
 from faceinpaint.training.sources import Need, Shards
 
 SMOKE = PRESETS["smoke"]

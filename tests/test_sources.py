@@ -20,23 +20,17 @@ from conftest import canonical_face
 from test_download import refused, send, server, status  # noqa: F401  (server is a fixture)
 from torchvision.datasets import CelebA
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_mask, read_photo, to_tensor
-from faceinpaint.faces.sources import celeba as celeba_module
-from faceinpaint.faces.sources import labels
+from faceinpaint.faces.sets import CHECKSUMS, find_set
+from faceinpaint.faces.sources import celeba as celeba_module, labels
 from faceinpaint.faces.sources.celeba import celeba, celeba_hq, read_mapping
 from faceinpaint.faces.sources.irregular_masks import bin_name, irregular_masks
 from faceinpaint.faces.sources.labels import Labeller
 from faceinpaint.faces.sources.london import (
-    cut_upright,
-    landmarks_from_template,
-    london,
-    loose_crop,
-    read_template,
-    resampled,
+    cut_upright, landmarks_from_template, london, loose_crop, read_template, resampled
 )
-from faceinpaint.faces.sets import CHECKSUMS, find_set
 from faceinpaint.faces.sources.own import own
 from faceinpaint.faces.sources.portraits import KEPT, MARGIN, MIN_SIDE, SIDE, portraits
 from faceinpaint.faces.sources.writer import Entry, jpeg, split_of, write_faces

@@ -10,8 +10,8 @@ from PIL import Image
 from test_studio_session import content
 
 from faceinpaint import Completer
-from faceinpaint.answers import Style
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.prior.answers import Style
 from faceinpaint.studio import Studio, portraits
 from faceinpaint.studio.session import Session
 

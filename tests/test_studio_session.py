@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from faceinpaint import Completer, masks, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import sets
 from faceinpaint.faces.photos import METADATA, read_metadata, to_tensor
 from faceinpaint.studio import portraits, session as studio_session

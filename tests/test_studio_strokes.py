@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import canonical_face
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.studio import strokes
 
 

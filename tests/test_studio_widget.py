@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from faceinpaint.basics.errors import InputError
 from faceinpaint.cli import app
-from faceinpaint.errors import InputError
 from faceinpaint.studio import Session, Studio, serve
 
 

@@ -15,9 +15,10 @@ from packaging.utils import canonicalize_name
 from test_packaging import PINS, PROJECT, ROOT
 from tornado.web import HTTPError
 
-from faceinpaint.faces import download, photos
-from faceinpaint.fetch import PUBLISHED
+from faceinpaint.basics import download
+from faceinpaint.faces import photos
 from faceinpaint.studio import limits, serve, session
+from faceinpaint.weights.fetch import PUBLISHED
 
 SOURCES = {path: ast.parse(path.read_text()) for path in (ROOT / "faceinpaint").rglob("*.py")}
 RUNS_CODE = {  # calls that may run what a file says
@@ -54,7 +55,7 @@ def test_the_shell_never_sees_a_word_of_ours():
 def test_only_one_place_asks_the_network():
     asking = {path.name for path, tree in SOURCES.items() for node in ast.walk(tree)
               if isinstance(node, ast.Import) and {"requests", "urllib", "httpx"} & {one.name for one in node.names}}
-    assert asking == {"download.py", "benchmark.py"}  # the latter for a page of its own server
+    assert asking == {"download.py", "run.py"}  # the latter for a page of its own server
 
 
 def test_every_address_is_encrypted():

@@ -10,7 +10,7 @@ import torch
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.align import five_points
 from faceinpaint.faces.synthetic import LABELS, camera, maths, noise, raster
-from faceinpaint.priors import mirror_landmarks
+from faceinpaint.landmarks import mirror_landmarks
 
 SIZE = 96
 

@@ -15,11 +15,11 @@ from conftest import canonical_face
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.photos import KEYS, FaceFolder, read_photo, to_tensor
 from faceinpaint.faces.synthetic.dataset import (
-    PALETTE, SyntheticFaces, person_seed, photo_seed, render_people, split_of, write_folder,
+    PALETTE, SyntheticFaces, person_seed, photo_seed, render_people, split_of, write_folder
 )
 
 

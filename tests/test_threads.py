@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceinpaint import threads
+from faceinpaint.basics import threads
 
 ROOT = Path(__file__).resolve().parent.parent
 

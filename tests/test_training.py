@@ -19,19 +19,20 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torchvision.models import mobilenet_v2
 
-from faceinpaint import fetch, folding, masks, training, weights
-from faceinpaint.errors import InputError
+from faceinpaint import masks, training, weights
+from faceinpaint.basics import folding
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import Features
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
-from faceinpaint.presets import PRESETS, CompletionTraining, LandmarkTraining
 from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, load_recogniser
-from faceinpaint.training import completion, landmarks, machine, read_log, run
-from faceinpaint.training import recogniser as training_of_recognisers
+from faceinpaint.training import completion, landmarks, machine, read_log, recogniser as training_of_recognisers, run
 from faceinpaint.training.batches import MaskedFaces, Mixture
+from faceinpaint.training.presets import PRESETS, CompletionTraining, LandmarkTraining
 from faceinpaint.training.recogniser import calibrate
 from faceinpaint.training.sources import Need
+from faceinpaint.weights import fetch
 
 SMOKE = PRESETS["smoke"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.training import batches as module
 from faceinpaint.training.batches import Mixture, PhotographedAnew, rank_among_equals, shuffled, slots_of

@@ -13,17 +13,17 @@ from conftest import canonical_face, quicken
 from safetensors.torch import load_file
 
 from faceinpaint import evaluation, training, weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import COLUMNS
 from faceinpaint.evaluation.paper import ITERATIONS
 from faceinpaint.faces.batch import Faces
 from faceinpaint.generator import Generator
 from faceinpaint.masks import STANDARD, standard
-from faceinpaint.presets import PRESETS
 from faceinpaint.recognisers import JUDGE, LOSS, load_recogniser
 from faceinpaint.training import milestones
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.milestones import Milestones, independent_judge, milestone_steps, read_milestones
+from faceinpaint.training.presets import PRESETS
 from faceinpaint.training.sources import Need
 
 MEASURED = STANDARD[2:4]  # of twelve masks

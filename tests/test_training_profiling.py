@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import PRESETS
 from faceinpaint.recognisers import MobileFaceNet, Recogniser
 from faceinpaint.training import completion
+from faceinpaint.training.presets import PRESETS
 from faceinpaint.training.profiling import KINDS, OTHER, kind_of, measure_speed, profile_step
 
 SETTINGS = replace(PRESETS["smoke"].completion, prior=False, adversarial_from=1, precision="fp32")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import canonical_face
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import sets
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.shards import write_shards

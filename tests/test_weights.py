@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from faceinpaint import weights
+from faceinpaint.basics.errors import InputError
 from faceinpaint.discriminator import Discriminator
-from faceinpaint.errors import InputError
 from faceinpaint.features import ImageNetFeatures
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor

@@ -9,7 +9,7 @@ import pytest
 from test_weights import Small, package, saved  # noqa: F401  (package and saved are fixtures)
 
 from faceinpaint import weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 
 
 @pytest.fixture

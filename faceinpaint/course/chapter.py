@@ -23,12 +23,12 @@ from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 
-from faceinpaint.memory import peak_memory
+from faceinpaint.basics.memory import peak_memory
 
 START_SECONDS = 120  # the longest that a kernel may take to start
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-RIGHT = "Right:"  # how the verdict on a right answer begins, see faceinpaint.exercises
+RIGHT = "Right:"  # how the verdict on a right answer begins, see faceinpaint.course.exercises
 
 # nbclient tells the kernel what an Output holds through the socket on which it waits for the cell's reply.
 # Measured: 3 % of such cells then finish only when their time is up (nbclient issue 312).  The kernel runs as

@@ -15,8 +15,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
+from faceinpaint.basics.files import write_whole
 from faceinpaint.course.chapter import WIDGET_STATE, Outcome
-from faceinpaint.files import write_whole
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 DATA = Path(__file__).resolve().parents[2] / "data"

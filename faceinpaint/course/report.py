@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from faceinpaint.basics.files import write_csv, write_whole
 from faceinpaint.course.chapter import Outcome, is_right
-from faceinpaint.files import write_csv, write_whole
 
 COLUMNS = ("chapter", "seconds", "memory_mb", "exercises", "passed", "error")
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import in_sole_use
 from faceinpaint.course import report
 from faceinpaint.course.chapter import Outcome, run_chapter
 from faceinpaint.course.pages import write_pages
 from faceinpaint.course.site import write_site
-from faceinpaint.errors import InputError
-from faceinpaint.files import in_sole_use
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CELL_SECONDS = {"smoke": 600, "cpu": 3600, "gpu": 86400}  # preset -> the longest that one cell may run

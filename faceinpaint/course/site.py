@@ -18,7 +18,7 @@ from urllib.parse import quote
 import nbformat
 from nbformat import NotebookNode
 
-from faceinpaint.files import write_whole
+from faceinpaint.basics.files import write_whole
 
 HERE = Path(__file__).parent
 TITLE = "faceinpaint: a course of face completion"

@@ -10,28 +10,22 @@ beside the figures of the `paper`. `sweeps` measures where a completion breaks, 
 """
 
 from faceinpaint.evaluation.detector import detector_measures, find_eyes
-from faceinpaint.evaluation.diversity import Diversity, diversity
-from faceinpaint.evaluation.examination import (
-    COLUMNS, FAMILIES, MEASURES, Examination, Located, mask_for, mask_names,
-)
-from faceinpaint.evaluation.factors import FACTORS, Factor, Level, factor, strangers
+from faceinpaint.evaluation.examination import COLUMNS, FAMILIES, MEASURES, Examination, Located, mask_for, mask_names
 from faceinpaint.evaluation.identity import Gallery, Roc, pairs, require_independent, roc
 from faceinpaint.evaluation.measures import decibels, perceptual_distance, pixel_measures, seam
 from faceinpaint.evaluation.methods import (
-    BASELINES, Method, baselines, biharmonic, mirror, navier_stokes, telea, warped_mirror,
+    BASELINES, Method, baselines, biharmonic, mirror, navier_stokes, telea, warped_mirror
 )
 from faceinpaint.evaluation.report import Report, roc_of
 from faceinpaint.evaluation.run import DEFAULT_BASELINES, evaluate, metric_rows, read_metrics, write_metrics
 from faceinpaint.evaluation.statistics import Difference, Interval, contrast, difference, in_words, interval, power
-from faceinpaint.evaluation.sweeps import Sweeper
-from faceinpaint.evaluation.third_view import Sighting, Trios, distance_at, gain, sightings
 
 __all__ = [
     "BASELINES", "baselines", "biharmonic", "COLUMNS", "contrast", "decibels", "DEFAULT_BASELINES",
-    "detector_measures", "Difference", "difference", "distance_at", "Diversity", "diversity", "evaluate",
-    "Examination", "Factor", "factor", "FACTORS", "FAMILIES", "find_eyes", "gain", "Gallery", "in_words",
-    "Interval", "interval", "Level", "Located", "mask_for", "mask_names", "MEASURES", "Method", "metric_rows",
+    "detector_measures", "Difference", "difference", "evaluate",
+    "Examination", "FAMILIES", "find_eyes", "Gallery", "in_words",
+    "Interval", "interval", "Located", "mask_for", "mask_names", "MEASURES", "Method", "metric_rows",
     "mirror", "navier_stokes", "pairs", "perceptual_distance", "pixel_measures", "power", "read_metrics", "Report",
-    "require_independent", "Roc", "roc", "roc_of", "seam", "Sighting", "sightings", "strangers", "Sweeper", "telea",
-    "Trios", "warped_mirror", "write_metrics",
+    "require_independent", "Roc", "roc", "roc_of", "seam", "telea",
+    "warped_mirror", "write_metrics",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation.detector import detector_measures, find_eyes
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import Distance, pixel_measures, skin_measures

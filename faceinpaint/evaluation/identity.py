@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.recognisers import Recogniser
 
 

@@ -10,10 +10,11 @@ from skimage.color import deltaE_cie76, rgb2lab
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint import fetch, masks
+from faceinpaint import masks
 from faceinpaint.completion import quick_bfloat16
 from faceinpaint.features import Features, load_features
 from faceinpaint.losses import PerceptualLoss
+from faceinpaint.weights import fetch
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W) twice -> (B,)
 

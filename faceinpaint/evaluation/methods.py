@@ -10,10 +10,11 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-from faceinpaint.errors import unknown
+from faceinpaint.basics.errors import unknown
 from faceinpaint.generator import composite
-from faceinpaint.priors import MIRROR_ORDER, smooth_fill, symmetry_prior
-from faceinpaint.warps import ThinPlateSpline, warp_to
+from faceinpaint.landmarks import MIRROR_ORDER
+from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
+from faceinpaint.prior.warps import ThinPlateSpline, warp_to
 
 # Aligned images (B, 3, S, S), masks (B, 1, S, S) and predicted landmarks (B, 68, 2) in, completed images out.
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]

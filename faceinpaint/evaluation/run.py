@@ -28,8 +28,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from faceinpaint import weights as weight_files
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import in_sole_use, parse_json, write_csv, write_whole
 from faceinpaint.completion import Completer, find_device
-from faceinpaint.errors import InputError
 from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Examination, Located, mask_names
 from faceinpaint.evaluation.identity import Gallery, require_independent
 from faceinpaint.evaluation.measures import looks, perceptual_distance
@@ -40,7 +41,6 @@ from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.faces.sets import find_set
 from faceinpaint.features import load_features
-from faceinpaint.files import in_sole_use, parse_json, write_csv, write_whole
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.recognisers import JUDGE, Recogniser, load_recogniser

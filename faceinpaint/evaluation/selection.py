@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from faceinpaint.errors import InputError, unknown
+from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.faces.photos import METADATA, said_of
 
 

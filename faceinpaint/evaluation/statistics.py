@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import ttest_1samp
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 
 RESAMPLES = 2000
 LEVEL = 0.95

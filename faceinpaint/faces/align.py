@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
-from faceinpaint.priors import smooth_fill
+from faceinpaint.prior.symmetry import smooth_fill
 
 # Detection: photos are shrunk to this side (a face of 40 px in it is still found easily) ...
 DETECTION_SIDE = 1024

@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from faceinpaint.faces.batch import Faces
-from faceinpaint.priors import mirror_landmarks
-from faceinpaint.warps import ThinPlateSpline, dense_map, sample
+from faceinpaint.landmarks import mirror_landmarks
+from faceinpaint.prior.warps import ThinPlateSpline, dense_map, sample
 
 # Depth of the landmarks towards the camera, in face widths: enough for a small turn of the head.
 _NOSE_DEPTH = {27: 0.08, 28: 0.13, 29: 0.18, 30: 0.22, 31: 0.08, 32: 0.11, 33: 0.12, 34: 0.11, 35: 0.08}

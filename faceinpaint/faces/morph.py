@@ -8,7 +8,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from faceinpaint.faces.batch import Faces
 from faceinpaint.masks import face_region
-from faceinpaint.warps import ThinPlateSpline, warp_to
+from faceinpaint.prior.warps import ThinPlateSpline, warp_to
 
 SOFT = 12  # of the picture's width on either side of the face's edge, one face turns into the other
 

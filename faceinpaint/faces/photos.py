@@ -16,10 +16,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from faceinpaint.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError, reason_of
+from faceinpaint.basics.files import parse_json
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
-from faceinpaint.files import parse_json
 
 PHOTO_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # What Pillow may read: no format that runs a program (EPS), is a film or nests another picture of unknown size (ICO).

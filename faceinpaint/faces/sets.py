@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from faceinpaint.errors import InputError, require_known
+from faceinpaint.basics.errors import InputError, require_known
+from faceinpaint.basics.files import write_whole
 from faceinpaint.faces.photos import METADATA, said_of
-from faceinpaint.files import write_whole
 from faceinpaint.weights import sha256
 
 SETS = Path("data")  # where `faceinpaint data` is told to write by the README

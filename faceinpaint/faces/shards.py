@@ -29,11 +29,11 @@ from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 from tqdm.auto import tqdm
 
-from faceinpaint.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError, reason_of
+from faceinpaint.basics.files import parse_json, sole_use
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_tensor
-from faceinpaint.files import parse_json, sole_use
 
 if TYPE_CHECKING:
     import datasets

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.align import five_points
 
 # Where the five points come to lie (x, y) in an aligned face of 112 x 96 (H x W) pixels: the eye on the

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceinpaint import weights
-from faceinpaint.errors import InputError
-from faceinpaint.faces import download
+from faceinpaint.basics import download
+from faceinpaint.basics.errors import InputError
 from faceinpaint.recognisers.alignment import align_points
 from faceinpaint.recognisers.networks import DlibResNet
 from faceinpaint.recognisers.recogniser import Recogniser

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from faceinpaint import fetch, weights
-from faceinpaint.errors import InputError, unknown
+from faceinpaint import weights
+from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.recognisers.arcface import load_arcface
 from faceinpaint.recognisers.dlib import DLIB_THRESHOLD, DlibRecogniser
 from faceinpaint.recognisers.networks import NETWORKS, DlibResNet, MobileFaceNet
 from faceinpaint.recognisers.recogniser import FaceNet, Recogniser
+from faceinpaint.weights import fetch
 
 # For a file that brings none, the published ArcFace one: 0.1 % false accepts (15,332 pairs of 108 people).
 MOBILEFACENET_THRESHOLD = 0.58

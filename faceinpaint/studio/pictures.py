@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.colours import HOLE, PARTS
+from faceinpaint.evaluation.colours import HOLE, PARTS
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_image, to_tensor
 from faceinpaint.studio.session import Result, Session, png

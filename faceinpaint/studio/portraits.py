@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from faceinpaint.errors import InputError, unknown
+from faceinpaint.basics.errors import InputError, unknown
+from faceinpaint.basics.files import parse_json
 from faceinpaint.faces import sets
 from faceinpaint.faces.align import five_points
 from faceinpaint.faces.photos import METADATA, read_photo, to_image
-from faceinpaint.files import parse_json
 
 # People whom no network has learnt from, as different as people are; of some there is a second photograph.
 SHOWN = ("p00563", "p00485", "p00353", "p00134", "p01299", "p00600")

@@ -11,7 +11,7 @@ from pathlib import Path
 from traitlets.config import Config
 from voila.app import Voila
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.studio.limits import FewVisitors, MeasuredConnection
 
 PAGE = Path(__file__).with_name("page.ipynb")

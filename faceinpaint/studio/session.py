@@ -27,11 +27,11 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint import masks, weights
-from faceinpaint.answers import Style, expressed
-from faceinpaint.errors import InputError, unknown
+from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import read_mask, read_photo, to_image, to_tensor
-from faceinpaint.reference import Reference
+from faceinpaint.prior.answers import Style, expressed
+from faceinpaint.prior.reference import Reference
 from faceinpaint.studio import portraits, strokes
 
 SIZE = 256  # pixels of the face that the networks see

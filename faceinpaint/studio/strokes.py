@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 
 REACH = 12 / 256  # how far the neighbours of a pulled landmark follow, as a share of the face's side
 MOST_POINTS = 20_000  # of one stroke; a minute of drawing has about 6,000

@@ -18,7 +18,7 @@ from ipywidgets import Box, Button, Dropdown, VBox
 from safetensors import safe_open
 
 from faceinpaint import masks, weights
-from faceinpaint.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Slider, Status, Strip

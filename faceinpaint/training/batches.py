@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
 from faceinpaint.training.sources import FaceSpec, Need, open_source

@@ -12,19 +12,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from faceinpaint import losses, masks, weights
-from faceinpaint.appearance import AppearanceModel
+from faceinpaint.basics.files import in_sole_use
 from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import Features, load_features
-from faceinpaint.files import in_sole_use
 from faceinpaint.generator import Generator, composite
-from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks
-from faceinpaint.presets import CompletionTraining, Training
-from faceinpaint.priors import mirror_landmarks
+from faceinpaint.landmarks import OUTER_EYE_CORNERS, LandmarkPredictor, hidden_landmarks, mirror_landmarks
+from faceinpaint.prior.appearance import AppearanceModel
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.batches import MaskedFaces, Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
 from faceinpaint.training.milestones import Milestones
+from faceinpaint.training.presets import CompletionTraining, Training
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
 

@@ -9,15 +9,16 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from faceinpaint import fetch, masks, weights
+from faceinpaint import masks, weights
+from faceinpaint.basics.files import in_sole_use
 from faceinpaint.faces.batch import Faces
-from faceinpaint.files import in_sole_use
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
-from faceinpaint.presets import LandmarkTraining, Training
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
+from faceinpaint.training.presets import LandmarkTraining, Training
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
+from faceinpaint.weights import fetch
 
 IMAGENET = "imagenet"  # what `start` calls MobileNetV2's published weights
 

@@ -11,9 +11,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from faceinpaint.basics.folding import folded
 from faceinpaint.completion import find_device, quick_bfloat16
-from faceinpaint.folding import folded
-from faceinpaint.presets import Training
+from faceinpaint.training.presets import Training
 
 LONG = 1000  # steps from which the minutes of compilation are won back
 

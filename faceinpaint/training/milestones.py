@@ -12,15 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import Examination, Gallery, Located, metric_rows, read_metrics, write_metrics
 from faceinpaint.evaluation.paper import ITERATIONS
 from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.masks import STANDARD
-from faceinpaint.presets import CompletionTraining
 from faceinpaint.recognisers import JUDGE, LOSS, Recogniser, load_recogniser
 from faceinpaint.training.machine import Machine
+from faceinpaint.training.presets import CompletionTraining
 
 
 def milestone_steps(steps: int) -> dict[int, int]:

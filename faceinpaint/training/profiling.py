@@ -16,10 +16,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import CompletionTraining, Training
 from faceinpaint.recognisers import Recogniser
 from faceinpaint.training.completion import train_completion
 from faceinpaint.training.machine import Machine
+from faceinpaint.training.presets import CompletionTraining, Training
 from faceinpaint.training.run import read_speed
 
 NEVER = 10**9  # steps

@@ -12,16 +12,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from faceinpaint import weights
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import in_sole_use
 from faceinpaint.faces.augment import augment
 from faceinpaint.faces.batch import Faces
-from faceinpaint.files import in_sole_use
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import RecogniserTraining, Training
 from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser, align, standardised
 from faceinpaint.recognisers.margins import MarginHead
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, set_rate
+from faceinpaint.training.presets import RecogniserTraining, Training
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need, RenderedPeople
 

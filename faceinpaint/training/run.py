@@ -29,11 +29,11 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 from tqdm.auto import tqdm
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import unwritable, write_whole
 from faceinpaint.faces.batch import Faces
-from faceinpaint.files import unwritable, write_whole
-from faceinpaint.presets import Training
 from faceinpaint.training.machine import Machine
+from faceinpaint.training.presets import Training
 
 KEPT = 3  # checkpoints
 COLUMNS = ["step", "name", "value"]

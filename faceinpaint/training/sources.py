@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import align
 from faceinpaint.faces.backdrop import before_other_backgrounds
 from faceinpaint.faces.batch import Faces
@@ -30,8 +30,8 @@ from faceinpaint.faces.sets import find_set
 from faceinpaint.faces.shards import ShardedFaces, is_sharded
 from faceinpaint.faces.synthetic.dataset import person_of, render_people
 from faceinpaint.landmarks import LandmarkPredictor
-from faceinpaint.presets import MixtureTraining
 from faceinpaint.training.machine import Machine
+from faceinpaint.training.presets import MixtureTraining
 
 MARGIN = 1.25  # training pictures show this much more than the aligned crop, so that framing can vary
 MEMORY = 2 * 1024**3  # bytes that the faces of one folder may take

@@ -19,8 +19,8 @@ from safetensors import safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
-from faceinpaint.errors import InputError
-from faceinpaint.files import parse_json, write_whole
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import parse_json, write_whole
 
 FOLDER = Path(__file__).parent
 MANIFEST = FOLDER / "manifest.json"

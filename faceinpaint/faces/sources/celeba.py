@@ -14,9 +14,9 @@ from PIL import Image
 from torchvision.datasets import CelebA
 from torchvision.datasets.utils import download_file_from_google_drive
 
-from faceinpaint.errors import InputError, reason_of
+from faceinpaint.basics.download import unpack
+from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.faces import align
-from faceinpaint.faces.download import unpack
 from faceinpaint.faces.photos import read_photo
 from faceinpaint.faces.sources.labels import Labeller
 from faceinpaint.faces.sources.writer import Entry, Report, jpeg, make_folder, rounded, write_faces

@@ -13,11 +13,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from faceinpaint import masks
-from faceinpaint.errors import InputError
-from faceinpaint.faces.download import fetch, unpack
+from faceinpaint.basics.download import fetch, unpack
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import in_sole_use, write_csv, write_whole
 from faceinpaint.faces.photos import read_mask
 from faceinpaint.faces.sources.writer import MOST_SKIPPED, Report, make_folder
-from faceinpaint.files import in_sole_use, write_csv, write_whole
 
 # The authors' link. They publish neither size nor checksum: the archive's own checksums and the masks' hole ratios,
 # of which none is above 0.6, are what can be verified.

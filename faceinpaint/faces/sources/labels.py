@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint import weights
-from faceinpaint.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_image, to_tensor
 from faceinpaint.landmarks import LandmarkPredictor

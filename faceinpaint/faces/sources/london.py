@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.download import fetch, unpack
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import parse_json
 from faceinpaint.faces import align
-from faceinpaint.faces.download import fetch, unpack
 from faceinpaint.faces.photos import read_photo
 from faceinpaint.faces.sources.labels import largest_face
 from faceinpaint.faces.sources.writer import Entry, Report, jpeg, make_folder, rounded, split_of, write_faces
-from faceinpaint.files import parse_json
 
 SOURCE = {"source": "Face Research Lab London Set", "licence": "CC BY 4.0"}
 # figshare's own description of the article. It gives the address, size and md5 of each file, so that those are the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import PHOTO_SUFFIXES, list_photos, read_photo, to_image, to_tensor
 from faceinpaint.faces.sources.labels import Labeller, largest_face

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import write_whole
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import METADATA, MIN_SIDE, read_metadata, read_photo, said_of, to_image, to_tensor
 from faceinpaint.faces.sets import CHECKSUMS, checksums, require_unaltered
 from faceinpaint.faces.sources.writer import Entry, Report, rounded, write_faces
-from faceinpaint.files import write_whole
 
 MARGIN = 1.25  # times the aligned crop: training varies the framing
 SIDE = 320  # pixels at most; no face is enlarged

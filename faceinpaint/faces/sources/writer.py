@@ -11,9 +11,9 @@ from typing import Callable, NamedTuple, Sequence
 from PIL import Image
 from tqdm.auto import tqdm
 
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import in_sole_use, parse_json, write_whole
 from faceinpaint.faces.photos import METADATA
-from faceinpaint.files import in_sole_use, parse_json, write_whole
 
 SETTINGS = "settings.json"  # beside METADATA: how the folder was made
 UNFINISHED = "unfinished.jsonl"  # the rows of the images that are there, while others are not

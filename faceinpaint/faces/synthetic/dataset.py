@@ -20,12 +20,12 @@ from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 
 import faceinpaint
-from faceinpaint.errors import InputError
+from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.files import write_whole
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.photos import METADATA, MIN_SIDE, to_image
 from faceinpaint.faces.shards import this_process
 from faceinpaint.faces.sources.writer import Entry, jpeg, rounded, write_faces
-from faceinpaint.files import write_whole
 
 SOURCE = "faceinpaint renderer"
 AT_ONCE = 16  # photographs that are rendered together

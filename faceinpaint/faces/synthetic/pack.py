@@ -17,12 +17,12 @@ from PIL import Image
 from torchvision.utils import make_grid
 
 from faceinpaint import masks
+from faceinpaint.basics.files import write_whole
 from faceinpaint.faces.photos import to_image
 from faceinpaint.faces.sources.writer import jpeg
 from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.faces.synthetic.people import identities, poses
 from faceinpaint.faces.synthetic.render import render
-from faceinpaint.files import write_whole
 
 SIZE = 256  # pixels
 PEOPLE, PHOTOS = 24, 2
