@@ -309,7 +309,7 @@ def test_the_tables_of_an_evaluation_hold_the_means_of_its_file(evaluated):
     assert float(found["mirror"].partition(" ")[0]) == pytest.approx(np.mean(values), abs=0.006)
     looks = load_file(evaluated / "embeddings.safetensors")
     distance = frechet_distance(looks["look face-mask mirror"], looks["look face-mask truth"])
-    title = "Frechet distance of ImageNet's features in the hole, over all photographs"
+    title = "Frechet distance (FID, by ImageNet's features) in the hole, over all photographs"
     assert cells((evaluated / "tables.md").read_text(), title)["face-mask"]["mirror"] == f"{distance:.3f}"
     assert distance > 0.01
 

@@ -139,20 +139,18 @@ class Report:
             return
         title = f"{table.title}: {self.perceptual}" if table.measure == "perceptual" else table.title
         beside = [f"paper, model {model}" for model in paper.MODELS] if table.paper else []
-        heading = ["mask", *self.methods, *beside]
-        yield from ["", f"## {title}", "", f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
+        printed = []
         for mask in rows:
-            printed = [in_cell(cells[mask, method], table.scale, table.digits) for method in self.methods]
+            ours = [in_cell(cells[mask, method], table.scale, table.digits) for method in self.methods]
             theirs = [_theirs(table, model, mask) for model in paper.MODELS] if table.paper else []
-            yield f"| {' | '.join([mask, *printed, *theirs])} |"
+            printed.append([mask, *ours, *theirs])
+        yield from _markdown(title, ["mask", *self.methods, *beside], printed)
 
     def _frechet_table(self) -> Iterator[str]:
         if self.frechet:
-            heading = f"| {' | '.join(['mask', *self.methods])} |"
-            yield from ["", "## Frechet distance of ImageNet's features in the hole, over all photographs", "", heading]
-            yield "|---" * (1 + len(self.methods)) + "|"
-            for mask in self.masks:
-                yield f"| {' | '.join([mask, *(f'{self.frechet[mask, method]:.3f}' for method in self.methods)])} |"
+            title = "Frechet distance (FID, by ImageNet's features) in the hole, over all photographs"
+            rows = [[mask, *(f"{self.frechet[mask, one]:.3f}" for one in self.methods)] for mask in self.masks]
+            yield from _markdown(title, ["mask", *self.methods], rows)
 
     def differences(self) -> Iterator[str]:
         """Each two generators compared by a paired test, in words, over all masks that were measured."""
@@ -212,6 +210,12 @@ class Report:
             "hole-ratio": figures.by_hole_ratio({method: self.by_hole_ratio(method) for method in self.methods}),
             "roc": figures.roc_curves(curves, self.judge.threshold),
         }
+
+
+def _markdown(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table under its title."""
+    lines = [f"| {' | '.join(row)} |" for row in (heading, *rows)]
+    return ["", f"## {title}", "", lines[0], "|---" * len(heading) + "|", *lines[1:]]
 
 
 def write_report(
