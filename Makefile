@@ -42,11 +42,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 course: $(INSTALLED)
 	$(VENV)/bin/python -m faceinpaint course --preset $(PRESET) --out runs/course
 
-# No site generator: the pages are there already, and faceinpaint/course/site.py puts an index, links and a search
-# around them, without a package more.
 site: course
-	rm -rf runs/site && mkdir -p runs/site
-	cp runs/course/*.html runs/course/site.css runs/course/search.js notebooks/*.ipynb runs/site
+	$(VENV)/bin/python -m faceinpaint.course.publish runs/course runs/site
 	du -sh runs/site
 
 studio: $(INSTALLED)

@@ -1,8 +1,7 @@
 """The site around the pages: an index, links from page to page, and a search over all of them.
 
-No site generator: the pages are made already, with formulas and pictures inside, and what they lack is a bar at the
-top and one page more. So it needs no further package, no build step and no network, and opens from a folder as from a
-server.
+No site generator: the pages are made already, and what they lack is a bar at the top and one page more. So it needs no
+further package, no build step and no network, and opens from a folder as from a server.
 """
 
 from __future__ import annotations
