@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from faceinpaint.course.exercises.exercise import farthest, kind_of, require, require_number
+from faceinpaint.course.exercises.by_hand import farthest, kind_of, require, require_number
 from faceinpaint.faces import synthetic
 from faceinpaint.landmarks import MIRROR_ORDER
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.course.exercises.exercise import farthest, instead_of, kind_of, near, require, require_tensor
+from faceinpaint.course.exercises.by_hand import farthest, instead_of, kind_of, near, require, require_tensor
 
 
 def _whole_number(value: object, what: str) -> int:

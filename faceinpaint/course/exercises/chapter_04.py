@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import losses
-from faceinpaint.course.exercises.exercise import (
+from faceinpaint.course.exercises.by_hand import (
     WrongAnswer, farthest, instead_of, kind_of, near, require, require_tensor
 )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from faceinpaint.course.exercises.exercise import kind_of, require, require_number
+from faceinpaint.course.exercises.by_hand import kind_of, require, require_number
 
 # ------------------------------------------------------------------------------------------------ 05.1
 

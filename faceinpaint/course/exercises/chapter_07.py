@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from faceinpaint.course.exercises.exercise import kind_of, require, require_tensor
+from faceinpaint.course.exercises.by_hand import kind_of, require, require_tensor
 
 # ------------------------------------------------------------------------------------------------ 07.1
 

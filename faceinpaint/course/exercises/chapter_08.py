@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceinpaint.course.exercises.exercise import farthest, instead_of, near, require, require_tensor
+from faceinpaint.course.exercises.by_hand import farthest, instead_of, near, require, require_tensor
 
 # ------------------------------------------------------------------------------------------------ 08.1
 

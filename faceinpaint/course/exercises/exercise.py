@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import math
 import re
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from traceback import walk_tb
 from types import FunctionType
@@ -45,19 +47,105 @@ def _marked(found: re.Match) -> str:
     return f"<code>{found[1]}</code>" if found[1] else f"<em>{found[2]}</em>"
 
 
+def ask(answer: Callable, *case: object) -> object:
+    """What an answer returns in a case."""
+    return answer(*case)
+
+
+def require_like(found: object, right: object, what: str) -> None:
+    """Raise WrongAnswer unless what was found is of the kind of what is right. what: it should be."""
+    require(found is not None, "your function returns nothing; does it end in `return`?")
+    if isinstance(right, Tensor):
+        require_tensor(found, tuple(right.shape), what)
+    elif isinstance(right, (int, float)):
+        require_number(found, what)
+    else:
+        require(isinstance(found, type(right)), f"your function returns {kind_of(found)}; {what} is {kind_of(right)}.")
+
+
+def near(a: object, b: object, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
+    """Whether two values, tensors, or what holds such, are the same but for rounding; errors by their words."""
+    alike = partial(near, rtol=rtol, atol=atol)
+    if isinstance(a, (Tensor, int, float)) and isinstance(b, (Tensor, int, float)):
+        one, other = (torch.as_tensor(value).detach().double() for value in (a, b))
+        if not isinstance(b, Tensor) and one.numel() == 1:
+            one = one.reshape(())
+        return one.shape == other.shape and torch.allclose(one, other, rtol, atol, equal_nan=True)
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(alike(a[name], b[name]) for name in a)
+    if isinstance(a, Exception):
+        return type(a) is type(b) and str(a) == str(b)
+    if isinstance(a, str) or isinstance(b, str) or not (isinstance(a, Sequence) and isinstance(b, Sequence)):
+        return type(a) is type(b) and bool(a == b)
+    return len(a) == len(b) and all(map(alike, a, b))
+
+
+exactly = partial(near, rtol=0, atol=0)
+
+
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its number in the course, its hints, a function that solves it, and one that tries an answer.
+    """One exercise: its hints, a function that solves it, and what an answer is tried with.
 
-    test: raises WrongAnswer unless the function that it is given is right. solve: check the solution instead of the
-    student's answer, and raise unless it passes; for whoever runs the whole course unattended.
+    what: an answer returns. cases: the arguments of each, by a name that follows "for". mistakes: typical ones, each a
+    function that makes it, by its sentence. asked: how an answer is asked. like: raises WrongAnswer unless what it
+    returns is of the right kind. same: whether two such are the same. may_change: arguments. more: raises WrongAnswer
+    for what no single case shows. solve: check the solution instead of the student's answer, and raise unless it
+    passes; for whoever runs the whole course unattended.
     """
 
-    number: str
     hints: tuple[str, ...]
     solved_by: Callable
-    test: Callable[[Callable], None]
+    what: str = ""
+    cases: Callable[[], Mapping[str, tuple]] = dict
+    mistakes: Mapping[str, Callable] = field(default_factory=dict)
+    asked: Callable = ask
+    like: Callable[[object, object, str], object] = require_like
+    same: Callable[[object, object], bool] = near
+    may_change: tuple[str, ...] = ()
+    more: Callable[[Callable], None] | None = None
+    number: str = ""
     solve: bool = False
+
+    def test(self, answer: Callable) -> None:
+        """Raise WrongAnswer, or what the answer itself stops with, unless it is right."""
+        cases = self.cases()
+        found = [self._outcome(answer, case) for case in cases.values()]
+        right = [self._outcome(self.solved_by, case) for case in cases.values()]
+        self._require_no_mistake(list(cases.values()), found, right)
+        for name, one, other in zip(cases, found, right):
+            if isinstance(one, Exception):
+                raise one
+            self.like(one, other, self.what)
+            require(self.same(one, other), difference(name, one, other))
+        for case in cases.values():
+            self._require_untouched(answer, case)
+        if self.more:
+            self.more(answer)
+
+    def _outcome(self, answer: Callable, case: tuple) -> object:
+        """What an answer returns in a case, or the error that it stops with."""
+        try:
+            return self.asked(answer, *deepcopy(case))
+        except Exception as error:
+            return error
+
+    def _require_no_mistake(self, cases: list[tuple], found: list, right: list) -> None:
+        """Tell the mistake that explains all cases; if none does, one that explains those up to the first wrong one."""
+        wrong = [place for place, (one, other) in enumerate(zip(found, right)) if not self.same(one, other)]
+        for end in (len(cases), wrong[0] + 1) if wrong else ():
+            for sentence, mistake in self.mistakes.items():
+                made = (self._outcome(mistake, case) for case in cases[:end])
+                require(not all(map(self.same, found, made)), sentence)
+
+    def _require_untouched(self, answer: Callable, case: tuple) -> None:
+        given = deepcopy(case)
+        self.asked(answer, *given)
+        for name, before, after in zip(inspect.signature(self.solved_by).parameters, case, given):
+            require(
+                name in self.may_change or exactly(before, after),
+                f"your function changes `{name}`, which it is given; work on a copy of it.",
+            )
 
     def check(self, answer: Callable) -> Verdict:
         """Whether the answer is right, and what is wrong with it; never an exception of the answer's own."""
@@ -107,17 +195,6 @@ def require(condition: bool | Tensor, sentence: str) -> None:
         raise WrongAnswer(sentence)
 
 
-@contextmanager
-def instead_of(words: str, sentence: str) -> Generator[None]:
-    """Raise WrongAnswer with the sentence where an answer stops with an error of torch's that has these words."""
-    try:
-        yield
-    except (RuntimeError, IndexError) as error:
-        if words not in str(error):
-            raise
-        raise WrongAnswer(sentence) from error
-
-
 def kind_of(value: object) -> str:
     """The type of a value, with its article: "a list", "an int"."""
     name = type(value).__name__
@@ -126,46 +203,39 @@ def kind_of(value: object) -> str:
 
 def require_tensor(value: object, shape: tuple[int, ...], what: str) -> None:
     """Raise WrongAnswer unless the value is a tensor of a shape, of finite numbers. what: it should be."""
-    require(value is not None, "your function returns nothing; does it end in `return`?")
     require(isinstance(value, Tensor), f"your function returns {kind_of(value)}; {what} is a tensor.")
     found = tuple(value.shape)
     require(found == shape, f"what you return has the shape {found}; {what} has {shape}.")
     require(value.isfinite().all(), "what you return is no number everywhere (inf or nan); do you divide by 0?")
 
 
-def require_mask(mask: object, height: int, width: int) -> None:
-    """Raise WrongAnswer unless the value is a mask: a tensor (1, 1, height, width) of zeros and ones."""
-    require(mask is not None, "your function returns nothing; does it end in `return mask`?")
-    require(isinstance(mask, Tensor), f"your function returns {kind_of(mask)}; a mask is a tensor.")
-    shape, wanted = tuple(mask.shape), (1, 1, height, width)
-    require(
-        shape != (1, 1, width, height) or height == width,
-        "your mask lies on its side; the height comes before the width.",
-    )
-    require(
-        shape == wanted, f"your mask has the shape {shape}; for {height} rows and {width} columns it is {wanted}."
-    )
-    require(mask.isfinite().all(), "your mask holds values that are no numbers; it takes only 0 and 1.")
-    require(((mask == 0) | (mask == 1)).all(), "your mask holds other values than 0 and 1; 1 hides a pixel.")
+def require_mask(value: object, right: Tensor, what: str) -> None:
+    """Raise WrongAnswer unless the value is a tensor of zeros and ones, of the shape of what is right."""
+    require_like(value, right, what)
+    require(((value == 0) | (value == 1)).all(), f"you return other values than 0 and 1; {what} has only these.")
 
 
-def require_number(value: object, what: str) -> float:
-    """The value as a number; raise WrongAnswer where it is none, or more than one. what: it should be."""
-    require(value is not None, "your function returns nothing; does it end in `return`?")
+def require_number(value: object, what: str) -> None:
+    """Raise WrongAnswer unless the value is one number. what: it should be."""
     try:
         number = float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
         raise WrongAnswer(f"your function returns {kind_of(value)}{shape}; {what} is one number.") from None
     require(math.isfinite(number), f"your function returns {number}, and {what} is a number; do you divide by 0?")
-    return number
 
 
-def near(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors are the same but for rounding."""
-    return torch.allclose(a.float(), b.float(), rtol=1e-3, atol=1e-6)
+def difference(case: str, found: object, right: object) -> str:
+    """One sentence about an answer that is wrong: of a tensor, the place where it is farthest off."""
+    if not isinstance(right, Tensor) or right.dim() == 0:
+        return f"for {case} you return {shown(found)}; it is {shown(right)}."
+    off = (found.double() - right.double()).abs()
+    place = tuple(int(index) for index in torch.unravel_index(off.argmax(), off.shape))
+    return f"for {case} you return {shown(found[place])} at {list(place)}; it is {shown(right[place])}."
 
 
-def farthest(a: Tensor, b: Tensor) -> int:
-    """Where along their first axis two tensors of one shape differ most."""
-    return int((a.float() - b.float()).abs().reshape(len(a), -1).amax(1).argmax())
+def shown(value: object) -> str:
+    """A value as a sentence has it: numbers in few digits."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {shown(one)}" for name, one in value.items())
+    return f"{float(value):.6g}" if isinstance(value, (int, float, Tensor)) else repr(value)
