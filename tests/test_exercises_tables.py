@@ -31,9 +31,9 @@ def with_result(number, change):
 def a_little_off(right):
     """What is not right, but of the same kind."""
     if isinstance(right, torch.Tensor):
-        off = right.clone()
-        off.view(-1)[-1:] = 1 - off.reshape(-1)[-1:]
-        return off
+        off = right.flatten()
+        off[-1] = off[-1] + 1 if off[-1] != 1 else 0
+        return off.view(right.shape)
     if isinstance(right, list):
         return [*right[:-1], "c" if not right or isinstance(right[-1], str) else right[-1] + 50]
     if isinstance(right, dict):
@@ -67,10 +67,7 @@ def test_a_function_that_returns_nothing_or_something_else_is_told(number):
 
 @pytest.mark.parametrize("number", TABLES)
 def test_a_wrong_shape_is_told(number):
-    def wrapped(right):
-        return right[None, None] if isinstance(right, torch.Tensor) else torch.ones(7, 7)
-
-    assert re.search(r"shape|returns a Tensor", told(number, with_result(number, wrapped)))
+    assert re.search(r"shape \(7, 6\)|returns a Tensor", told(number, lambda *given: torch.ones(7, 6)))
 
 
 @pytest.mark.parametrize("number", TABLES)
