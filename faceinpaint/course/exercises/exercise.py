@@ -71,6 +71,8 @@ def near(a: object, b: object, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
         if not isinstance(b, Tensor) and one.numel() == 1:
             one = one.reshape(())
         return one.shape == other.shape and torch.allclose(one, other, rtol, atol, equal_nan=True)
+    if isinstance(a, Tensor) and isinstance(b, list):
+        a = a.tolist()
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(alike(a[name], b[name]) for name in a)
     if isinstance(a, Exception):
