@@ -31,9 +31,9 @@ def with_result(number, change):
 def a_little_off(right):
     """What is not right, but of the same kind."""
     if isinstance(right, torch.Tensor):
-        off = right.flatten()
-        off[-1] = off[-1] + 1 if off[-1] != 1 else 0
-        return off.view(right.shape)
+        flat = right.flatten()
+        last = torch.arange(len(flat)) >= 0.8 * len(flat) - 1
+        return torch.where(last, torch.where(flat == 1, 0, flat + 1), flat).view(right.shape)
     if isinstance(right, list):
         return [*right[:-1], "c" if not right or isinstance(right[-1], str) else right[-1] + 50]
     if isinstance(right, dict):

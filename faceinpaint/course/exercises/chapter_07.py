@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from faceinpaint.course.exercises.by_hand import kind_of, require, require_tensor
+from faceinpaint.course.exercises.exercise import Exercise, exactly, require_mask
 
 # ------------------------------------------------------------------------------------------------ 07.1
 
@@ -25,52 +25,51 @@ def stroke_mask(points: Tensor, radius: float, size: int) -> Tensor:
     return mask[None, None]
 
 
-def _test_stroke_mask(answer: Callable) -> None:
-    points = torch.tensor([[10.0, 12.0], [44.0, 20.0], [30.0, 50.0]])
-    found = answer(points.clone(), 5.0, 64)
-    require_tensor(found, (1, 1, 64, 64), "the mask of 64 pixels")
-    require(((found == 0) | (found == 1)).all(), "your mask holds other values than 0 and 1.")
-    right = stroke_mask(points, 5.0, 64)
-    dots = torch.cat([_dot(point, 5.0) for point in points]).amax(0, keepdim=True)
-    column, row = points.long().unbind(-1)
-    pixels = torch.zeros_like(right)
-    pixels[..., row, column] = 1
-    require(
-        not torch.equal(found.float(), pixels),
-        "your mask has only the pixels of the points; a stroke is as wide as its radius says, and goes from point to "
-        "point.",
-    )
-    others = {
-        "has only the dots at the points; the hand was in between, too": dots,
-        "is on its side; a point is x, then y, and a mask has rows first": right.mT,
-        "is the other way round; 1 is unknown": 1 - right,
-        "has lines that go on beyond their ends; keep the share between 0 and 1": _lines(points, 5.0),
-        "is half as wide as it should be; the radius is not the width": stroke_mask(points, 2.5, 64),
-        "is twice as wide as it should be; the radius is not the width": stroke_mask(points, 10.0, 64),
-        "ends after the first line; a stroke has many points": stroke_mask(points[:2], 5.0, 64),
-        "joins the last point to the first; a stroke is no ring":
-            stroke_mask(torch.cat([points, points[:1]]), 5.0, 64),
-    }
-    require(found.any(), "your mask hides nothing yet; draw the line.")
-    for what, other in others.items():
-        require(_differ(found, other) > 0.004, f"your mask {what}.")
-    wrong = _differ(found, right)
-    require(wrong < 0.004, f"{wrong:.1%} of the pixels of your mask are wrong; look at it, `figures.row([mask])`.")
+def _dots(points: Tensor, radius: float, size: int) -> Tensor:
+    dots = [stroke_mask(torch.stack([point, point + 1e-3]), radius, size) for point in points]
+    return torch.cat(dots).amax(0, keepdim=True)
 
 
-def _dot(point: Tensor, radius: float) -> Tensor:
-    return stroke_mask(torch.stack([point, point + 1e-3]), radius, 64)
+def _endless(points: Tensor, radius: float, size: int) -> Tensor:
+    """Each line from one edge of the picture to the other."""
+    lines = [torch.stack([a - 20 * (b - a), b + 20 * (b - a)]) for a, b in zip(points, points[1:])]
+    return torch.cat([stroke_mask(line, radius, size) for line in lines]).amax(0, keepdim=True)
 
 
-def _lines(points: Tensor, radius: float) -> Tensor:
-    """Each line of points (N, 2) from one edge of the picture to the other."""
-    long = [torch.stack([a - 20 * (b - a), b + 20 * (b - a)]) for a, b in zip(points, points[1:])]
-    return torch.cat([stroke_mask(line, radius, 64) for line in long]).amax(0, keepdim=True)
+def _nearly_the_same(a: object, b: object) -> bool:
+    """Whether two masks are the same but for a few pixels on the edge."""
+    same_shape = isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape
+    return same_shape and (a != b).float().mean() < 0.004
 
 
-def _differ(a: Tensor, b: Tensor) -> float:
-    return (a != b).float().mean().item()
-
+STROKE_MASK = Exercise(
+    hints=(
+        "How far is a pixel from a piece of a line? Find the nearest point of the piece first.",
+        "That point lies at the share <code>(pixel - start) @ along / (along @ along)</code> of the way from start "
+        "to end; keep it between 0 and 1.",
+        "<code>torch.meshgrid(torch.arange(size), torch.arange(size), indexing=\"ij\")</code> gives rows and "
+        "columns; a point is x (the column), then y.",
+    ),
+    solved_by=stroke_mask,
+    what="the mask of 64 pixels",
+    cases=lambda: {"a stroke": (torch.tensor([[10.0, 12.0], [44.0, 20.0], [30.0, 50.0]]), 5.0, 64)},
+    mistakes={
+        "your mask has only the dots at the points; the hand was in between, too.":
+            _dots,
+        "your mask is on its side; a point is x, then y, and a mask has rows first.":
+            lambda points, radius, size: stroke_mask(points.flip(1), radius, size),
+        "your mask is the other way round; 1 is unknown.":
+            lambda points, radius, size: 1 - stroke_mask(points, radius, size),
+        "your mask has lines that go on beyond their ends; keep the share between 0 and 1.":
+            _endless,
+        "your mask is half as wide as it should be; the radius is not the width.":
+            lambda points, radius, size: stroke_mask(points, radius / 2, size),
+        "your mask ends after the first line; a stroke has many points.":
+            lambda points, radius, size: stroke_mask(points[:2], radius, size),
+    },
+    like=require_mask,
+    same=_nearly_the_same,
+)
 
 # ------------------------------------------------------------------------------------------------ 07.2
 
@@ -91,26 +90,52 @@ def replay(actions: list[str]) -> list[str]:
     return done
 
 
-def _test_replay(answer: Callable) -> None:
-    tries = (
-        (["a", "b"], "without any undo, all strokes are left"),
-        (["a", "b", "undo"], "an undo takes the last stroke away"),
-        (["a", "undo", "undo", "b"], "an undo with nothing left to undo does nothing"),
-        (["a", "b", "undo", "redo"], "a redo brings back what was undone"),
-        (["a", "b", "c", "undo", "undo", "redo"], "what was undone last comes back first"),
-        (["a", "redo", "b"], "a redo with nothing undone does nothing"),
-        (["a", "b", "undo", "c", "redo"], "after a new stroke there is nothing left to redo"),
-        (["a", "undo", "redo", "undo", "redo"], "undo and redo can go on for ever"),
-    )
-    for actions, rule in tries:
-        given = list(actions)
-        found = answer(given)
-        require(found is not None, "your function returns nothing; it is to return the strokes that are left.")
-        require(isinstance(found, list), f"your function returns {kind_of(found)}; return a list of strokes.")
-        right = replay(list(actions))
-        require(found == right, f"after {' '.join(actions)} you have {found}, it is to be {right}: {rule}.")
-        require(given == actions, "your function changes the list that it is given; leave it as it was.")
+def _replay(actions: list[str], last: int = -1, clears: bool = True, may_be_empty: bool = True) -> list[str]:
+    """What is left with a mistake. last: which undone stroke comes back. may_be_empty: what is taken from."""
+    done, undone = [], []
+    for action in actions:
+        if action == "undo" and (done or not may_be_empty):
+            undone.append(done.pop())
+        elif action == "redo" and (undone or not may_be_empty):
+            done.append(undone.pop(last))
+        elif action not in ("undo", "redo"):
+            done.append(action)
+            undone = [] if clears else undone
+    return done
 
+
+def _actions() -> dict[str, tuple]:
+    tries = {
+        "a b": "without any undo, all strokes are left",
+        "a b undo": "an undo takes the last stroke away",
+        "a undo undo b": "an undo with nothing left to undo does nothing",
+        "a b undo redo": "a redo brings back what was undone",
+        "a b c undo undo redo": "what was undone last comes back first",
+        "a redo b": "a redo with nothing undone does nothing",
+        "a b undo c redo": "after a new stroke there is nothing left to redo",
+        "a undo redo undo redo": "undo and redo can go on for ever",
+    }
+    return {f"{actions} ({rule})": (actions.split(),) for actions, rule in tries.items()}
+
+
+REPLAY = Exercise(
+    hints=(
+        "Two lists are enough: what is done, and what was undone.",
+        "Undo moves the last of the one to the end of the other; redo moves it back. Either may be empty.",
+        "What happens to the second list when a new stroke is drawn?",
+    ),
+    solved_by=replay,
+    what="what is left",
+    cases=_actions,
+    mistakes={
+        "you take from a list that is empty; an undo or a redo with nothing to take does nothing.":
+            partial(_replay, may_be_empty=False),
+        "you bring back what was undone first; what was undone last comes back first.":
+            partial(_replay, last=0),
+        "you bring back strokes that were undone before a new one; after a new stroke there is nothing left to redo.":
+            partial(_replay, clears=False),
+    },
+)
 
 # ------------------------------------------------------------------------------------------------ 07.3
 
@@ -124,53 +149,35 @@ def put_back(photo: Tensor, completed: Tensor, mask: Tensor, top: int, left: int
     return result
 
 
-def _test_put_back(answer: Callable) -> None:
+def _photo() -> dict[str, tuple]:
     random = torch.Generator().manual_seed(0)
     photo, completed = torch.rand(1, 3, 40, 60, generator=random), torch.rand(1, 3, 16, 16, generator=random)
     mask = (torch.rand(1, 1, 16, 16, generator=random) < 0.4).float()
-    given = photo.clone()
-    found = answer(given, completed.clone(), mask.clone(), 8, 20)
-    require_tensor(found, (1, 3, 40, 60), "the photo")
-    require(torch.equal(given, photo), "your function changes the photo that it is given; begin with a clone.")
-    right = put_back(photo, completed, mask, 8, 20)
-    require(not torch.equal(found, photo), "what you return is the photo as it was; nothing has been put back.")
-    all_of_it = put_back(photo, completed, torch.ones_like(mask), 8, 20)
-    require(not torch.equal(found, all_of_it), "you put back the whole crop; known pixels stay the photo's own.")
-    inverted = put_back(photo, completed, 1 - mask, 8, 20)
-    require(not torch.equal(found, inverted), "you put back what was known; 1 is unknown.")
-    swapped = put_back(photo, completed, mask, 20, 8)
-    require(not torch.equal(found, swapped), "the crop lies at the wrong place; rows come first, top, then left.")
-    corner = put_back(photo, completed, mask, 0, 0)
-    require(not torch.equal(found, corner), "the crop lies in the upper left corner; move it to top and left.")
-    wrong = (found != right).any(1).sum().item()
-    require(wrong == 0, f"{wrong} pixels of the photo are not what they are to be; only the hole's may change.")
+    return {"a crop from row 8 and column 20": (photo, completed, mask, 8, 20)}
 
 
-EXERCISES = {
-    "07.1": (
-        (
-            "How far is a pixel from a piece of a line? Find the nearest point of the piece first.",
-            "That point lies at the share <code>(pixel - start) @ along / (along @ along)</code> of the way from start "
-            "to end; keep it between 0 and 1.",
-            "<code>torch.meshgrid(torch.arange(size), torch.arange(size), indexing=\"ij\")</code> gives rows and "
-            "columns; a point is x (the column), then y.",
-        ),
-        stroke_mask, _test_stroke_mask,
+PUT_BACK = Exercise(
+    hints=(
+        "Begin with <code>photo.clone()</code>, and look at the window of it that the crop was cut from.",
+        "<code>photo[..., top : top + size, left : left + size]</code> is that window.",
+        "<code>torch.where(mask > 0.5, completed, window)</code> is what belongs there.",
     ),
-    "07.2": (
-        (
-            "Two lists are enough: what is done, and what was undone.",
-            "Undo moves the last of the one to the end of the other; redo moves it back. Either may be empty.",
-            "What happens to the second list when a new stroke is drawn?",
-        ),
-        replay, _test_replay,
-    ),
-    "07.3": (
-        (
-            "Begin with <code>photo.clone()</code>, and look at the window of it that the crop was cut from.",
-            "<code>photo[..., top : top + size, left : left + size]</code> is that window.",
-            "<code>torch.where(mask > 0.5, completed, window)</code> is what belongs there.",
-        ),
-        put_back, _test_put_back,
-    ),
-}
+    solved_by=put_back,
+    what="the photo",
+    cases=_photo,
+    mistakes={
+        "what you return is the photo as it was; nothing has been put back.":
+            lambda photo, completed, mask, top, left: photo,
+        "you put back the whole crop; known pixels stay the photo's own.":
+            lambda photo, completed, mask, top, left: put_back(photo, completed, torch.ones_like(mask), top, left),
+        "you put back what was known; 1 is unknown.":
+            lambda photo, completed, mask, top, left: put_back(photo, completed, 1 - mask, top, left),
+        "the crop lies at the wrong place; rows come first, top, then left.":
+            lambda photo, completed, mask, top, left: put_back(photo, completed, mask, left, top),
+        "the crop lies in the upper left corner; move it to top and left.":
+            lambda photo, completed, mask, top, left: put_back(photo, completed, mask, 0, 0),
+    },
+    same=exactly,
+)
+
+EXERCISES = {"07.1": STROKE_MASK, "07.2": REPLAY, "07.3": PUT_BACK}
