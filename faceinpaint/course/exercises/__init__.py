@@ -33,8 +33,4 @@ def get(number: str, solve: bool = False) -> Exercise:
     if number not in EXERCISES:
         nearest = difflib.get_close_matches(number, EXERCISES, n=1, cutoff=0)[0]
         raise InputError(f"there is no exercise '{number}': did you mean '{nearest}'?")
-    found = EXERCISES[number]
-    if not isinstance(found, Exercise):  # written by hand
-        hints, solution, test = found
-        found = Exercise(hints, solution, more=test)
-    return replace(found, number=number, solve=solve)
+    return replace(EXERCISES[number], number=number, solve=solve)
