@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from copy import deepcopy
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from faceinpaint.course import exercises
-from faceinpaint.course.exercises.exercise import ask, difference
+from faceinpaint.course.exercises.exercise import ask, difference, require_mask
 
 TABLES = exercises.EXERCISES
 MISTAKES = [(number, sentence) for number, one in TABLES.items() for sentence in one.mistakes]
@@ -49,7 +50,7 @@ def spoilt(value):
         value.clear()
 
 
-@pytest.mark.parametrize("number, sentence", MISTAKES)
+@pytest.mark.parametrize("number, sentence", MISTAKES, ids=[number for number, _ in MISTAKES])
 def test_each_typical_mistake_is_told_by_its_own_sentence(number, sentence):
     assert told(number, TABLES[number].mistakes[sentence]) == sentence
 
@@ -68,6 +69,16 @@ def test_a_function_that_returns_nothing_or_something_else_is_told(number):
 @pytest.mark.parametrize("number", TABLES)
 def test_a_wrong_shape_is_told(number):
     assert re.search(r"shape \(7, 6\)|returns a Tensor", told(number, lambda *given: torch.ones(7, 6)))
+
+
+@pytest.mark.parametrize("number", [number for number in TABLES if number not in ("04.4", "05.3", "07.2")])
+def test_what_is_no_number_is_told(number):
+    assert re.search(r"returns nan|\(inf or nan\)", told(number, with_result(number, lambda right: right * math.nan)))
+
+
+@pytest.mark.parametrize("number", [number for number, one in TABLES.items() if one.like is require_mask])
+def test_a_mask_of_other_values_is_told(number):
+    assert "other values than 0 and 1" in told(number, with_result(number, lambda right: 255 * right))
 
 
 @pytest.mark.parametrize("number", TABLES)

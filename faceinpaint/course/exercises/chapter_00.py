@@ -131,7 +131,7 @@ OVER_THE_EYES = Exercise(
         "third row?",
     ),
     solved_by=over_the_eyes,
-    what="your mask",
+    what="the mask",
     cases=_eyes,
     mistakes={
         "your mask hides all but the eyes; 1 is unknown, 0 is known.":

@@ -130,7 +130,7 @@ MIRRORED = Exercise(
         "stands what was landmark 45.",
     ),
     solved_by=mirrored,
-    what="landmarks of three faces",
+    what="the result for three faces",
     cases=lambda: {f"a picture of {width} columns": (_three_faces(), width) for width in (64, 80)},
     mistakes={
         "your landmarks are where they were; flip the picture and what is at x comes to width − 1 − x.":

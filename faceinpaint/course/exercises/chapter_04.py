@@ -167,7 +167,7 @@ WEIGHTS_FOR = Exercise(
         "The share over the norm, for each term. Then divide all of them by the first one's.",
     ),
     solved_by=weights_for,
-    what="the weights by their names",
+    what="a weight for each term",
     cases=_terms,
     mistakes={
         "all your weights are 1; then the largest gradient has its way.":

@@ -139,7 +139,7 @@ GAP_OF_GROUPS = Exercise(
         "their mean minus that of the second group is one of the <code>times</code> differences.",
     ),
     solved_by=gap_of_groups,
-    what="the difference and both ends of its interval",
+    what="a difference with both ends of its interval",
     cases=lambda: {"two groups of people": (*_two_groups(), 2000)},
     mistakes={
         "your interval is far too narrow, as if photographs of one person knew nothing of each other; draw people, and "

@@ -136,7 +136,7 @@ class Exercise:
     def _require_no_mistake(self, cases: list[tuple], found: list, right: list) -> None:
         """Tell the mistake that explains all cases; if none does, one that explains those up to the first wrong one."""
         wrong = [place for place, (one, other) in enumerate(zip(found, right)) if not self.same(one, other)]
-        for end in (len(cases), wrong[0] + 1) if wrong else ():
+        for end in dict.fromkeys((len(cases), wrong[0] + 1)) if wrong else ():
             for sentence, mistake in self.mistakes.items():
                 made = (self._outcome(mistake, case) for case in cases[:end])
                 require(not all(map(self.same, found, made)), sentence)
