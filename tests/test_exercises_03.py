@@ -80,3 +80,8 @@ def test_attention_that_is_no_number_where_nothing_is_known_is_told():
         return scores.masked_fill(known == 0, -math.inf).softmax(-1) @ value
 
     assert "where nothing at all is known" in exercises.get("03.3").check(without_bottom).sentence
+
+
+def test_a_field_without_any_layer_is_asked_for():
+    verdict = exercises.get("03.1").check(lambda layers: chapter_03.field(layers) if layers else 0)
+    assert verdict.sentence == "for no layer at all you return 0; it is 1."

@@ -20,8 +20,14 @@ def resampled(people_of):
 def test_an_interval_that_was_drawn_is_told_as_well_as_one_that_was_calculated():
     check = exercises.get("08.2").check
     assert "far too narrow" in check(resampled(lambda group: [one[None] for one in torch.cat(group)])).sentence
-    verdict = check(lambda *given: chapter_08.gap_of_groups(*given) + torch.tensor([0, 0, 2.0]))
-    assert "for two groups of people you return 9." in verdict.sentence
+
+
+def test_an_interval_is_told_the_same_each_time():
+    def too_wide(*given):
+        return chapter_08.gap_of_groups(*given) + torch.tensor([0, 0, 2.0])
+
+    verdict, again = (exercises.get("08.2").check(too_wide) for _ in range(2))
+    assert "for two groups of people you return 9." in verdict.sentence and verdict == again
 
 
 def test_the_share_of_the_exercise_is_that_of_the_sweeps_but_for_the_softening():
