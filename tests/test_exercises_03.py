@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -66,6 +67,7 @@ def by_torch(weight):
 @pytest.mark.parametrize("number, answer", [
     ("03.1", by_the_package), ("03.1", from_the_end), ("03.2", by_running),
     ("03.2", lambda side, layers: float(chapter_03.side_after(side, layers))),
+    ("03.2", lambda side, layers: np.int64(chapter_03.side_after(side, layers))),
     ("03.3", fused), ("03.3", one_by_one),
     ("03.4", by_power_iteration), ("03.4", by_torch), ("03.4", lambda w: w / torch.linalg.norm(w.flatten(1), ord=2)),
 ])

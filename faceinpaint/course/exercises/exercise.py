@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
+from numbers import Real
 from traceback import walk_tb
 from types import FunctionType
 
@@ -66,7 +67,7 @@ def require_like(found: object, right: object, what: str) -> None:
 def near(a: object, b: object, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
     """Whether two values, tensors, or what holds such, are the same but for rounding; errors by their words."""
     alike = partial(near, rtol=rtol, atol=atol)
-    if isinstance(a, (Tensor, int, float)) and isinstance(b, (Tensor, int, float)):
+    if isinstance(a, (Tensor, Real)) and isinstance(b, (Tensor, Real)):
         one, other = (torch.as_tensor(value).detach().double() for value in (a, b))
         if not isinstance(b, Tensor) and one.numel() == 1:
             one = one.reshape(())
@@ -242,4 +243,4 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {shown(one)}" for name, one in value.items())
     value = value.tolist() if isinstance(value, Tensor) else value
-    return f"{value:.6g}" if isinstance(value, (int, float)) else repr(value)
+    return f"{value:.6g}" if isinstance(value, Real) else repr(value)
