@@ -1,4 +1,4 @@
-"""The judge: is each patch of a picture a photograph or paint? It is told where the hole was (figure 4)."""
+"""Discriminators, PatchGAN and projected: is each patch a photograph or paint? They see the hole too (figure 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks whose feature maps tell how alike two pictures look: what the perceptual loss compares (equation 3).
+"""Feature networks of the perceptual loss (equation 3): MobileNetV2 and VGG-19, which tell how alike two pictures look.
 
     features = load_features()
     maps = features(images)                     # {"1/2": (B, 16, H/2, W/2), "1/4": (B, 24, H/4, W/4), ...}

@@ -1,4 +1,4 @@
-"""The painter: image, mask and landmarks in, a whole face out (the paper, figure 3)."""
+"""The generator, an encoder-decoder: image, mask and landmarks in, a whole face out (the paper, figure 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where eyes, nose, mouth and jaw are, hidden or not: 68 landmarks from the visible part of a face."""
+"""Landmark prediction (MobileNetV2): 68 landmarks, hidden or not, from the visible part of a face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the generator is told: be right, look right, be the same person, look real (equations 2 to 5).
+"""Losses: reconstruction, perceptual, identity, adversarial (equations 2 to 5), and optional ones.
 
 Every loss is a mean over the faces of a batch of something that each face has for itself. So the gradient of two
 processes with half a batch each, averaged, is that of one process with the whole batch.

@@ -1,4 +1,4 @@
-"""Which pixels are unknown: standard, irregular, block, worn-face-mask and free-drawn masks.
+"""Masks, 1 where a pixel is unknown: standard, irregular, block, worn-face-mask and free-drawn masks.
 
 Every mask is float32 (B, 1, H, W) and exactly 0 (known) or 1 (unknown). A `size` is the side of a square
 in pixels, or (height, width). Random masks are reproducible from the seed of their `torch.Generator`.

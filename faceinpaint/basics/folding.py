@@ -1,4 +1,4 @@
-"""Frozen networks that compute the same with less to do."""
+"""Batch normalisation folded into convolutions: frozen networks that compute the same with less to do."""
 
 from __future__ import annotations
 

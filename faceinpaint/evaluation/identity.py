@@ -1,4 +1,4 @@
-"""Is it still the same person? A judge's answer, from embeddings."""
+"""Face verification: is it still the same person? A judge's answer, from embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike are two pictures: by pixels, structure and sharpness, as people see them, and in the colour of the skin."""
+"""Measures of quality: PSNR, SSIM, sharpness, seam, perceptual and Frechet distance (FID), colour of the skin."""
 
 from __future__ import annotations
 

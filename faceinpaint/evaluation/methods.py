@@ -1,4 +1,4 @@
-"""Completion without learning: what every network has to beat."""
+"""Baselines: completion without learning, by mirroring and diffusion, which every network has to beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure is a mean? Intervals and differences, by person.
+"""Bootstrap intervals and permutation tests, by person: how sure is a mean, or a difference?
 
 Photographs of one person, and masks on one photograph, are no independent witnesses. So people are drawn, not rows:
 who is drawn brings all of their rows along (the cluster bootstrap; Davison and Hinkley 1997, section 3.8).

@@ -1,4 +1,4 @@
-"""Where the face is: detection, the upright square crop from eyes and mouth, and its exact inverse.
+"""Detection and alignment: the upright square crop from eyes and mouth, and its exact inverse.
 
 A `Crop` is a square with a centre, a size and a rotation, in pixels of the photo. `cut` shows the
 photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` do the same for points.

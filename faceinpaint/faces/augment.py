@@ -1,4 +1,4 @@
-"""New photographs from few: other framing, light, colour, and slightly other heads and expressions.
+"""Augmentation, new photographs from few: other framing, light, colour, and slightly other heads and expressions.
 
 A few dozen people are all that a small data set has. Each of them is photographed anew at every step:
 the head turns a little, the face changes its proportions, light falls from elsewhere. All warps act on

@@ -1,4 +1,4 @@
-"""Several answers: half a hidden face has no single truth, and a style code says which of the probable ones is given.
+"""Diverse completions: half a hidden face has no single truth; a style code says which probable one is given.
 
 A `Style` has two parts. `expression` moves what is hidden of the mouth, the eyes, the brows and the jaw, each number a
 standard deviation of how faces move; `appearance` is a draw from what the appearance model leaves open once it has seen

@@ -1,4 +1,4 @@
-"""What faces have in common: a mean face and its main variations, fitted to whatever part of a face is visible.
+"""Appearance model (eigenfaces): a mean face and its principal components, fitted to whatever part is visible.
 
 Eigenfaces (Turk and Pentland 1991) on pictures brought to one shape by their landmarks, as in active appearance
 models (Cootes et al. 2001). Where both sides of a face are hidden and symmetry has nothing to say, this says

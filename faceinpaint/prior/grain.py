@@ -1,4 +1,4 @@
-"""Pores, stubble and the camera's noise: what nobody can know grain by grain, but everybody misses.
+"""Grain synthesis: pores, stubble and the camera's noise, which nobody can know but everybody misses.
 
 A network that is asked for the least squared error paints their mean, which is smooth skin, and beside real skin that
 looks like wax. Who retouches film gives what he painted in the grain of its surroundings; so do we, where neither side

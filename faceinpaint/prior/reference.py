@@ -1,4 +1,4 @@
-"""A second photograph of the same person: what it shows of the part that is hidden in the first.
+"""Reference-guided completion: what a second photograph of the person shows of the part hidden in the first.
 
 Of a face behind a mask the visible part says little: not how the mouth looks, nor whether there is a beard. Another
 photograph does. It was taken from elsewhere, in other light and with another expression, so it is warped to the

@@ -1,4 +1,4 @@
-"""What a face gives away about its hidden part before any learning: faces are nearly symmetric.
+"""Symmetry prior: what the visible side of a face tells of the hidden one before any learning.
 
 The paper's failure cases (a beard, glasses finished on one side only) come from ignoring symmetry.
 `symmetry_prior` looks every hidden pixel up on the other side of the face, through a warp that carries

@@ -1,4 +1,4 @@
-"""Smooth warps by landmarks: thin-plate splines and the resampling of pictures through them."""
+"""Thin-plate splines: smooth warps by landmarks, and the resampling of pictures through them."""
 
 from __future__ import annotations
 

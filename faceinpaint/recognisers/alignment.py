@@ -1,4 +1,4 @@
-"""Faces laid alike before anyone compares them: by a similarity transform, or by an upright crop."""
+"""Alignment before comparison: by a similarity transform, or by an upright crop."""
 
 from __future__ import annotations
 

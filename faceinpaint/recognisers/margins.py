@@ -1,4 +1,4 @@
-"""Learning to recognise: heads that ask for a margin between people; used in training only."""
+"""ArcFace and CosFace heads, which ask for a margin between people; used in training only."""
 
 from __future__ import annotations
 

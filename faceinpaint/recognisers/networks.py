@@ -1,4 +1,4 @@
-"""The networks of recognisers: an aligned face in, a vector that is not normalised out."""
+"""Embedding networks (MobileFaceNet, ResNet, dlib's): an aligned face in, a vector that is not normalised out."""
 
 from __future__ import annotations
 

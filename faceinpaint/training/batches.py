@@ -1,4 +1,4 @@
-"""What a run sees at each step: which face, photographed anew how, hidden by which mask.
+"""Batches, and what each holds at every step: which face, photographed anew how, hidden by which mask.
 
 All of it follows from the seed and the *position* in the run alone, never from what was drawn before: a resumed
 run sees what the undisturbed one would have seen, whatever the number of workers, and process r of n that train

@@ -1,4 +1,4 @@
-"""Stage 2: learn to paint, the generator against the discriminator."""
+"""Stage 2, adversarial training: the generator against the discriminator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does the time go? Training for a few steps, watched."""
+"""The profiler: where the time of a few training steps goes."""
 
 from __future__ import annotations
 

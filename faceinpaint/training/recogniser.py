@@ -1,4 +1,4 @@
-"""A recogniser: learn to tell people apart."""
+"""Metric learning: a recogniser learns to tell people apart by a margin."""
 
 from __future__ import annotations
 

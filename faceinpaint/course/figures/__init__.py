@@ -10,9 +10,9 @@ from faceinpaint.course.figures.errors import cumulative_errors, error_curves, m
 from faceinpaint.course.figures.faces import AXES, PARTS, SEGMENTS, completions, found, landmarks, truth
 from faceinpaint.course.figures.networks import architecture, attention, costs, fields, heats, patch_grid, patch_scores
 from faceinpaint.course.figures.speed import curves, throughput, time_spent
+from faceinpaint.course.figures.spread import spread
 from faceinpaint.course.figures.sweeps import along, behind, gaps, sweep_curves
 from faceinpaint.course.figures.terms import descents, lines, pulls, trade_off
-from faceinpaint.evaluation.charts import spread
 from faceinpaint.evaluation.figures import by_hole_ratio, interval_bars, power_curve, quality_identity, roc_curves
 from faceinpaint.evaluation.pictures import HOLE, WIDTH, board, row, tinted, to_pixels
 

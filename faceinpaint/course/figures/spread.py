@@ -1,4 +1,4 @@
-"""Numbers as pictures."""
+"""Groups of numbers below each other, each number a dot."""
 
 from __future__ import annotations
 
