@@ -9,7 +9,7 @@ import torch
 
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.align import five_points
-from faceinpaint.faces.synthetic import LABELS, camera, maths, noise, raster
+from faceinpaint.faces.synthetic import LABELS, camera, maths, raster
 from faceinpaint.landmarks import mirror_landmarks
 
 SIZE = 96
@@ -22,7 +22,6 @@ def calm(pose: synthetic.Pose, **changes: float) -> synthetic.Pose:
          "grain", "blur", "shift_x", "shift_y"), 0.0)
     wanted = {**zero, "zoom": 1.0, **changes}
     return replace(pose, **{name: torch.full_like(getattr(pose, name), value) for name, value in wanted.items()})
-
 
 
 
@@ -262,9 +261,9 @@ def test_normals_of_a_plane_and_of_a_sphere_point_outwards():
 def test_noise_has_mean_zero_and_repeats_with_period_one():
     x = torch.rand(1, 50, 50, generator=torch.Generator().manual_seed(0))
     y = x.flip(2)
-    for kind in noise.KINDS:
-        values = noise.noise(kind, x, y)
-        assert torch.allclose(values, noise.noise(kind, x + 3, y - 2), atol=2e-3)
+    for kind in maths.KINDS:
+        values = maths.noise(kind, x, y)
+        assert torch.allclose(values, maths.noise(kind, x + 3, y - 2), atol=2e-3)
         assert values.mean().abs() < 0.3 and 0.5 < values.std() < 1.5
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic.camera import PIVOT
-from faceinpaint.faces.synthetic.maths import bump, mix, normals, spline_weights, step, vector
-from faceinpaint.faces.synthetic.noise import noise
+from faceinpaint.faces.synthetic.maths import bump, mix, noise, normals, spline_weights, step, vector
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 # Rings of the mean figure from inside the head downwards. Half width = share of the neck's + cm of the shoulders'

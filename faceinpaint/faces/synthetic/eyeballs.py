@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import bump, mix, step, unit, vector
-from faceinpaint.faces.synthetic.noise import noise
+from faceinpaint.faces.synthetic.maths import bump, mix, noise, step, unit, vector
 from faceinpaint.faces.synthetic.relief import EYEBALL
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 

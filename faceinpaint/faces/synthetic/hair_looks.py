@@ -8,8 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.maths import step
-from faceinpaint.faces.synthetic.noise import noise
+from faceinpaint.faces.synthetic.maths import noise, step
 from faceinpaint.faces.synthetic.parameters import Draw, Parameters, between
 
 # Reflectances, linear: black, dark brown, brown, light brown, dark blond, blond, light blond; reds; white.
@@ -51,9 +50,6 @@ class HairLook(Parameters):
     cling: Tensor  # 1/cm, how it is drawn to the head
     volume: Tensor  # thickness over the scalp
     open: Tensor  # half the width of the face that it leaves free
-    tie: Tensor  # 0 ... 1, drawn to a knot
-    tie_up: Tensor  # radians that the knot lies over the middle of the skull
-    bun: Tensor  # radius of the knot
     wave: Tensor  # radius of curls
     turns: Tensor  # of a hair
     frizz: Tensor  # how far the tips stray
@@ -71,7 +67,7 @@ class HairLook(Parameters):
 # `parting`: "side", "middle" (or near it), or "none" (all hair to one side).
 PLAIN = dict(
     top=4.0, side=2.0, back=2.5, front=0.0, level=-40.0, parting="middle", aside=0.3, backward=0.0, lift=0.3, quiff=0.0,
-    weight=0.06, cling=0.12, volume=0.5, open=0.0, tie=0.0, tie_up=0.5, bun=0.5, wave=0.0, turns=1.0, frizz=0.25,
+    weight=0.06, cling=0.12, volume=0.5, open=0.0, wave=0.0, turns=1.0, frizz=0.25,
     clump=0.35, gloss=1.0)
 STYLES = {
     "buzz": dict(top=(0.3, 0.9), side=(0.2, 0.5), back=0.4, aside=0.0, backward=-0.5, lift=0.45, weight=0.0, volume=0.0,
@@ -91,13 +87,13 @@ STYLES = {
     "bob": dict(top=21.0, side=13.0, back=13.0, level=(-11.5, -5.5), aside=1.0, backward=0.35, lift=0.15, weight=0.6,
                 volume=(0.4, 1.1), open=(5.2, 6.8), wave=(-0.3, 0.35), turns=2.0, frizz=0.35),
     "fringe": dict(top=21.0, side=16.0, back=16.0, front=-13.5, level=(-18, -8), aside=0.9, backward=0.05, lift=0.15,
-                   weight=0.6, volume=(0.5, 1.0), open=(5.6, 6.6), frizz=0.3, clump=0.12),
+                   weight=0.6, volume=(0.5, 1.0), open=(5.6, 6.6), frizz=0.2, clump=0.0),
     "long": dict(top=26.5, side=22.0, back=22.0, aside=1.0, backward=0.35, lift=0.12, weight=0.6, volume=(0.4, 1.0),
                  open=(5.4, 6.8), wave=(-0.15, 0.25), turns=(1.5, 3), frizz=0.6, clump=0.2),
     "waves": dict(top=26.5, side=21.0, back=21.0, aside=1.0, backward=0.35, lift=0.2, weight=0.5, volume=(0.7, 1.6),
                   open=(5.4, 6.8), wave=(0.25, 0.6), turns=(3.5, 6), frizz=0.6, clump=0.6),
-    "tied": dict(top=27.0, side=25.0, back=22.0, aside=0.0, backward=1.0, lift=0.03, weight=0.0, cling=0.5,
-                 volume=(0.15, 0.5), tie=1.0, tie_up=(-0.6, 1.3), bun=(1.6, 2.8), frizz=0.12, clump=0.3),
+    "tied": dict(top=13.0, side=7.0, back=4.0, aside=0.0, backward=1.0, lift=0.03, weight=0.0, cling=0.7,
+                 volume=(0.15, 0.5), frizz=0.12, clump=0.1),
     "ring": dict(top=1.0, side=(0.3, 2.5), back=2.0, backward=0.6, lift=0.08, weight=0.2, volume=0.1, frizz=0.15),
 }
 

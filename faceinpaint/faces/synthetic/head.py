@@ -7,6 +7,7 @@ behind the left ear of the picture round the face to behind the right one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -220,6 +221,12 @@ def azimuths(columns: int, device: torch.device) -> Tensor:
     """Azimuths of the grid's columns, (columns,) radians: half of the columns lie on the front of the face."""
     s = torch.linspace(-1, 1, columns, device=device)
     return BACK * (0.5 * s + 0.5 * s**3)
+
+
+def across_at(azimuth: Tensor) -> Tensor:
+    """Where azimuths lie across the grid, -1 ... 1: the cubic of `azimuths`, solved."""
+    root = math.sqrt(3)
+    return 2 / root * (torch.asinh(3 * root * azimuth / BACK) / 3).sinh()
 
 
 def loft(head: HeadShape, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:

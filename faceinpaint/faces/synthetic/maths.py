@@ -1,15 +1,20 @@
-"""The few curves and vector formulas that every part of the renderer is written in.
+"""The few curves, vector formulas and noises that every part of the renderer is written in.
 
 They are called hundreds of times on whole grids, so they work in place where a value is their own.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+SIDE = 512  # texels of a tile of noise
+# Power of the amplitude spectrum of noises, 1 / f^p: the larger, the smoother.
+KINDS = {"grain": 0.0, "rough": 0.6, "cloudy": 1.2, "smooth": 2.0}
 
 
 def step(low: float | Tensor, high: float | Tensor, x: Tensor) -> Tensor:
@@ -99,8 +104,35 @@ def normals(position: Tensor) -> Tensor:
     return unit(torch.linalg.cross(down, across, dim=1))
 
 
-def box_rounded(x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor, radius: Tensor) -> Tensor:
-    """Signed distance to a rectangle with round corners, negative inside."""
-    dx, dy = x.abs() - (half_width - radius), y.abs() - (half_height - radius)
-    outside = (dx.clamp(min=0) ** 2 + dy.clamp(min=0) ** 2 + 1e-12).sqrt()
-    return outside + torch.maximum(dx, dy).clamp(max=0) - radius
+def row_of(y: Tensor, heights: Tensor) -> Tensor:
+    """Fractional rows of heights y (B, N) among the falling heights of the rows (B, H)."""
+    falling = heights.contiguous()
+    after = torch.searchsorted(-falling, -y.contiguous()).clamp(1, falling.shape[1] - 1)
+    over, under = falling.gather(1, after - 1), falling.gather(1, after)
+    return after - 1 + ((over - y) / (over - under).clamp(min=1e-6)).clamp(0, 1)
+
+
+# ------------------------------------------------------------------------------------------ noise
+
+
+@lru_cache(maxsize=4)
+def _tiles(device: torch.device) -> Tensor:
+    """Periodic noises of mean 0 and deviation 1, one row and column repeated; (4, SIDE + 1, SIDE + 1)."""
+    generator = torch.Generator().manual_seed(7)
+    frequency = torch.fft.fftfreq(SIDE)
+    radius = (frequency[:, None] ** 2 + frequency[None] ** 2).sqrt()
+    tiles = []
+    for power in KINDS.values():
+        white = torch.fft.fft2(torch.randn(SIDE, SIDE, generator=generator))
+        amplitude = radius.clamp(min=1 / SIDE) ** -power * torch.exp(-((radius / 0.25) ** 2)) * (radius > 0)
+        tile = torch.fft.ifft2(white * amplitude).real
+        tiles.append(tile / tile.std())
+    return F.pad(torch.stack(tiles)[None], (0, 1, 0, 1), mode="circular")[0].to(device)
+
+
+def noise(kind: str, x: Tensor, y: Tensor) -> Tensor:
+    """Noise of a kind at coordinates of period 1; (B, ...) -> the same shape, mean 0, deviation 1."""
+    tile = _tiles(x.device)[list(KINDS).index(kind)][None, None]
+    grid = torch.stack([x - x.floor(), y - y.floor()], -1).mul_(2).sub_(1)
+    found = F.grid_sample(tile, grid.reshape(1, 1, -1, 2), mode="bilinear", align_corners=True)
+    return found.reshape(x.shape)

@@ -7,8 +7,8 @@ from typing import Sequence
 
 from torch import Tensor
 
-from faceinpaint.faces.synthetic import hair as hair_module
 from faceinpaint.faces.synthetic import head as shape
+from faceinpaint.faces.synthetic.hair_looks import HairLook, sample_hair
 from faceinpaint.faces.synthetic.parameters import Draw, Parameters, between
 
 # Skin by tone 0 (lightest) ... 6, and irises by hue; reflectances, linear light.
@@ -63,7 +63,7 @@ class Identity(Parameters):
     mouth: shape.MouthShape = field(metadata={"of": shape.MouthShape})
     skin: SkinLook = field(metadata={"of": SkinLook})
     ears: EarShape = field(metadata={"of": EarShape})
-    hair: hair_module.HairLook = field(metadata={"of": hair_module.HairLook})
+    hair: HairLook = field(metadata={"of": HairLook})
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _sample_person(seed: int) -> dict:
         mouth=shape.sample_mouth(draw, feminine, age, tone * 0.5), skin=_sample_skin(draw, feminine, age, tone),
         ears=dict(size=draw.normal(1 + 0.06 * age, 0.08), flare=draw.uniform(0.25, 0.62), lobe=draw.normal(1, 0.15),
                   height=draw.normal(0, 0.3)),
-        hair=hair_module.sample_hair(draw, feminine, age, tone),
+        hair=sample_hair(draw, feminine, age, tone),
     )
 
 

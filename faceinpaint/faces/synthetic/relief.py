@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import bump, mix, smooth_max, smooth_min, step, twins
-from faceinpaint.faces.synthetic.noise import noise
+from faceinpaint.faces.synthetic.maths import bump, mix, noise, row_of, smooth_max, smooth_min, step, twins
 
 EYEBALL = 1.55  # cm; larger than life, so that it fills the opening up to its corners
 LID = 0.13  # cm, thickness of a lid
@@ -44,28 +43,20 @@ class Relief:
     middle: Tensor
     coarse: Tensor
 
-    def column_of(self, x: Tensor, row: Tensor) -> Tensor:
-        """Fractional columns of places x on the front of rows, (B, N) each."""
-        width = self.x.shape[2]
+    def places(self, x: Tensor, y: Tensor, heights: Tensor) -> Tensor:
+        """Where places x, y (B, N) on the front lie in the grid, for `grid_sample` with aligned corners (B, 1, N, 2).
+
+        heights: (B, H) of the rows, in the sense in which y is meant.
+        """
+        height, width = self.x.shape[-2:]
+        row = row_of(y, heights)
         quarter = width // 4  # x grows with the column only on the front
         batch = torch.arange(len(x), device=x.device)[:, None]
         line = self.x[batch, row.round().long(), quarter : width - quarter].contiguous()  # (B, N, W / 2)
         after = torch.searchsorted(line, x[..., None].contiguous()).clamp(1, line.shape[2] - 1)
         left, right = line.gather(2, after - 1)[..., 0], line.gather(2, after)[..., 0]
-        return quarter + after[..., 0] - 1 + ((x - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
-
-    def on_grid(self, row: Tensor, column: Tensor) -> Tensor:
-        """Fractional rows and columns (B, N) as `grid_sample` with aligned corners wants them, (B, 1, N, 2)."""
-        height, width = self.x.shape[-2:]
+        column = quarter + after[..., 0] - 1 + ((x - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
         return torch.stack([column / (width - 1) * 2 - 1, row / (height - 1) * 2 - 1], -1)[:, None]
-
-
-def row_of(y: Tensor, heights: Tensor) -> Tensor:
-    """Fractional rows of heights y (B, N) among the falling heights of the rows (B, H)."""
-    falling = heights.contiguous()
-    after = torch.searchsorted(-falling, -y.contiguous()).clamp(1, falling.shape[1] - 1)
-    over, under = falling.gather(1, after - 1), falling.gather(1, after)
-    return after - 1 + ((over - y) / (over - under).clamp(min=1e-6)).clamp(0, 1)
 
 
 def relief(person, pose, rows: int, columns: int) -> Relief:

@@ -9,11 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.synthetic import background, body, camera, ears, eyeballs, glasses, hair, light, mouth, raster
+from faceinpaint.faces.synthetic import background, body, camera, ears, eyeballs, glasses, light, mouth, raster
+from faceinpaint.faces.synthetic.face_hair import face_hair
 from faceinpaint.faces.synthetic.landmarks import landmark_places
 from faceinpaint.faces.synthetic.maths import dot, unit
 from faceinpaint.faces.synthetic.people import Identity, Pose
 from faceinpaint.faces.synthetic.relief import relief
+from faceinpaint.faces.synthetic.scalp_hair import scalp_hair
 from faceinpaint.faces.synthetic.skin import skin_surface
 from faceinpaint.faces.synthetic.surface import LABELS, Surface
 
@@ -65,8 +67,7 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
         head.append(eyeballs.eyeball(person, pose, side, max(16, fine // 5)))
     head.append(mouth.inside(person, pose, max(16, fine // 6)))
     head += ears.ears(person, max(16, fine // 4)) + glasses.glasses(person, pose, fine)
-    head += [surface.select(index) for surface in hair.scalp_hair(identity, fine)]
-    head += hair.face_hair(person, pose, face, fine)
+    head += [scalp_hair(identity, fine).select(index), *face_hair(person, pose, face, fine)]
     turn = camera.rotation(pose.yaw, pose.pitch, pose.roll)
     pivot = torch.tensor(camera.PIVOT, device=turn.device)
     surfaces = [surface.with_normal().turned(turn, pivot) for surface in head]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from faceinpaint.faces.synthetic import hair
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import bump, mix, normals, step, vector
-from faceinpaint.faces.synthetic.noise import noise
+from faceinpaint.faces.synthetic.face_hair import beard_zone
+from faceinpaint.faces.synthetic.maths import bump, mix, noise, normals, step, vector
 from faceinpaint.faces.synthetic.relief import Relief
+from faceinpaint.faces.synthetic.scalp_hair import scalp_cover
 from faceinpaint.faces.synthetic.surface import LABEL, Surface, crevices
 
 
@@ -25,7 +25,7 @@ def skin_surface(person, pose, face: Relief) -> Surface:
     occlusion = crevices(face.position, normal, radius, 1.9) * (1 - 0.55 * face.nostril[:, None])
     # The open mouth and the eyes' openings are holes: what lies behind is drawn by others.
     keep = -torch.maximum(face.opening, face.aperture)[:, None]
-    scalp = hair.scalp_cover(person, face)[:, None]
+    scalp = scalp_cover(person, face)[:, None]
     albedo = mix(_albedo(person, pose, face), 0.6 * person.hair.colour, scalp)
     label = torch.where(scalp > 0.5, float(LABEL["hair"]), _labels(face, person, pose))
     gloss = _gloss(person, face)[:, None] * (1 - 0.8 * scalp)
@@ -66,10 +66,10 @@ def _eye_shadow(person, face: Relief) -> Tensor:
     under = bump(face.above - face.lower_lid + 0.45, 0.30) * bump(face.along + 0.15, 0.75)
     under = under * (0.08 + 0.20 * person.eyes.bags)
     over = step(-0.02, 0.1, face.above - face.upper_lid) * bump(face.above - face.upper_lid - 0.15, 0.45)
-    line = bump(face.above - face.upper_lid, 0.06) * step(1.12, 0.98, face.along.abs())
+    line = person.hair.lashes * bump(face.above - face.upper_lid, 0.07) * step(1.12, 0.98, face.along.abs())
     lower_line = bump(face.above - face.lower_lid, 0.04) * step(1.08, 0.9, face.along.abs())
     made_up = person.skin.shadow
-    lines = line * (0.55 + 0.3 * made_up) + lower_line * (0.15 + 0.3 * made_up)
+    lines = line * (0.65 + 0.25 * made_up) + lower_line * (0.15 + 0.3 * made_up)
     return reach * (under + over * (0.14 + 0.38 * made_up) + lines)
 
 
@@ -83,7 +83,7 @@ def _moles(moles: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def _stubble(person, face: Relief) -> Tensor:
     """How much of the skin's colour the roots of a beard take, 0 ... 1 (B, H, W)."""
-    beard, moustache = hair.beard_zone(person, face)
+    beard, moustache = beard_zone(person, face)
     beard = beard * torch.maximum(0.85 * person.hair.beard, 0.32 * person.skin.stubble)
     moustache = moustache * torch.maximum(0.85 * person.hair.moustache, 0.28 * person.skin.stubble)
     dotted = (0.7 + 0.3 * face.fine).clamp(0, 1.3)
