@@ -63,19 +63,22 @@ def _axes() -> tuple[Tensor, Tensor]:
     return line[None], line[:, None]
 
 
-def _clouds(draw: Draw, cells: int, channels: int = 1) -> Tensor:
-    """Smooth random field of mean 0 within +-1, (channels, C, C)."""
+def _clouds(draw: Draw, cells: int) -> Tensor:
+    """Smooth random field of mean 0 within +-1, (1, C, C)."""
     generator = torch.Generator().manual_seed(int(draw.uniform(0, 2**31)))
-    grid = torch.rand(1, channels, cells, cells, generator=generator) * 2 - 1
+    grid = torch.rand(1, 1, cells, cells, generator=generator) * 2 - 1
     return F.interpolate(grid, size=(CANVAS, CANVAS), mode="bicubic", align_corners=True)[0]
 
 
-def _box(left: float, top: float, width: float, height: float, soft: float = 0.012) -> Tensor:
-    """1 inside a rectangle of the picture (shares of its side), with soft edges; (C, C)."""
+def _above(edge: Tensor, soft: float = 0.012) -> Tensor:
+    """1 where a signed distance is above 0, 0 below, with a soft edge; in shares of the picture's side."""
+    return torch.sigmoid(edge / soft)
+
+
+def _box(left: float, top: float, width: float, height: float) -> Tensor:
+    """1 inside a rectangle of the picture; (C, C)."""
     x, y = _axes()
-    across = torch.sigmoid((x - left) / soft) - torch.sigmoid((x - left - width) / soft)
-    down = torch.sigmoid((y - top) / soft) - torch.sigmoid((y - top - height) / soft)
-    return across * down
+    return _above(x - left) * _above(left + width - x) * _above(y - top) * _above(top + height - y)
 
 
 def _lay(picture: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
@@ -86,7 +89,7 @@ def _lit_wall(draw: Draw, low: float = 0.0, high: float = 1.0) -> Tensor:
     """A plain wall with light falling off across it."""
     x, y = _axes()
     fall = 1 + draw.uniform(-0.45, 0.45) * (x - 0.5) + draw.uniform(-0.5, 0.2) * (y - 0.5)
-    return _colour(WALLS, draw, low, high) * (fall + 0.05 * _clouds(draw, 4)[0])
+    return _colour(WALLS, draw, low, high) * (fall + 0.05 * _clouds(draw, 4))
 
 
 def _studio(draw: Draw) -> Tensor:
@@ -98,49 +101,40 @@ def _studio(draw: Draw) -> Tensor:
     reach = (x - draw.uniform(0.3, 0.7)) ** 2 + (y - draw.uniform(0.25, 0.6)) ** 2
     spot = torch.exp(-reach / (2 * draw.uniform(0.22, 0.55) ** 2))
     painted = draw.uniform(0, 0.16) if draw.chance(0.4) else 0.0
-    return base * (0.6 + draw.uniform(0.1, 0.7) * spot + painted * (_clouds(draw, 5)[0] + 0.5 * _clouds(draw, 11)[0]))
+    return base * (0.6 + draw.uniform(0.1, 0.7) * spot + painted * (_clouds(draw, 5) + 0.5 * _clouds(draw, 11)))
 
 
 def _wall(draw: Draw) -> Tensor:
-    """A wall of a room with a picture, a door frame or a curtain on it."""
+    """A wall of a room with a picture or a door frame on it."""
     picture = _lit_wall(draw)
-    if draw.chance(0.6):  # a framed picture
+    if draw.chance(0.6):
         left, top = draw.uniform(-0.1, 0.75), draw.uniform(-0.1, 0.3)
         width, height = draw.uniform(0.2, 0.4), draw.uniform(0.2, 0.45)
         picture = _lay(picture, _box(left - 0.025, top - 0.025, width + 0.05, height + 0.05), _colour(WOODS, draw))
-        inside = _colour(STONES, draw) * (1 + 0.5 * _clouds(draw, 5)) + 0.04 * _clouds(draw, 4, 3)
-        picture = _lay(picture, _box(left, top, width, height), inside.clamp(min=0.01))
-    if draw.chance(0.5):  # a door
-        at = draw.uniform(-0.25, 0.02) if draw.chance(0.5) else draw.uniform(0.7, 0.9)
-        door = _colour(WOODS if draw.chance(0.5) else WALLS, draw)
-        picture = _lay(picture, _box(at - 0.03, -0.2, 0.41, 1.5), door * 0.7)
-        picture = _lay(picture, _box(at, -0.2, 0.35, 1.5), door)
-    if draw.chance(0.3):
-        picture = _lay(picture, _box(-0.1, draw.uniform(0.72, 0.95), 1.2, 0.5), _colour(WOODS, draw))
+        inside = _colour(STONES, draw) * (1 + 0.5 * _clouds(draw, 5))
+        picture = _lay(picture, _box(left, top, width, height), inside)
+    if draw.chance(0.5):
+        door = _colour(WOODS, draw)
+        left = draw.uniform(-0.25, 0.02) if draw.chance(0.5) else draw.uniform(0.7, 0.9)
+        picture = _lay(picture, _box(left - 0.03, -0.2, 0.41, 1.5), door * 0.7)
+        picture = _lay(picture, _box(left, -0.2, 0.35, 1.5), door)
     return picture
 
 
 def _window(draw: Draw) -> Tensor:
-    """A window with daylight, its bars, and curtains beside it."""
+    """A window with daylight, and its bars."""
     picture = _lit_wall(draw, 0.2, 1.0) * 0.6
     left, width = draw.uniform(-0.3, 0.5), draw.uniform(0.4, 0.9)
     top, height = draw.uniform(-0.3, 0.05), draw.uniform(0.6, 0.95)
     _, y = _axes()
     view = _colour(SKIES, draw) * (1.15 - 0.3 * y)
-    trees = torch.sigmoid((y - top - 0.75 * height + 0.06 * _clouds(draw, 6)[0]) / 0.03)
+    trees = _above(y - top - 0.75 * height + 0.06 * _clouds(draw, 6), 0.03)
     view = _lay(view, trees, _colour(LEAVES, draw, 0.3) * 2)
-    picture = _lay(picture, _box(left - 0.03, top, width + 0.06, height + 0.03), _colour(WALLS, draw, 0, 0.2))
-    picture = _lay(picture, _box(left, top, width, height), view)
     frame = _colour(WALLS, draw, 0, 0.3)
-    for share in (0.33, 0.67) if width > 0.6 else (0.5,):
+    picture = _lay(picture, _box(left - 0.03, top, width + 0.06, height + 0.03), frame)
+    picture = _lay(picture, _box(left, top, width, height), view)
+    for share in (0.33, 0.67):
         picture = _lay(picture, _box(left + share * width - 0.012, top, 0.024, height), frame)
-    if draw.chance(0.5):
-        picture = _lay(picture, _box(left, top + 0.5 * height, width, 0.024), frame)
-    if draw.chance(0.6):
-        x, _ = _axes()
-        cloth = _colour(WALLS, draw) * (0.8 + 0.25 * torch.sin(x * draw.uniform(60, 110) + 2 * _clouds(draw, 3)[0]))
-        for at in (left - 0.12, left + width - 0.08):
-            picture = _lay(picture, _box(at, -0.2, 0.2, 1.5), cloth)
     return picture
 
 
@@ -158,10 +152,9 @@ def _shelves(draw: Draw) -> Tensor:
         book = torch.searchsorted(spines, x[0]).clamp(max=23)
         height = (pitch * (0.5 + 0.35 * random[1]) * (random[2] > 0.12))[book]
         colour = (covers[(random[3] * len(covers)).long()] * (0.3 + 0.6 * random[4])[:, None])[book].T[:, None]
-        books = torch.sigmoid((y - bottom + height) / 0.006) - torch.sigmoid((y - bottom) / 0.006)
-        picture = _lay(picture, books, colour)
-        picture = _lay(picture, _box(-0.1, bottom, 1.2, 0.022, 0.006), wood)
-    return picture * (1 + draw.uniform(-0.5, 0.5) * (x - 0.5))
+        picture = _lay(picture, _above(y - bottom + height) * _above(bottom - y), colour)
+        picture = _lay(picture, _box(-0.1, bottom, 1.2, 0.022), wood)
+    return picture
 
 
 def _office(draw: Draw) -> Tensor:
@@ -169,66 +162,49 @@ def _office(draw: Draw) -> Tensor:
     picture = _lit_wall(draw, 0.0, 0.7)
     _, y = _axes()
     horizon = draw.uniform(0.5, 0.75)
-    picture = _lay(picture, torch.sigmoid((y - horizon) / 0.02), _colour(STONES, draw, 0.1, 0.8))
-    picture = _lay(picture, torch.sigmoid((0.16 - y) / 0.02), _colour(WALLS, draw, 0, 0.3))
+    picture = _lay(picture, _above(y - horizon), _colour(STONES, draw, 0.1, 0.8))
+    picture = _lay(picture, _above(0.16 - y), _colour(WALLS, draw, 0, 0.3))
     for _ in range(3):
         screen = _box(draw.uniform(-0.1, 1), draw.uniform(0.2, 0.45), draw.uniform(0.08, 0.3), 0.7)
         picture = _lay(picture, screen, _colour(WALLS, draw, 0.2))
-    for _ in range(3):
         desk = _box(draw.uniform(-0.1, 1), horizon - draw.uniform(0.0, 0.15), draw.uniform(0.1, 0.35), 0.16)
         picture = _lay(picture, desk, _colour(WOODS, draw))
-    for _ in range(int(draw.uniform(1, 4))):
         lamp = _box(draw.uniform(0, 1), draw.uniform(-0.02, 0.12), draw.uniform(0.06, 0.2), 0.025)
-        picture = picture + 1.1 * lamp * torch.tensor([1.0, 0.95, 0.85]).view(3, 1, 1)
-    return picture
-
-
-def _discs(draw: Draw, picture: Tensor, count: int, strength: float, colour: Tensor) -> Tensor:
-    """Lights out of focus: discs with a slightly brighter edge."""
-    x, y = _axes()
-    radius = draw.uniform(0.02, 0.055)
-    for _ in range(count):
-        reach = ((x - draw.uniform()) ** 2 + (y - draw.uniform(0, 0.8)) ** 2).sqrt() / (radius * draw.uniform(0.8, 1.2))
-        disc = torch.sigmoid((1 - reach) / 0.10) * (0.75 + 0.25 * reach.clamp(max=1) ** 4)
-        picture = picture + disc * strength * draw.uniform(0.1, 1) * colour
+        picture = picture + lamp * torch.tensor([1.1, 1.05, 0.95]).view(3, 1, 1)
     return picture
 
 
 def _leaves(draw: Draw) -> Tensor:
     """A garden or a park far out of focus."""
-    x, y = _axes()
-    clumps = 0.5 + 0.34 * _clouds(draw, 4)[0] + 0.24 * _clouds(draw, 9)[0] + 0.16 * _clouds(draw, 22)[0]
+    _, y = _axes()
+    clumps = 0.5 + 0.34 * _clouds(draw, 4) + 0.24 * _clouds(draw, 9) + 0.16 * _clouds(draw, 22)
     dark, light = _colour(LEAVES, draw, 0.0, 0.3), _colour(LEAVES, draw, 0.4, 1.0)
-    picture = dark + (light - dark) * clumps.clamp(0, 1)
+    picture = _lay(dark, clumps.clamp(0, 1), light)
     if draw.chance(0.6):
-        sky = torch.sigmoid((draw.uniform(0.0, 0.35) - y + 0.16 * _clouds(draw, 7)[0]) / 0.03)
+        sky = _above(draw.uniform(0.0, 0.35) - y + 0.16 * _clouds(draw, 7), 0.03)
         picture = _lay(picture, sky * draw.uniform(0.5, 1), _colour(SKIES, draw))
-    for _ in range(int(draw.uniform(0, 3))):
-        picture = _lay(picture, _box(draw.uniform(), -0.2, draw.uniform(0.02, 0.07), 1.4), _colour(WOODS, draw, 0, 0.5))
     if draw.chance(0.5):
-        lawn = torch.sigmoid((y - draw.uniform(0.65, 0.95)) / 0.03)
+        lawn = _above(y - draw.uniform(0.65, 0.95), 0.03)
         picture = _lay(picture, lawn, _colour(LEAVES, draw, 0.4, 0.9) * 1.3)
-    return _discs(draw, picture, int(draw.uniform(0, 16)), 0.35, _colour(LEAVES, draw, 0.7) * 2.2 + 0.15)
+    return picture
 
 
 def _street(draw: Draw) -> Tensor:
-    """Houses with windows, pavement, a strip of sky; at times lamps at dusk."""
+    """Houses with windows, pavement and a strip of sky, by day or at dusk."""
     x, y = _axes()
-    dusk = draw.chance(0.35)
-    picture = _colour(SKIES, draw) * (1.1 - 0.3 * y) * (0.12 if dusk else 1.0)
-    left, light = -0.1, 0.25 if dusk else 1.0
+    light = draw.uniform(0.15, 0.4) if draw.chance(0.35) else 1.0
+    picture = _colour(SKIES, draw) * (1.1 - 0.3 * y) * light
+    left = -0.1
     while left < 1:
         width, top = draw.uniform(0.15, 0.4), draw.uniform(-0.4, 0.25)
         house = _colour(STONES, draw) * light * draw.uniform(0.6, 1.2)
         picture = _lay(picture, _box(left, top, width, 1.5), house)
         pitch = draw.uniform(0.08, 0.14)
         panes = ((x - left) / pitch % 1 - 0.5).abs() + (((y - top) / (1.6 * pitch)) % 1 - 0.5).abs()
-        windows = torch.sigmoid((0.32 - panes) / 0.06) * _box(left, top + 0.05, width, 1.0 - top)
+        windows = _above(0.32 - panes, 0.06) * _box(left, top + 0.05, width, 1.0 - top)
         picture = _lay(picture, windows * 0.8, house * 0.35)
         left += width
-    picture = _lay(picture, torch.sigmoid((y - draw.uniform(0.75, 0.95)) / 0.02), _colour(STONES, draw, 0, 0.5) * light)
-    count = int(draw.uniform(5, 22)) if dusk else int(draw.uniform(0, 4))
-    return _discs(draw, picture, count, 0.8, torch.tensor([1.0, 0.72, 0.40]).view(3, 1, 1))
+    return _lay(picture, _above(y - draw.uniform(0.75, 0.95)), _colour(STONES, draw, 0, 0.5) * light)
 
 
 def surroundings(background: Tensor) -> tuple[Tensor, Tensor]:
