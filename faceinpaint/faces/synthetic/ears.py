@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import blur, bump, mix, normals, row_of, smooth_max, step, vector
+from faceinpaint.faces.synthetic.maths import blur, bump, mix, normals, row_of, smooth_max, spline_weights, step, vector
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 PLACE = (-2.35, -0.95)  # y and z in head space of the middle of the attachment, mean
 LEAN = 0.16  # radians that the top of an ear lies further back than its lobe
 FACE = 0.74  # share of the rows that lie on the face of the ear; the others go round its rim and behind
 
-# Outline and the ridge inside it, as (back, up) in cm for an ear 6.3 cm high.
+# The outline, as (back, up) in cm for an ear 6.3 cm high.
 OUTLINE = [
     (0.00, -0.30), (0.10, 0.45), (0.15, 1.20), (0.35, 2.05), (0.85, 2.80), (1.60, 3.15), (2.40, 2.98), (3.05, 2.35),
     (3.38, 1.40), (3.38, 0.35), (3.10, -0.60), (2.62, -1.45), (2.18, -2.15), (1.72, -2.78), (1.12, -3.12),
     (0.55, -2.90), (0.20, -2.25), (0.05, -1.40)]
-ANTIHELIX = [(1.55, -1.22), (2.05, -0.88), (2.38, -0.35), (2.48, 0.25), (2.36, 0.85), (2.08, 1.40), (1.65, 2.40)]
 CENTRE = (1.50, 0.05)
 
 
@@ -57,8 +55,9 @@ def ears(person, points: int) -> list[Surface]:
 
 @lru_cache(maxsize=8)
 def _anatomy(points: int, device: torch.device) -> Anatomy:
-    outline = _smooth_loop(torch.tensor(OUTLINE), points).flip(0)  # (C, 2), so that normals point outwards
-    centre = torch.tensor(CENTRE)
+    corners, centre = torch.tensor([*OUTLINE, OUTLINE[0]]), torch.tensor(CENTRE)
+    smooth = spline_weights(len(corners), points) @ corners
+    outline = smooth.flip(0)  # (C, 2), so that normals point outwards
     row = torch.linspace(0, 1, points)[:, None].expand(-1, points)
     share, behind = (row / FACE).clamp(max=1), ((row - FACE) / (1 - FACE)).clamp(min=0)
     place = centre + (share**0.85)[..., None] * (outline - centre)
@@ -66,36 +65,17 @@ def _anatomy(points: int, device: torch.device) -> Anatomy:
     stem = torch.tensor([0.75, 0.1]) + (outline - centre) * torch.tensor([0.28, 0.62])
     back, up = mix(place, stem, step(0.25, 1.0, behind)[..., None]).unbind(2)
 
-    def hill(at: tuple[float, float], size: tuple[float, float], power: float = 1.0) -> Tensor:
-        return torch.exp(-((((back - at[0]) / size[0]) ** 2 + ((up - at[1]) / size[1]) ** 2) ** power))
+    def hill(x: float, y: float, width: float, height: float) -> Tensor:
+        return torch.exp(-((back - x) / width) ** 2 - ((up - y) / height) ** 2)
 
-    rim = _distance(back, up, torch.cat([outline, outline[:1]]))
     upper = step(-2.0, -0.9, up + 0.35 * back) * step(0.05, 0.30, back + 0.2 * (up - 0.6).clamp(min=0))
-    helix = upper * (0.42 * bump(rim - 0.12, 0.17) - 0.16 * bump(rim - 0.58, 0.16))
-    antihelix = 0.42 * bump(_distance(back, up, torch.tensor(ANTIHELIX)), 0.24)
-    bowl = torch.maximum(hill((1.32, -0.42), (0.80, 0.72), 2), 0.7 * hill((1.50, 0.78), (0.72, 0.42), 2))
-    tragus, lobe = hill((0.36, -0.28), (0.32, 0.48)), hill((1.10, -2.30), (0.85, 0.75))
-    hollow = (bowl * (1 - 0.8 * tragus) + 0.35 * upper * bump(rim - 0.52, 0.14)).clamp(0, 1)
-    parts = (back, up, share, behind, helix, antihelix, -0.7 * bowl, 0.55 * tragus, lobe, hollow)
+    helix = upper * (0.42 * bump(share - 0.95, 0.08) - 0.16 * bump(share - 0.76, 0.08))
+    antihelix = 0.42 * bump(share - 0.56, 0.10) * step(1.0, 1.9, back)
+    bowl = step(0.70, 0.30, share) * step(-1.6, -1.0, up)
+    tragus, lobe = hill(0.36, -0.28, 0.32, 0.48), hill(1.10, -2.30, 0.85, 0.75)
+    hollow = (bowl * (1 - 0.8 * tragus) + 0.35 * upper * bump(share - 0.76, 0.07)).clamp(0, 1)
+    parts = (back, up, share, behind, helix, antihelix, -0.66 * bowl, 0.55 * tragus, lobe, hollow)
     return Anatomy(*(part[None].contiguous().to(device) for part in parts))
-
-
-def _smooth_loop(corners: Tensor, points: int) -> Tensor:
-    """A closed curve through near corners (N, 2), its bends rounded; first and last of its points are the same."""
-    dense = F.interpolate(torch.cat([corners, corners[:1]]).T[None], size=8 * points, mode="linear", align_corners=True)
-    reach = 8 * points // len(corners) // 2
-    for _ in range(2):
-        ends = torch.cat([dense[..., -reach - 1 : -1], dense, dense[..., 1 : reach + 1]], 2)
-        dense = F.avg_pool1d(ends, 2 * reach + 1, 1)
-    return F.interpolate(dense, size=points, mode="linear", align_corners=True)[0].T
-
-
-def _distance(x: Tensor, y: Tensor, line: Tensor) -> Tensor:
-    """Distance of points (R, C) to a line of corners (N, 2)."""
-    a, along = line[:-1], line[1:] - line[:-1]
-    px, py = x[..., None] - a[:, 0], y[..., None] - a[:, 1]
-    t = ((px * along[:, 0] + py * along[:, 1]) / (along**2).sum(1).clamp(min=1e-9)).clamp(0, 1)
-    return ((px - t * along[:, 0]) ** 2 + (py - t * along[:, 1]) ** 2).min(-1).values.sqrt()
 
 
 def side_of_head(head, y: Tensor) -> Tensor:

@@ -39,9 +39,10 @@ def glasses(person, pose, points: int) -> list[Surface]:
     metal = frame.metal[..., None, None]
     silver = pose.rim_colour * 1.5 + 0.06 + 0.10 * (pose.rim_colour > 0.05)
     albedo = mix(pose.rim_colour, silver, metal).expand_as(position)
+    gloss = (2.0 + 3.0 * metal).expand_as(keep)
     return [Surface(
-        position, albedo, label_map("glasses", position), keep, None, (2.0 + 3.0 * metal).expand_as(keep),
-        sharpness=90.0, normal=normal)]
+        position, albedo, label_map("glasses", position), keep, torch.ones_like(keep), gloss, sharpness=90.0,
+        normal=normal)]
 
 
 class Frame:

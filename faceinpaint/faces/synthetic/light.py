@@ -114,67 +114,46 @@ def shade(surface: Surface, lights: Lights) -> Tensor:
 
 
 def _shade_solid(surface: Surface, lights: Lights) -> Tensor:
-    normal, position = surface.normal, surface.position
-    occlusion = 1.0 if surface.occlusion is None else surface.occlusion
-    view = unit(lights.camera - position)
-    if surface.two_sided:
-        normal = normal * torch.sign(dot(normal, view))
-    lit = shadow(lights, position)
-    facing = dot(normal, lights.key)
+    normal, occlusion = surface.normal, surface.occlusion
+    view = unit(lights.camera - surface.position)
+    lit, facing = shadow(lights, surface.position), dot(normal, lights.key)
     everywhere = mix(lights.ground, lights.sky, 0.5 + 0.5 * normal[:, 1:2]) * occlusion
     fill = lights.fill_colour * wrapped(dot(normal, lights.fill), 0.3) * occlusion
-    if surface.scatter:
-        direct = _scattered(facing, lit) * lights.key_colour
-    else:
-        direct = wrapped(facing, 0.05) * lit * lights.key_colour
-    colour = surface.albedo * (direct + fill + everywhere)
-    rim = (1 - dot(normal, view).clamp(0, 1)) ** 2 * dot(normal, lights.rim).clamp(min=0)
-    colour = colour + (surface.albedo + 0.04) * rim * lights.rim_colour
-    if surface.gloss is not None:
-        colour = colour + surface.gloss * _highlight(surface, normal, view, lights, facing, lit, occlusion)
-    return colour
-
-
-def _scattered(facing: Tensor, lit: Tensor) -> Tensor:
-    """The key's light after it has spread under the skin: red far, green less, blue hardly (d'Eon & Luebke 2007)."""
-    light = [wrapped(facing, 0.22) * lit**0.8, wrapped(facing, 0.10) * lit, wrapped(facing, 0.05) * lit**1.1]
-    texels = max(1, round(facing.shape[-1] / 140))
-    red = 0.4 * light[0] + 0.6 * blur(light[0], texels)
-    green = 0.75 * light[1] + 0.25 * blur(light[1], max(1, texels // 2))
-    return torch.cat([red, green, light[2]], 1)
-
-
-def _highlight(surface: Surface, normal, view, lights: Lights, facing, lit, occlusion) -> Tensor:
-    """Blinn's two lobes with Schlick's Fresnel, and the sky seen at grazing angles."""
+    direct = _scattered(facing, lit) if surface.scatter else wrapped(facing, 0.05) * lit
+    colour = surface.albedo * (direct * lights.key_colour + fill + everywhere)
+    edge = 1 - dot(normal, view).clamp(0, 1)
+    rim = (surface.albedo + 0.04) * edge**2 * dot(normal, lights.rim).clamp(min=0) * lights.rim_colour
+    # The highlight: Blinn's two lobes with Schlick's Fresnel, and the sky seen at grazing angles.
     half = unit(lights.key + view)
     cosine = dot(normal, half).clamp(0, 1)
     fresnel = 0.035 + 0.965 * (1 - dot(view, half).clamp(0, 1)) ** 5
     lobes = (surface.sharpness + 2) / 8 * cosine**surface.sharpness + 0.9 * cosine ** (0.25 * surface.sharpness)
-    direct = fresnel * lobes * facing.clamp(min=0) * lit * lights.key_colour
-    grazing = (1 - dot(normal, view).clamp(0, 1)) ** 4 * 0.25 * lights.sky * occlusion
-    return direct + grazing
+    highlight = fresnel * lobes * facing.clamp(min=0) * lit * lights.key_colour
+    return colour + rim + surface.gloss * (highlight + 0.25 * edge**4 * lights.sky * occlusion)
+
+
+def _scattered(facing: Tensor, lit: Tensor) -> Tensor:
+    """The key's light after it has spread under the skin: red far, green less, blue hardly (d'Eon & Luebke 2007)."""
+    texels = max(1, round(facing.shape[-1] / 140))
+    red = wrapped(facing, 0.22) * lit**0.8
+    return torch.cat([0.4 * red + 0.6 * blur(red, texels), wrapped(facing, 0.10) * lit, wrapped(facing, 0.05) * lit], 1)
 
 
 def _shade_hair(surface: Surface, lights: Lights) -> Tensor:
     """Kajiya and Kay's (1989) hair: bright where a hair runs across the light; one white, one tinted highlight."""
-    position, occlusion, tangent = surface.position, surface.occlusion, surface.tangent
-    view = unit(lights.camera - position)
-    lit = shadow(lights, position) * 0.85 + 0.15
-    along_key = dot(tangent, lights.key)
-    across_key = (1 - along_key**2).clamp(min=0).sqrt()
-    outward = surface.normal
-    facing = 1.0 if outward is None else wrapped(dot(outward, lights.key), 0.5)
-    sky = lights.sky if outward is None else mix(lights.ground, lights.sky, 0.5 + 0.5 * outward[:, 1:2])
-    direct = across_key * 0.55 * facing * lit * lights.key_colour
-    colour = surface.albedo * (direct + (sky + 0.5 * lights.fill_colour) * 0.75) * occlusion
-    half = unit(lights.key + view)
-    slant = dot(tangent, half)
-    white = (1 - slant**2).clamp(min=0) ** 40
-    tinted = (1 - (slant + 0.14) ** 2).clamp(min=0) ** 9
-    gloss = 1.0 if surface.gloss is None else surface.gloss
-    shine = (0.055 * white + surface.albedo * 0.75 * tinted) * facing * lit * lights.key_colour
-    rim = 0.0 if outward is None else (1 - dot(outward, view).clamp(0, 1)) ** 2 * dot(outward, lights.rim).clamp(min=0)
-    return colour + gloss * shine * occlusion + (surface.albedo + 0.03) * rim * occlusion * lights.rim_colour
+    tangent, outward = surface.tangent, surface.normal
+    view = unit(lights.camera - surface.position)
+    facing = wrapped(dot(outward, lights.key), 0.5) * (shadow(lights, surface.position) * 0.85 + 0.15)
+    sky = mix(lights.ground, lights.sky, 0.5 + 0.5 * outward[:, 1:2])
+    across_key = (1 - dot(tangent, lights.key) ** 2).clamp(min=0).sqrt()
+    direct = across_key * 0.55 * facing * lights.key_colour
+    colour = surface.albedo * (direct + (sky + 0.5 * lights.fill_colour) * 0.75)
+    slant = dot(tangent, unit(lights.key + view))
+    white, tinted = (1 - slant**2).clamp(min=0) ** 40, (1 - (slant + 0.14) ** 2).clamp(min=0) ** 9
+    shine = (0.055 * white + surface.albedo * 0.75 * tinted) * facing * lights.key_colour
+    rim = (1 - dot(outward, view).clamp(0, 1)) ** 2 * dot(outward, lights.rim).clamp(min=0)
+    rim = (surface.albedo + 0.03) * rim * lights.rim_colour
+    return (colour + surface.gloss * shine + rim) * surface.occlusion
 
 
 def develop(colour: Tensor, exposure: Tensor) -> Tensor:

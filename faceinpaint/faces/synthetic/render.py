@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.synthetic import background, body, camera, ears, eyeballs, glasses, light, mouth, raster
+from faceinpaint.faces.synthetic import background, body, camera, ears, glasses, light, openings, raster
 from faceinpaint.faces.synthetic.face_hair import face_hair
 from faceinpaint.faces.synthetic.landmarks import landmark_places
 from faceinpaint.faces.synthetic.maths import dot, unit
@@ -64,8 +64,8 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
     face = relief(person, pose, rows, columns)
     head = [skin_surface(person, pose, face)]
     for side in (-1, 1):
-        head.append(eyeballs.eyeball(person, pose, side, max(16, fine // 5)))
-    head.append(mouth.inside(person, pose, max(16, fine // 6)))
+        head.append(openings.eyeball(person, pose, side, max(16, fine // 5)))
+    head.append(openings.mouth(person, pose, max(16, fine // 6)))
     head += ears.ears(person, max(16, fine // 4)) + glasses.glasses(person, pose, fine)
     head += [scalp_hair(identity, fine).select(index), *face_hair(person, pose, face, fine)]
     turn = camera.rotation(pose.yaw, pose.pitch, pose.roll)
@@ -98,7 +98,7 @@ def _points(surface: Surface, pose: Pose, eye: Tensor, size: int) -> raster.Poin
     there = torch.ones_like(x, dtype=torch.bool)
     if surface.keep is not None:
         there &= raster.dice(surface.keep, factor)[:, 0] > 0
-    if surface.normal is not None and not (surface.two_sided or surface.strands):
+    if not surface.strands:
         away = dot(surface.normal, eye - surface.position)
         there &= raster.dice(away, factor)[:, 0] > -0.5
     index, pixel = raster.pixels_of(x, y, there, size)

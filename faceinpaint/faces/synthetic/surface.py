@@ -21,21 +21,20 @@ class Surface:
     position: (B, 3, H, W) cm. albedo: (B, 3, H, W) linear reflectance. label: (B, 1, H, W) index into LABELS.
     keep: (B, 1, H, W), points with a value <= 0 are not there (a signed distance gives a crisp edge); or None.
     occlusion: (B, 1, H, W), share of the light from everywhere that arrives. gloss: (B, 1, H, W) strength of
-    the highlight, None for 0. sharpness: exponent of the highlight. scatter: light spreads under the surface
-    as in skin. normal: (B, 3, H, W), None to take that of the grid. tangent: along a hair, of `single` points only.
+    the highlight, sharpness: its exponent. scatter: light spreads under the surface as in skin. normal: (B, 3, H, W),
+    None to take that of the grid. tangent: along a hair, of `single` points only.
     """
 
     position: Tensor
     albedo: Tensor
     label: Tensor
-    keep: Tensor | None = None
-    occlusion: Tensor | None = None
-    gloss: Tensor | None = None
+    keep: Tensor | None
+    occlusion: Tensor
+    gloss: Tensor
     sharpness: float = 20.0
     scatter: bool = False
     normal: Tensor | None = None
     strands: bool = False
-    two_sided: bool = False
     tangent: Tensor | None = None
 
     def turned(self, rotation: Tensor, pivot: Tensor) -> Surface:
@@ -52,9 +51,7 @@ class Surface:
         """Single points of hairs, (N,) int64 each: a surface of shape (1, C, 1, N) with `tangent`."""
         height, width = self.position.shape[-2:]
 
-        def pick(values: Tensor | None, at: Tensor = column) -> Tensor | None:
-            if values is None:
-                return None
+        def pick(values: Tensor, at: Tensor = column) -> Tensor:
             return values.expand(-1, -1, height, width)[image, :, row, at].T[None, :, None]
 
         ahead = torch.where(column == width - 1, column, column + 1)
