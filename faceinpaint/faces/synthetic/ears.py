@@ -97,7 +97,7 @@ def _right_ear(person, anatomy: Anatomy) -> Surface:
     )
     dish = 0.10 * (back - 1.4) ** 2 - 0.10  # the whole ear is a shallow dish
     rise = (0.30 + back * look.flare.sin() + dish) * step(-0.05, 0.7, back) * (1 - 0.55 * step(-1.9, -3.0, anatomy.up))
-    out = smooth_max(rise + relief, torch.full_like(rise, 0.16), 0.25)
+    out = smooth_max(rise + relief, torch.full_like(rise, 0.25), 0.25)
     # Round the rim, behind it, and in front where ear and cheek are one, the skin goes into the head.
     front = step(0.55, 0.0, back) * step(0.72, 1.0, anatomy.share) * step(2.3, 1.2, up)
     out = mix(out, torch.full_like(out, -0.30), front)
