@@ -75,12 +75,8 @@ def relief(person, pose, rows: int, columns: int) -> Relief:
     fine, middle = noise("grain", u / 3.1, v / 3.1), noise("rough", u / 9, v / 9 + z0 / 13)
     coarse = noise("cloudy", u / 30, v / 30 + z0 / 37)
 
-    z = z0 + front * (
-        _skull(head, x, y)
-        + _cheeks(head, grin, old, x, y)
-        + _own_bumps(head, x, y)
-    )
-    widen = _jaw_corners(head, y, z0)
+    z = z0 + front * (_skull(head, x, y) + _cheeks(head, grin, old, x, y) + _own_bumps(head, x, y))
+    widen = head.jaw_angle * bump(y + 7.0, 1.4) * bump(z0 - 1.2, 2.4)  # the angles of the jaw stand out sideways
     sunk = shape.jaw_sink(y0, opening, length)
     ym = y0 - sunk
     z, nose_out, nostril, wings, spread = _nose(nose, grin, x, y, z, front)
@@ -91,8 +87,8 @@ def relief(person, pose, rows: int, columns: int) -> Relief:
     gap = torch.minimum(torch.minimum(upper_edge - ym, ym - lower_edge), 0.5 * inward)
     gap = torch.where(front > 0.2, gap, -torch.ones_like(gap))
     lips = torch.minimum(torch.minimum(top - ym, ym - bottom), 0.6 * inward)
-    z, seam, smile_fold = _mouth(
-        mouth, nose, x, y, ym, z, front, grin, old, (top, upper_edge, lower_edge, bottom, across), half)
+    curves = (top, upper_edge, lower_edge, bottom, across)
+    z, seam, smile_fold = _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves)
     # ---- lids
     along, above = shape.eye_coordinates(x, y, eyes)
     inside = along.clamp(-1, 1)
@@ -148,11 +144,6 @@ def _own_bumps(head, x: Tensor, y: Tensor) -> Tensor:
     return total
 
 
-def _jaw_corners(head, y: Tensor, z: Tensor) -> Tensor:
-    """How far the angles of the jaw stand out sideways."""
-    return head.jaw_angle * bump(y + 7.0, 1.4) * bump(z - 1.2, 2.4)
-
-
 def _nose(nose, grin, x, y, z, front):
     """A nose put on the face: new z, how far it stands out, nostrils, wings, and how far the wings go sideways."""
     side = x.abs()
@@ -183,7 +174,7 @@ def _nose(nose, grin, x, y, z, front):
     return z, out, nostril, wings, 0.10 * wings * front
 
 
-def _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves, half):
+def _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves):
     """Lips, the seam between them, the groove over and the fold beside them: new z, seam distance, fold."""
     top, upper_edge, lower_edge, bottom, across = curves
     side, arc = x.abs(), (1 - across * across).clamp(min=0)
@@ -195,8 +186,7 @@ def _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves, half):
     rim = 0.05 * bump(ym - top, 0.09) * arc**0.5  # the crisp border of the upper lip
     corner_y = 0.5 * (upper_edge + lower_edge)
     seam = (ym - corner_y).abs()
-    closed = step(0.16, 0.03, upper_edge - lower_edge)
-    line = 0.24 * bump(seam, 0.10) * closed * step(1.08, 0.95, across.abs())
+    line = 0.24 * bump(seam, 0.10) * step(0.16, 0.03, upper_edge - lower_edge) * step(1.08, 0.95, across.abs())
     corners = 0.20 * torch.exp(-(((across.abs() - 1.04) / 0.12) ** 2 + ((ym - corner_y) / 0.30) ** 2))
     base_y = -4.46 * nose.length
     groove_zone = step(base_y + 0.05, base_y - 0.4, y) * step(-0.05, 0.35, ym - top)
@@ -206,11 +196,9 @@ def _mouth(mouth, nose, x, y, ym, z, front, grin, old, curves, half):
     t = (-4.0 - y) / 3.6
     course = 1.95 + 1.35 * t + 0.35 * grin
     fold = bump(side - course, 0.30) * step(-0.05, 0.25, t) * step(1.35, 0.75, t)
-    depth = 0.03 + 0.12 * old + 0.16 * grin
     bulge = bump(side - course - 0.55, 0.45) * step(-0.05, 0.3, t) * step(1.25, 0.7, t)
-    marionette = bump(side - half * 1.12 - 0.1, 0.22) * bump(ym - corner_y + 1.0, 0.7)
-    marionette = 0.10 * (old - 0.35).clamp(min=0) * marionette
-    z = z + front * (roll + rim - line - corners + philtrum + below - depth * fold + 0.9 * depth * bulge - marionette)
+    depth = 0.03 + 0.12 * old + 0.16 * grin
+    z = z + front * (roll + rim - line - corners + philtrum + below + depth * (0.9 * bulge - fold))
     return z, seam, fold * depth / 0.31
 
 
@@ -239,11 +227,9 @@ def _lids(eyes, pose, x, y, z, front, along, above, upper_lid, lower_lid):
 
 
 def _wrinkles(old, raised, grin, eyes, x, y, side, coarse):
-    """Lines across the forehead, beside the eyes and between the brows."""
+    """Lines across the forehead and beside the eyes."""
     forehead = step(2.9, 3.9, y) * step(7.4, 6.2, y) * bump(x, 3.4)
     lines = torch.sin(y * 5.0 + 0.9 * coarse + 0.02 * x * x).clamp(min=0) ** 2
     crow = bump(side - eyes.apart - 2.3, 0.5) * bump(y + 0.2, 0.8) * torch.sin((y + 0.2) * 8 + side * 3).clamp(min=0)
-    frown = bump(side - 0.45, 0.13) * bump(y - 1.9, 0.55)
     deep = (old - 0.25).clamp(min=0)
-    across = forehead * lines * (0.045 * deep + 0.06 * raised.clamp(min=0))
-    return -across - crow * (0.05 * deep + 0.05 * grin) - 0.10 * deep * frown
+    return -forehead * lines * (0.045 * deep + 0.06 * raised.clamp(min=0)) - 0.05 * crow * (deep + grin)

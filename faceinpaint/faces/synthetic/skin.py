@@ -51,8 +51,6 @@ def _albedo(person, pose, face: Relief) -> Tensor:
     freckled = bump(side - 2.6, 2.4) * bump(y + 2.2, 2.0)
     freckles = skin.freckles * freckled * step(0.9, 1.9, noise("rough", x / 6 + v, face.y / 6 + u))
     albedo.mul_(_tint(freckles, (-0.30, -0.48, -0.55)))
-    old = step(1.5, 2.3, noise("cloudy", x / 17 + u, face.y / 17 + v)) * (person.age - 0.5).clamp(min=0)
-    albedo.mul_(_tint(old, (-0.3, -0.4, -0.45)))
     albedo.mul_(_tint(_moles(skin.moles, x, y) * face.front, (-0.65, -0.75, -0.78)))
     albedo.mul_(_tint(face.smile_fold.clamp(0, 1), (-0.26, -0.36, -0.36)))
     albedo.mul_(_tint(face.nostril, (-0.72, -0.82, -0.84)))
@@ -92,13 +90,10 @@ def _stubble(person, face: Relief) -> Tensor:
 
 def _painted_lips(person, face: Relief, albedo: Tensor) -> Tensor:
     lips = step(-0.04, 0.07, face.lips)[:, None]
-    creases = 0.07 * noise("grain", face.x / 1.9 + person.offset_x, face.mouth_y / 9) * step(0, 0.2, face.lips)
-    edge = 0.22 * step(0.25, 0.0, face.lips)
-    painted = person.skin.colour * person.skin.lip_colour * _tint(creases - 0.3 * edge, (1.0, 1.0, 1.0))
+    edge = 1 - 0.066 * step(0.25, 0.0, face.lips)
+    painted = person.skin.colour * person.skin.lip_colour * edge[:, None]
     seam = bump(face.seam, 0.055) * step(1.03, 0.95, face.across.abs()) * step(0.1, 0.0, face.opening) * face.front
-    corner = bump(face.across.abs() - 1.0, 0.06) * bump(face.seam, 0.14) * face.front
-    dark = _tint(torch.maximum(seam, 0.6 * corner), (-0.72, -0.82, -0.82))
-    return mix(albedo, painted, lips * face.front[:, None]) * dark
+    return mix(albedo, painted, lips * face.front[:, None]) * _tint(seam, (-0.72, -0.82, -0.82))
 
 
 def _gloss(person, face: Relief) -> Tensor:
