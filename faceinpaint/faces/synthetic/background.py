@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.maths import blur
+from faceinpaint.faces.synthetic.maths import blur, mix
 from faceinpaint.faces.synthetic.parameters import Draw, between
 
 CANVAS = 64  # texels; backgrounds are out of focus, so this is enough
@@ -34,6 +34,13 @@ def scene_of(seed: int) -> str:
     return _draw(seed).choice(SCENES)
 
 
+def surroundings(background: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours of the light from above and from below, (B, 3, 1, 1) each: like the background, much paler."""
+    mean = F.avg_pool2d(background, 8).mean((2, 3), keepdim=True)
+    pale = 0.75 + 0.25 * mean / mean.mean(1, keepdim=True).clamp(min=0.02)
+    return 1.15 * pale, 0.75 * pale
+
+
 def _draw(seed: int) -> Draw:
     return Draw(104_729 * seed + 77)
 
@@ -46,10 +53,12 @@ def _background(seed: int) -> Tensor:
         "studio": _studio, "wall": _wall, "window": _window, "shelves": _shelves, "office": _office,
         "leaves": _leaves, "street": _street}[scene](draw)
     focus = 0 if scene == "studio" else 1 + int(draw.uniform(0, 2.99))
-    picture = blur(picture[None], focus)[0]
-    gain = draw.uniform(0.55, 1.15)
     warm = draw.normal(0, 0.05)
-    return picture * gain * torch.tensor([1 + warm, 1.0, 1 - warm]).view(3, 1, 1)
+    tint = torch.tensor([1 + warm, 1.0, 1 - warm]).view(3, 1, 1)
+    return blur(picture[None], focus)[0] * draw.uniform(0.55, 1.15) * tint
+
+
+# ------------------------------------------------------------------------------------------ what scenes are made of
 
 
 def _colour(ramp, draw: Draw, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -75,14 +84,11 @@ def _above(edge: Tensor, soft: float = 0.012) -> Tensor:
     return torch.sigmoid(edge / soft)
 
 
-def _box(left: float, top: float, width: float, height: float) -> Tensor:
-    """1 inside a rectangle of the picture; (C, C)."""
+def _box(picture: Tensor, colour: Tensor, left: float, top: float, width: float, height: float) -> Tensor:
+    """The picture with a rectangle of a colour on it."""
     x, y = _axes()
-    return _above(x - left) * _above(left + width - x) * _above(y - top) * _above(top + height - y)
-
-
-def _lay(picture: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
-    return picture + (colour - picture) * mask
+    inside = _above(x - left) * _above(left + width - x) * _above(y - top) * _above(top + height - y)
+    return mix(picture, colour, inside)
 
 
 def _lit_wall(draw: Draw, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -90,6 +96,9 @@ def _lit_wall(draw: Draw, low: float = 0.0, high: float = 1.0) -> Tensor:
     x, y = _axes()
     fall = 1 + draw.uniform(-0.45, 0.45) * (x - 0.5) + draw.uniform(-0.5, 0.2) * (y - 0.5)
     return _colour(WALLS, draw, low, high) * (fall + 0.05 * _clouds(draw, 4))
+
+
+# ------------------------------------------------------------------------------------------ scenes
 
 
 def _studio(draw: Draw) -> Tensor:
@@ -105,72 +114,60 @@ def _studio(draw: Draw) -> Tensor:
 
 
 def _wall(draw: Draw) -> Tensor:
-    """A wall of a room with a picture or a door frame on it."""
-    picture = _lit_wall(draw)
-    if draw.chance(0.6):
-        left, top = draw.uniform(-0.1, 0.75), draw.uniform(-0.1, 0.3)
-        width, height = draw.uniform(0.2, 0.4), draw.uniform(0.2, 0.45)
-        picture = _lay(picture, _box(left - 0.025, top - 0.025, width + 0.05, height + 0.05), _colour(WOODS, draw))
-        inside = _colour(STONES, draw) * (1 + 0.5 * _clouds(draw, 5))
-        picture = _lay(picture, _box(left, top, width, height), inside)
+    """A wall of a room with a picture and a door on it."""
+    picture, wood = _lit_wall(draw), _colour(WOODS, draw)
+    left, top = draw.uniform(-0.3, 0.75), draw.uniform(-0.1, 0.3)
+    width, height = draw.uniform(0.2, 0.4), draw.uniform(0.2, 0.45)
+    picture = _box(picture, wood, left - 0.025, top - 0.025, width + 0.05, height + 0.05)
+    picture = _box(picture, _colour(STONES, draw) * (1 + 0.5 * _clouds(draw, 5)), left, top, width, height)
     if draw.chance(0.5):
-        door = _colour(WOODS, draw)
         left = draw.uniform(-0.25, 0.02) if draw.chance(0.5) else draw.uniform(0.7, 0.9)
-        picture = _lay(picture, _box(left - 0.03, -0.2, 0.41, 1.5), door * 0.7)
-        picture = _lay(picture, _box(left, -0.2, 0.35, 1.5), door)
+        picture = _box(picture, 0.7 * wood, left - 0.03, -0.2, 0.41, 1.5)
+        picture = _box(picture, wood, left, -0.2, 0.35, 1.5)
     return picture
 
 
 def _window(draw: Draw) -> Tensor:
     """A window with daylight, and its bars."""
-    picture = _lit_wall(draw, 0.2, 1.0) * 0.6
+    picture, frame = _lit_wall(draw, 0.2, 1.0) * 0.6, _colour(WALLS, draw, 0, 0.3)
     left, width = draw.uniform(-0.3, 0.5), draw.uniform(0.4, 0.9)
     top, height = draw.uniform(-0.3, 0.05), draw.uniform(0.6, 0.95)
     _, y = _axes()
-    view = _colour(SKIES, draw) * (1.15 - 0.3 * y)
     trees = _above(y - top - 0.75 * height + 0.06 * _clouds(draw, 6), 0.03)
-    view = _lay(view, trees, _colour(LEAVES, draw, 0.3) * 2)
-    frame = _colour(WALLS, draw, 0, 0.3)
-    picture = _lay(picture, _box(left - 0.03, top, width + 0.06, height + 0.03), frame)
-    picture = _lay(picture, _box(left, top, width, height), view)
+    view = mix(_colour(SKIES, draw) * (1.15 - 0.3 * y), _colour(LEAVES, draw, 0.3) * 2, trees)
+    picture = _box(picture, frame, left - 0.03, top, width + 0.06, height + 0.03)
+    picture = _box(picture, view, left, top, width, height)
     for share in (0.33, 0.67):
-        picture = _lay(picture, _box(left + share * width - 0.012, top, 0.024, height), frame)
+        picture = _box(picture, frame, left + share * width - 0.012, top, 0.024, height)
     return picture
 
 
 def _shelves(draw: Draw) -> Tensor:
     """Rows of books."""
-    picture = _lit_wall(draw, 0.4, 1.0) * 0.25
-    pitch, first = draw.uniform(0.2, 0.34), draw.uniform(-0.2, 0)
-    wood, covers = _colour(WOODS, draw), torch.tensor(BOOKS)
-    generator = torch.Generator().manual_seed(int(draw.uniform(0, 2**31)))
     x, y = _axes()
-    for shelf in range(7):
-        bottom = first + pitch * shelf
-        random = torch.rand(5, 24, generator=generator)
-        spines = (0.03 + 0.09 * random[0]).cumsum(0) - 0.1  # where each book ends, from left to right
-        book = torch.searchsorted(spines, x[0]).clamp(max=23)
-        height = (pitch * (0.5 + 0.35 * random[1]) * (random[2] > 0.12))[book]
-        colour = (covers[(random[3] * len(covers)).long()] * (0.3 + 0.6 * random[4])[:, None])[book].T[:, None]
-        picture = _lay(picture, _above(y - bottom + height) * _above(bottom - y), colour)
-        picture = _lay(picture, _box(-0.1, bottom, 1.2, 0.022), wood)
-    return picture
+    shelves, books = draw.uniform(3.0, 5.0), draw.uniform(12, 24)
+    random = torch.rand(3, 6, 25, generator=torch.Generator().manual_seed(int(draw.uniform(0, 2**31))))
+    place = y * shelves + draw.uniform()
+    number = ((place + 0 * x).long(), (x * books + 0 * y).long())
+    kind, light, height = random[:, number[0], number[1]]
+    colour = torch.tensor(BOOKS)[(kind * len(BOOKS)).long()].permute(2, 0, 1) * (0.3 + 0.6 * light)
+    down = place % 1
+    picture = mix(_lit_wall(draw, 0.4, 1.0) * 0.25, colour, _above(down - 0.1 - 0.4 * height, 0.03))
+    return mix(picture, _colour(WOODS, draw), _above(0.1 - down, 0.03))
 
 
 def _office(draw: Draw) -> Tensor:
     """A deep room: floor, ceiling with lamps, partitions and desks."""
-    picture = _lit_wall(draw, 0.0, 0.7)
-    _, y = _axes()
+    picture, lamp = _lit_wall(draw, 0.0, 0.7), torch.tensor([1.3, 1.25, 1.15]).view(3, 1, 1)
     horizon = draw.uniform(0.5, 0.75)
-    picture = _lay(picture, _above(y - horizon), _colour(STONES, draw, 0.1, 0.8))
-    picture = _lay(picture, _above(0.16 - y), _colour(WALLS, draw, 0, 0.3))
+    picture = _box(picture, _colour(STONES, draw, 0.1, 0.8), -0.1, horizon, 1.2, 1)
+    picture = _box(picture, _colour(WALLS, draw, 0, 0.3), -0.1, -0.1, 1.2, 0.26)
     for _ in range(3):
-        screen = _box(draw.uniform(-0.1, 1), draw.uniform(0.2, 0.45), draw.uniform(0.08, 0.3), 0.7)
-        picture = _lay(picture, screen, _colour(WALLS, draw, 0.2))
-        desk = _box(draw.uniform(-0.1, 1), horizon - draw.uniform(0.0, 0.15), draw.uniform(0.1, 0.35), 0.16)
-        picture = _lay(picture, desk, _colour(WOODS, draw))
-        lamp = _box(draw.uniform(0, 1), draw.uniform(-0.02, 0.12), draw.uniform(0.06, 0.2), 0.025)
-        picture = picture + lamp * torch.tensor([1.1, 1.05, 0.95]).view(3, 1, 1)
+        left, top, width = draw.uniform(-0.1, 1), draw.uniform(0.2, 0.45), draw.uniform(0.08, 0.3)
+        picture = _box(picture, _colour(WALLS, draw, 0.2), left, top, width, 0.7)
+        left, top, width = draw.uniform(-0.1, 1), horizon - draw.uniform(0.0, 0.15), draw.uniform(0.1, 0.35)
+        picture = _box(picture, _colour(WOODS, draw), left, top, width, 0.16)
+        picture = _box(picture, lamp, draw.uniform(), draw.uniform(-0.02, 0.12), draw.uniform(0.06, 0.2), 0.025)
     return picture
 
 
@@ -178,37 +175,21 @@ def _leaves(draw: Draw) -> Tensor:
     """A garden or a park far out of focus."""
     _, y = _axes()
     clumps = 0.5 + 0.34 * _clouds(draw, 4) + 0.24 * _clouds(draw, 9) + 0.16 * _clouds(draw, 22)
-    dark, light = _colour(LEAVES, draw, 0.0, 0.3), _colour(LEAVES, draw, 0.4, 1.0)
-    picture = _lay(dark, clumps.clamp(0, 1), light)
-    if draw.chance(0.6):
-        sky = _above(draw.uniform(0.0, 0.35) - y + 0.16 * _clouds(draw, 7), 0.03)
-        picture = _lay(picture, sky * draw.uniform(0.5, 1), _colour(SKIES, draw))
-    if draw.chance(0.5):
-        lawn = _above(y - draw.uniform(0.65, 0.95), 0.03)
-        picture = _lay(picture, lawn, _colour(LEAVES, draw, 0.4, 0.9) * 1.3)
-    return picture
+    picture = mix(_colour(LEAVES, draw, 0.0, 0.3), _colour(LEAVES, draw, 0.4, 1.0), clumps.clamp(0, 1))
+    sky = _above(draw.uniform(-0.2, 0.35) - y + 0.16 * _clouds(draw, 7), 0.03)
+    picture = mix(picture, _colour(SKIES, draw), sky * draw.uniform(0.5, 1))
+    return mix(picture, _colour(LEAVES, draw, 0.4, 0.9) * 1.3, _above(y - draw.uniform(0.65, 1.2), 0.03))
 
 
 def _street(draw: Draw) -> Tensor:
     """Houses with windows, pavement and a strip of sky, by day or at dusk."""
     x, y = _axes()
-    light = draw.uniform(0.15, 0.4) if draw.chance(0.35) else 1.0
-    picture = _colour(SKIES, draw) * (1.1 - 0.3 * y) * light
-    left = -0.1
+    picture, left = _colour(SKIES, draw) * (1.1 - 0.3 * y), -0.1
     while left < 1:
-        width, top = draw.uniform(0.15, 0.4), draw.uniform(-0.4, 0.25)
-        house = _colour(STONES, draw) * light * draw.uniform(0.6, 1.2)
-        picture = _lay(picture, _box(left, top, width, 1.5), house)
-        pitch = draw.uniform(0.08, 0.14)
+        width, top, pitch = draw.uniform(0.15, 0.4), draw.uniform(-0.4, 0.25), draw.uniform(0.08, 0.14)
         panes = ((x - left) / pitch % 1 - 0.5).abs() + (((y - top) / (1.6 * pitch)) % 1 - 0.5).abs()
-        windows = _above(0.32 - panes, 0.06) * _box(left, top + 0.05, width, 1.0 - top)
-        picture = _lay(picture, windows * 0.8, house * 0.35)
+        house = _colour(STONES, draw) * draw.uniform(0.6, 1.2) * (1 - 0.5 * _above(0.32 - panes, 0.06))
+        picture = _box(picture, house, left, top, width, 1.5)
         left += width
-    return _lay(picture, _above(y - draw.uniform(0.75, 0.95)), _colour(STONES, draw, 0, 0.5) * light)
-
-
-def surroundings(background: Tensor) -> tuple[Tensor, Tensor]:
-    """Colours of the light from above and from below, (B, 3, 1, 1) each: like the background, much paler."""
-    mean = F.avg_pool2d(background, 8).mean((2, 3), keepdim=True)
-    pale = 0.75 + 0.25 * mean / mean.mean(1, keepdim=True).clamp(min=0.02)
-    return 1.15 * pale, 0.75 * pale
+    picture = mix(picture, _colour(STONES, draw, 0, 0.5), _above(y - draw.uniform(0.75, 0.95)))
+    return picture * (draw.uniform(0.15, 0.4) if draw.chance(0.35) else 1.0)
