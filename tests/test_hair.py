@@ -24,7 +24,7 @@ DETAIL = 64
 def styled(name: str, people: int = 2, **changes: float) -> Identity:
     """People who all wear one style."""
     person = identities(range(people))
-    values = {**_style(name, Draw(3)), "hairline": 7.2, "ring": 30.0, "density": 1.0, **changes}
+    values = {**_style(name, Draw(3)), "hairline": 7.2, "ring": 30.0, **changes}
     numbers = {key: torch.full((people, 1, 1), float(value)) for key, value in values.items()}
     return replace(person, hair=replace(person.hair, **numbers))
 

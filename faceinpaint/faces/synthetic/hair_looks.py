@@ -35,7 +35,6 @@ class HairLook(Parameters):
     recession: Tensor  # that the temples lie higher
     ring: Tensor  # height over the eyes above which the head is bald
     sideburn: Tensor  # height of the sideburns' ends
-    density: Tensor  # 0 ... 1
     top: Tensor  # lengths
     side: Tensor
     back: Tensor
@@ -54,8 +53,7 @@ class HairLook(Parameters):
     turns: Tensor  # of a hair
     frizz: Tensor  # how far the tips stray
     clump: Tensor  # 0 ... 1, how locks end in points
-    gloss: Tensor  # 1 = mean
-    lashes: Tensor  # ratio
+    lashes: Tensor  # strength of their line, ratio
     beard: Tensor  # 0 ... 1
     moustache: Tensor  # 0 ... 1
     goatee: Tensor  # 0 ... 1: on the chin alone
@@ -67,34 +65,30 @@ class HairLook(Parameters):
 # `parting`: "side", "middle" (or near it), or "none" (all hair to one side).
 PLAIN = dict(
     top=4.0, side=2.0, back=2.5, front=0.0, level=-40.0, parting="middle", aside=0.3, backward=0.0, lift=0.3, quiff=0.0,
-    weight=0.06, cling=0.12, volume=0.5, open=0.0, wave=0.0, turns=1.0, frizz=0.25,
-    clump=0.35, gloss=1.0)
+    weight=0.06, cling=0.12, volume=0.5, open=0.0, wave=0.0, turns=1.0, frizz=0.25, clump=0.35)
+LONG = dict(aside=1.0, backward=0.35, lift=0.15, weight=0.6, volume=(0.4, 1.1), open=(5.4, 6.8))
 STYLES = {
     "buzz": dict(top=(0.3, 0.9), side=(0.2, 0.5), back=0.4, aside=0.0, backward=-0.5, lift=0.45, weight=0.0, volume=0.0,
-                 frizz=0.05, clump=0.0, gloss=0.5),
+                 frizz=0.05, clump=0.0),
     "parted": dict(top=(5.0, 7.5), side=(1.2, 2.6), back=2.0, parting="side", aside=1.0, backward=(-0.2, 0.5),
                    lift=(0.12, 0.3), weight=0.16, volume=(0.4, 1.1)),
-    "quiff": dict(top=(4.0, 6.5), side=(0.6, 1.6), back=1.2, front=1.0, parting="none", aside=0.15, backward=(0.5, 1.0),
-                  lift=0.22, quiff=(0.15, 0.35), weight=0.03, cling=0.25, volume=(0.7, 1.5)),
-    "crop": dict(top=(2.5, 4.5), side=(0.8, 1.8), back=1.3, aside=0.2, backward=-0.9, lift=(0.1, 0.3), weight=0.05,
-                 volume=0.4, frizz=0.4, clump=0.6),
-    "slick": dict(top=9.0, side=5.0, back=4.0, aside=0.1, backward=1.0, lift=0.06, weight=0.05, cling=0.7, volume=0.35,
-                  frizz=0.08, clump=0.2, gloss=1.3),
-    "curls": dict(top=(5.0, 8.0), side=(2.0, 4.5), back=3.0, aside=0.2, backward=-0.2, lift=0.7, weight=0.05,
-                  cling=0.05, volume=(0.8, 1.6), wave=(0.3, 0.5), turns=(1.6, 2.6), frizz=0.5, clump=0.75),
+    "quiff": dict(top=(4.0, 6.5), side=(0.6, 1.6), back=1.2, front=1.0, parting="none", backward=(0.5, 1.0), lift=0.22,
+                  quiff=(0.15, 0.35), cling=0.25, volume=(0.7, 1.5)),
+    "crop": dict(top=(2.5, 4.5), side=(0.8, 1.8), back=1.3, backward=-0.9, lift=(0.1, 0.3), frizz=0.4, clump=0.6),
+    "slick": dict(top=9.0, side=5.0, back=4.0, backward=1.0, lift=0.06, cling=0.7, frizz=0.08, clump=0.2),
+    "curls": dict(top=(5.0, 8.0), side=(2.0, 4.5), back=3.0, backward=-0.2, lift=0.7, cling=0.05, volume=(0.8, 1.6),
+                  wave=(0.3, 0.5), turns=(1.6, 2.6), frizz=0.5, clump=0.75),
     "afro": dict(top=(2.5, 5.0), side=(1.5, 4.0), back=3.0, aside=0.0, lift=0.95, weight=0.0, cling=0.0, volume=0.3,
-                 wave=(0.18, 0.3), turns=(3, 4.5), frizz=0.5, clump=0.3, gloss=0.5),
-    "bob": dict(top=21.0, side=13.0, back=13.0, level=(-11.5, -5.5), aside=1.0, backward=0.35, lift=0.15, weight=0.6,
-                volume=(0.4, 1.1), open=(5.2, 6.8), wave=(-0.3, 0.35), turns=2.0, frizz=0.35),
-    "fringe": dict(top=21.0, side=16.0, back=16.0, front=-13.5, level=(-18, -8), aside=0.9, backward=0.05, lift=0.15,
-                   weight=0.6, volume=(0.5, 1.0), open=(5.6, 6.6), frizz=0.2, clump=0.0),
-    "long": dict(top=26.5, side=22.0, back=22.0, aside=1.0, backward=0.35, lift=0.12, weight=0.6, volume=(0.4, 1.0),
-                 open=(5.4, 6.8), wave=(-0.15, 0.25), turns=(1.5, 3), frizz=0.6, clump=0.2),
-    "waves": dict(top=26.5, side=21.0, back=21.0, aside=1.0, backward=0.35, lift=0.2, weight=0.5, volume=(0.7, 1.6),
-                  open=(5.4, 6.8), wave=(0.25, 0.6), turns=(3.5, 6), frizz=0.6, clump=0.6),
+                 wave=(0.18, 0.3), turns=(3, 4.5), frizz=0.5),
+    "bob": dict(LONG, top=21.0, side=13.0, back=13.0, level=(-11.5, -5.5), wave=(-0.3, 0.35), turns=2.0),
+    "fringe": dict(LONG, top=21.0, side=16.0, back=16.0, front=-13.5, level=(-18, -8), backward=0.05, frizz=0.2,
+                   clump=0.0),
+    "long": dict(LONG, top=26.5, side=22.0, back=22.0, wave=(-0.15, 0.25), turns=(1.5, 3), frizz=0.6, clump=0.2),
+    "waves": dict(LONG, top=26.5, side=21.0, back=21.0, volume=(0.7, 1.6), wave=(0.25, 0.6), turns=(3.5, 6), frizz=0.6,
+                  clump=0.6),
     "tied": dict(top=13.0, side=7.0, back=4.0, aside=0.0, backward=1.0, lift=0.03, weight=0.0, cling=0.7,
                  volume=(0.15, 0.5), frizz=0.12, clump=0.1),
-    "ring": dict(top=1.0, side=(0.3, 2.5), back=2.0, backward=0.6, lift=0.08, weight=0.2, volume=0.1, frizz=0.15),
+    "ring": dict(top=1.0, side=(0.3, 2.5), back=2.0, backward=0.6, lift=0.08, weight=0.2, volume=0.1),
 }
 
 
@@ -144,7 +138,7 @@ def sample_hair(draw: Draw, feminine: float, age: float, tone: float) -> dict:
         tips=draw.uniform(1.0, 1.6), grey=grey, brows=list(brows),
         hairline=draw.normal(7.0 + 0.3 * (1 - feminine), 0.45) + 1.2 * min(loss, 0.6),
         recession=draw.uniform(0, 0.7) + 2.6 * min(loss, 0.6), ring=30.0, sideburn=draw.uniform(-2.2, 0.6),
-        density=1.0 - 0.35 * min(loss, 1.0), lashes=draw.uniform(0.75, 1.15) + 0.25 * feminine)
+        lashes=draw.uniform(0.75, 1.15) + 0.25 * feminine)
     if loss > 0.5:
         style = _style("ring", draw)
         look.update(hairline=12.5, recession=0.0, ring=-30.0 if draw.chance(0.4) else draw.uniform(3.8, 6.5))

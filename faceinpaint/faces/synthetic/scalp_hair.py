@@ -16,7 +16,7 @@ from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
 from faceinpaint.faces.synthetic.hair_looks import WHITE, chances, covered
-from faceinpaint.faces.synthetic.maths import bump, dot, mix, noise, normals, row_of, step, unit, vector
+from faceinpaint.faces.synthetic.maths import bump, dot, mix, normals, row_of, step, unit, vector
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
 GUIDES = 1.75  # guides for each pixel of the picture's width
@@ -55,7 +55,7 @@ def scalp_hair(person, detail: int) -> Surface:
     return Surface(
         position, albedo, label_map("hair", position[:1, :, :1, :1]).expand(len(person), 1, count, points),
         _kept(person, guides, own, position, t, hair), _product(_occlusion(person, guides, path), curve),
-        person.hair.gloss[..., None], normal=_product(outward, curve), strands=True)
+        torch.full_like(person.age[..., None], 0.9), normal=_product(outward, curve), strands=True)
 
 
 # ------------------------------------------------------------------------------------------ the skull
@@ -160,9 +160,8 @@ def rooted(person, random: Tensor) -> Guides:
     top = step(5.2, 8.6, height)
     front = (step(1.15, 0.6, azimuth.abs()) * step(10.8, 8.6, height)).expand_as(y)
     back = step(1.6, 2.2, azimuth.abs()) * (1 - top)
-    wander = noise("cloudy", position[:, 2:3] / 30 + person.offset_x, person.offset_y.expand_as(y))
-    side = torch.where(position[:, 0:1] > look.part + 0.18 * wander, 1.0, -1.0)
     vary = 2 * random[:, 1:5] - 1
+    side = torch.where(position[:, 0:1] > look.part + 0.2 * vary[:, 3:4], 1.0, -1.0)
     length = mix(mix(look.side, look.back, back), look.top, top) + look.front * front
     length = length * (1 + 0.12 * vary[:, 0:1]) * (0.35 + 0.65 * step(-0.3, 1.3, inside))  # shorter at the hairline
     brink = step(2.0, 0.0, inside) * front * (look.open > LONG)
@@ -300,7 +299,7 @@ def _colours(person, guides: Guides, own: Tensor) -> Tensor:
 def _kept(person, guides: Guides, own: Tensor, position: Tensor, t: Tensor, hair: Tensor) -> Tensor:
     """Which points are there (B, 1, N, P): hairs of the scalp, cut at different lengths, and none that joins two."""
     look, t = person.hair, t[:, None, None]
-    grows = step(-0.5, 0.5, guides.inside)[..., None] * look.density[..., None] > own[:, 4:5]
+    grows = step(-0.5, 0.5, guides.inside)[..., None] > own[:, 4:5]
     cut = _product(torch.where(grows, 1 - 0.35 * own[:, 2:3] ** 2, -1.0), hair)
     x, y, z = position.split(1, 1)
     level = look.level[..., None] + 2.0 * (own[:, 5:6, :, :1] - 0.5)
