@@ -1,4 +1,4 @@
-"""Hair of rendered people: on the head, outside the skull, where brows and lids are, and the same every time."""
+"""Hair of rendered people: on the head, outside the skull, where brows are, and the same every time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.face_hair import beard_zone, face_hair
+from faceinpaint.faces.synthetic.beard import beard, beard_zone
 from faceinpaint.faces.synthetic.hair_looks import STYLES, HairLook, _style, sample_hair
 from faceinpaint.faces.synthetic.maths import normals
 from faceinpaint.faces.synthetic.parameters import Draw
 from faceinpaint.faces.synthetic.people import Identity, Pose, identities, poses
 from faceinpaint.faces.synthetic.relief import Relief, relief
 from faceinpaint.faces.synthetic.scalp_hair import loft_grid, scalp_cover, scalp_hair
+from faceinpaint.faces.synthetic.skin import painted_brows
 from faceinpaint.faces.synthetic.surface import LABEL, Surface
 
 DETAIL = 64
@@ -47,20 +48,16 @@ def there(surface: Surface) -> Tensor:
     return keep.expand_as(surface.position[:, 0]) > 0
 
 
-def labelled(surfaces: list[Surface], name: str) -> Surface:
-    return next(surface for surface in surfaces if int(surface.label[0, 0, 0, 0]) == LABEL[name])
-
-
 @pytest.mark.parametrize("name", ["long", "curls", "tied", "buzz"])
 def test_nobodys_hair_depends_on_who_else_is_there(name: str) -> None:
     person = styled(name, 3)
     wave = person.hair.wave + torch.tensor([0, 0.1, 0.2]).view(3, 1, 1)
     person = replace(person, hair=replace(person.hair, wave=wave))
     pose = calm(3)
-    together = [scalp_hair(person, DETAIL)] + face_hair(person, pose, face_of(person, pose), DETAIL)
+    together = [scalp_hair(person, DETAIL), *beard(person, face_of(person, pose), DETAIL)]
     one = torch.tensor([2])
     alone, pose = person.select(one), pose.select(one)
-    apart = [scalp_hair(alone, DETAIL)] + face_hair(alone, pose, face_of(alone, pose), DETAIL)
+    apart = [scalp_hair(alone, DETAIL), *beard(alone, face_of(alone, pose), DETAIL)]
     for many, single in zip(together, apart):
         torch.testing.assert_close(many.position[2], single.position[0], atol=1e-3, rtol=0)
         torch.testing.assert_close(many.albedo[2], single.albedo[0], atol=1e-4, rtol=0)
@@ -130,13 +127,8 @@ def test_the_scalp_is_covered_at_the_crown_and_not_on_the_face() -> None:
 
 
 def test_points_grow_with_the_pictures_area() -> None:
-    person, pose = styled("long"), calm(2)
-    face = face_of(person, pose)
-    small, large = (
-        [scalp_hair(person, detail)] + face_hair(person, pose, face, detail)[:1] for detail in (DETAIL, 2 * DETAIL))
-    for coarse, fine in zip(small, large):
-        ratio = there(fine).sum() / there(coarse).sum()
-        assert 2.4 < ratio < 5.0
+    coarse, fine = (scalp_hair(styled("long"), detail) for detail in (DETAIL, 2 * DETAIL))
+    assert 2.4 < there(fine).sum() / there(coarse).sum() < 5.0
 
 
 def test_points_of_a_hair_lie_closer_than_a_pixel() -> None:
@@ -150,28 +142,29 @@ def test_points_of_a_hair_lie_closer_than_a_pixel() -> None:
 
 def test_brows_lie_on_their_curve_and_rise() -> None:
     person, pose = identities(range(4)), calm(4)
-    brows = labelled(face_hair(person, pose, face_of(person, pose), DETAIL), "brows")
-    x, y = brows.position[:, 0, :, :1], brows.position[:, 1, :, :1]
-    along, height, _ = shape.brow_curve(x, person.brows, pose.brow_raise)
-    assert ((along > -0.15) & (along < 1.15))[there(brows)[..., :1]].all()
-    off = (y - height).abs()[there(brows)[..., :1]]
-    assert off.mean() < 0.25 and off.max() < 0.9
-    assert (x > 0).float().mean(1).sub(0.5).abs().max() < 0.05
-    raised = calm(4, brow_raise=1.0)
-    lifted = labelled(face_hair(person, raised, face_of(person, raised), DETAIL), "brows")
-    assert (lifted.position[:, 1].mean((1, 2)) > brows.position[:, 1].mean((1, 2)) + 0.2).all()
+    face = face_of(person, pose)
+    label, covered = painted_brows(person, pose, face)
+    along, height, half = shape.brow_curve(face.x, person.brows, pose.brow_raise)
+    dark = covered > 0.3
+    assert dark.any(2).any(1).all() and ((along > -0.1) & (along < 1.1))[dark].all()
+    assert ((face.y - height).abs() < 2.2 * half)[dark].all()
+    assert label[dark].float().mean() > 0.7 and (face.x > 0)[dark].float().mean().sub(0.5).abs() < 0.05
+    raised = painted_brows(person, calm(4, brow_raise=1.0), face)[1] > 0.3
+    for person in range(4):
+        assert face.y[person][raised[person]].mean() > face.y[person][dark[person]].mean() + 0.2
 
 
 def test_beards_grow_where_the_look_says() -> None:
     person, pose = styled("crop", beard=0.0, moustache=0.0, goatee=0.0), calm(2)
     face = face_of(person, pose)
-    assert LABEL["beard"] not in [int(s.label[0, 0, 0, 0]) for s in face_hair(person, pose, face, DETAIL)]
+    assert beard(person, face, DETAIL) == []
     counts = {}
     for name, goatee, moustache in (("full", 0.0, 1.0), ("goatee", 1.0, 0.0)):
         bearded = styled("crop", beard=1.0, moustache=moustache, goatee=goatee, beard_length=1.0, moustache_length=0.8)
-        beard = labelled(face_hair(bearded, pose, face, DETAIL), "beard")
-        x, y = beard.position[:, 0, :, 0], beard.position[:, 1, :, 0]
-        drawn = there(beard)[..., 0]
+        hairs = beard(bearded, face, DETAIL)[0]
+        x, y = hairs.position[:, 0, :, 0], hairs.position[:, 1, :, 0]
+        drawn = there(hairs)[..., 0]
+        assert (hairs.label == LABEL["beard"]).all()
         assert y[drawn].max() < 1.0
         counts[name] = int(drawn.sum())
         zone = beard_zone(bearded, face)[0]
@@ -179,23 +172,22 @@ def test_beards_grow_where_the_look_says() -> None:
         if name == "goatee":
             assert x[drawn].abs().max() < 4.5
             wide = calm(2, mouth_open=1.0)
-            lower = labelled(face_hair(bearded, wide, face_of(bearded, wide), DETAIL), "beard")
+            lower = beard(bearded, face_of(bearded, wide), DETAIL)[0]
             assert lower.position[:, 1, :, 0][there(lower)[..., 0]].mean() < y[drawn].mean() - 0.5
     assert counts["full"] > 1.5 * counts["goatee"] > 0
 
 
 def test_a_mixed_batch_gives_a_shaven_person_no_beard() -> None:
     person = identities(range(2))
-    beard = torch.tensor([1.0, 0.0]).view(2, 1, 1)
-    person = replace(person, hair=replace(person.hair, beard=beard, moustache=beard))
-    pose = calm(2)
-    grown = labelled(face_hair(person, pose, face_of(person, pose), DETAIL), "beard")
+    dense = torch.tensor([1.0, 0.0]).view(2, 1, 1)
+    person = replace(person, hair=replace(person.hair, beard=dense, moustache=dense))
+    grown = beard(person, face_of(person, calm(2)), DETAIL)[0]
     assert there(grown)[0].any() and not there(grown)[1].any()
 
 
 def test_colours_are_reflectances_and_age_brings_grey() -> None:
     person, pose = identities(range(24)), calm(24)
-    for surface in [scalp_hair(person, 32)] + face_hair(person, pose, face_of(person, pose), 32):
+    for surface in [scalp_hair(person, 32), *beard(person, face_of(person, pose), 32)]:
         assert surface.albedo.isfinite().all() and surface.albedo.min() >= 0 and surface.albedo.max() <= 1.2
         assert surface.occlusion.min() >= 0 and surface.occlusion.max() <= 1.001
     grey = {age: sum(sample_hair(Draw(i), 0.0, age, 1.0)["grey"] for i in range(100)) / 100 for age in (0.0, 0.9)}

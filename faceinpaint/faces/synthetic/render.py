@@ -10,7 +10,7 @@ from torch import Tensor
 
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.synthetic import background, body, camera, ears, glasses, light, openings, raster
-from faceinpaint.faces.synthetic.face_hair import face_hair
+from faceinpaint.faces.synthetic.beard import beard
 from faceinpaint.faces.synthetic.landmarks import landmark_places
 from faceinpaint.faces.synthetic.maths import dot, unit
 from faceinpaint.faces.synthetic.people import Identity, Pose
@@ -67,7 +67,7 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
         head.append(openings.eyeball(person, pose, side, max(16, fine // 5)))
     head.append(openings.mouth(person, pose, max(16, fine // 6)))
     head += ears.ears(person, max(16, fine // 4)) + glasses.glasses(person, pose, fine)
-    head += [scalp_hair(identity, fine).select(index), *face_hair(person, pose, face, fine)]
+    head += [scalp_hair(identity, fine).select(index), *beard(person, face, fine)]
     turn = camera.rotation(pose.yaw, pose.pitch, pose.roll)
     pivot = torch.tensor(camera.PIVOT, device=turn.device)
     surfaces = [surface.with_normal().turned(turn, pivot) for surface in head]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.face_hair import beard_zone
+from faceinpaint.faces.synthetic.beard import beard_zone
 from faceinpaint.faces.synthetic.maths import bump, mix, noise, normals, step, vector
 from faceinpaint.faces.synthetic.relief import Relief
 from faceinpaint.faces.synthetic.scalp_hair import scalp_cover
@@ -26,15 +26,17 @@ def skin_surface(person, pose, face: Relief) -> Surface:
     # The open mouth and the eyes' openings are holes: what lies behind is drawn by others.
     keep = -torch.maximum(face.opening, face.aperture)[:, None]
     scalp = scalp_cover(person, face)[:, None]
-    albedo = mix(_albedo(person, pose, face), 0.6 * person.hair.colour, scalp)
-    label = torch.where(scalp > 0.5, float(LABEL["hair"]), _labels(face, person, pose))
+    brow, brow_hair = painted_brows(person, pose, face)
+    albedo = mix(_albedo(person, face), person.hair.brows, brow_hair[:, None])
+    albedo = mix(albedo, 0.6 * person.hair.colour, scalp)
+    label = torch.where(scalp > 0.5, float(LABEL["hair"]), _labels(face, brow))
     gloss = _gloss(person, face)[:, None] * (1 - 0.8 * scalp)
     return Surface(
         face.position, albedo, label, keep, occlusion, gloss,
         sharpness=22.0, scatter=True, normal=normal)
 
 
-def _albedo(person, pose, face: Relief) -> Tensor:
+def _albedo(person, face: Relief) -> Tensor:
     skin, x, y = person.skin, face.x, face.y[:, :, :1]  # y is the same along a row
     side = x.abs()
     u, v = person.offset_x, person.offset_y
@@ -104,12 +106,23 @@ def _gloss(person, face: Relief) -> Tensor:
     return person.skin.shine * (0.55 + 0.45 * oily) * grain * (1 - face.aperture.clamp(0, 1)) + lips
 
 
-def _labels(face: Relief, person, pose) -> Tensor:
-    """Indices into LABELS: skin, nose, mouth (lips) and eyes (the shut lids' line has none)."""
+def painted_brows(person, pose, face: Relief) -> tuple[Tensor, Tensor]:
+    """Where brows lie, bool, and how much of the skin's colour their hairs take, 0 ... 1; (B, H, W) each."""
+    along, height, half = shape.brow_curve(face.x, person.brows, pose.brow_raise)
+    off, side = face.y - height, face.x.abs()
+    # Hairs lean outwards, and stand up at the inner end.
+    lean = face.y - 0.9 * side * step(0.0, 0.3, along)
+    hairs = noise("grain", (side + 0.25 * face.y) / 4 + person.offset_x, lean / 9 + person.offset_y)
+    across = off.abs() / half.clamp(min=0.05) + 0.22 * hairs
+    ends = step(-0.06, 0.10, along) * step(1.08, 0.85, along) * face.front
+    covered = (0.55 + 0.4 * person.brows.density) * step(1.55, 0.75, across) * ends
+    return (along > 0) & (along < 1) & (off.abs() < half) & (face.front > 0.2), covered
+
+
+def _labels(face: Relief, brow: Tensor) -> Tensor:
+    """Indices into LABELS: skin, nose, mouth (lips), eyes (the line of the lashes) and brows."""
     label = torch.full_like(face.x, float(LABEL["skin"]))
     label = torch.where((face.nose > 0.35) & (face.lips < 0), float(LABEL["nose"]), label)
     label = torch.where((face.lips > 0) & (face.front > 0.2), float(LABEL["mouth"]), label)
-    along, height, half = shape.brow_curve(face.x, person.brows, pose.brow_raise)
-    brow = (along > 0) & (along < 1) & ((face.y - height).abs() < half) & (face.front > 0.2)
-    label = torch.where(brow, float(LABEL["brows"]), label)
-    return label[:, None]
+    label = torch.where(face.aperture > -0.10, float(LABEL["eyes"]), label)
+    return torch.where(brow, float(LABEL["brows"]), label)[:, None]
