@@ -52,11 +52,9 @@ class Figure:
 
     def rows(self, low: float, high: float) -> Figure:
         """Only the rows between two rings."""
-        chosen = ((self.rings >= low) & (self.rings <= high)).nonzero()[:, 0]
-        first, last = int(chosen[0]), int(chosen[-1]) + 1
-        return Figure(
-            self.turned[:, :, first:last], self.normal[:, :, first:last], self.rings[first:last],
-            *(v[:, first:last] for v in (self.ring, self.azimuth, self.x, self.y)))
+        chosen = (self.rings >= low) & (self.rings <= high)
+        return Figure(rings=self.rings[chosen], **{
+            name: value[..., chosen, :] for name, value in vars(self).items() if name != "rings"})
 
 
 def body(person, pose, turn: Tensor, points: int) -> list[Surface]:
@@ -112,12 +110,11 @@ def _muscles(person, azimuth: Tensor, x: Tensor, y: Tensor, ring: Tensor) -> Ten
     down = ((ring - 0.6) / 3.5).clamp(0, 1)  # from behind the ear to the breastbone
     course = 1.85 - 1.68 * down**0.8
     strap = 0.30 * bump(azimuth.abs() - course, 0.20 - 0.08 * down) * step(4.5, 3.7, ring)
-    pipe = 0.22 * bump(x, 1.2) * step(1.2, 2.2, ring) * step(4.3, 3.6, ring)
     apple = (0.06 + 0.34 * masculine) * bump(x, 0.55 + 0.012 * (y + 13.9) ** 2) * bump(y + 13.9, 0.65)
     notch = -0.45 * bump(x, 0.75) * bump(y + 18.1, 0.55)
     wide = x.abs()
     bone = 0.42 * bump(y + 18.35 - 0.5 * step(1.0, 9.0, wide), 0.42) * step(0.8, 1.7, wide) * step(16.0, 11.0, wide)
-    return pipe + apple + notch + (strap + bone) * lean
+    return apple + notch + (strap + bone) * lean
 
 
 def _bent(position: Tensor, turn: Tensor, share: Tensor) -> Tensor:
@@ -147,8 +144,8 @@ def _skin(person, pose, kind: Tensor, figure: Figure) -> Surface:
     grown = 0.45 * grown * step(2.1, 1.0, ring) * step(1.5, 1.1, figure.azimuth.abs())
     albedo = mix(albedo, person.hair.colour * 0.5 + 0.25 * albedo, grown[:, None])
     # A little under the edge of what is worn the skin ends, or it would shine through the cloth.
-    covered = torch.where(kind == SHIRT, torch.maximum(_below(kind, pose, figure), _collar_edge(pose, figure) - 0.3),
-                          _below(kind, pose, figure))
+    below = _below(kind, pose, figure)
+    covered = torch.where(kind == SHIRT, torch.maximum(below, _collar_edge(pose, figure) - 0.3), below)
     return Surface(
         figure.turned, albedo, label_map("skin", figure.turned), (0.18 - covered)[:, None],
         _under_head(figure)[:, None], (0.35 * skin.shine).expand_as(ring)[:, None], sharpness=14.0, scatter=True,

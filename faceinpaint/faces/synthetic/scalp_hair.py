@@ -279,11 +279,10 @@ def _lock(person, guides: Guides, own: Tensor, path: Tensor, outward: Tensor) ->
 
 def _occlusion(person, guides: Guides, path: Tensor) -> Tensor:
     """Light from everywhere on guides, (B, 1, N, STEPS + 1): roots and lower layers lie in the others' shadow."""
-    from_root = guides.length[..., None] * torch.linspace(0, 1, STEPS + 1, device=path.device)
     deep = step(0.3, 1.6, person.hair.volume + 0.08 * person.hair.top)[..., None]
     deep = deep * (1 - 1.3 * person.hair.colour.mean(1, keepdim=True)).clamp(min=0.4)  # light hair passes light on
-    root = 1 - 0.45 * deep * torch.exp(-from_root / 1.2)
-    return root * (1 - 0.6 * deep * (1 - guides.layer[..., None]) ** 1.5) * (0.75 + 0.25 * step(-12, 2, path[:, 1:2]))
+    root = torch.exp(-guides.length[..., None] / 1.2 * torch.linspace(0, 1, STEPS + 1, device=path.device))
+    return (1 - 0.45 * deep * root) * (1 - 0.6 * deep * (1 - guides.layer[..., None]) ** 1.5)
 
 
 def _colours(person, guides: Guides, own: Tensor) -> Tensor:
