@@ -218,7 +218,7 @@ def _garment(person, pose, kind: Tensor, figure: Figure) -> Surface:
     occlusion = _under_head(figure) * (1 + 1.6 * fold.clamp(-0.35, 0.08)) * (1 - 0.45 * under_collar)
     return Surface(
         position, _cloth(pose, kind, figure) * (1 - 0.35 * seam)[:, None], label_map("clothes", position),
-        below[:, None], occlusion[:, None], torch.full_like(below, 0.12)[:, None], sharpness=6.0)
+        below[:, None], occlusion[:, None], torch.full_like(below, 0.12)[:, None], normals(position), sharpness=6.0)
 
 
 def _collar(pose, kind: Tensor, figure: Figure) -> Surface:
@@ -229,7 +229,8 @@ def _collar(pose, kind: Tensor, figure: Figure) -> Surface:
     keep = torch.where(kind == SHIRT, edge, -torch.ones_like(edge))
     return Surface(
         position, _cloth(pose, kind, figure) * (1 - stitched)[:, None], label_map("clothes", position),
-        keep[:, None], _under_head(figure)[:, None], torch.full_like(edge, 0.12)[:, None], sharpness=6.0)
+        keep[:, None], _under_head(figure)[:, None], torch.full_like(edge, 0.12)[:, None], normals(position),
+        sharpness=6.0)
 
 
 def _cloth(pose, kind: Tensor, figure: Figure) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.faces.synthetic import head as shape
-from faceinpaint.faces.synthetic.maths import bump, mix, noise, step, unit, vector
+from faceinpaint.faces.synthetic.maths import bump, mix, noise, normals, step, unit, vector
 from faceinpaint.faces.synthetic.relief import EYEBALL
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
@@ -106,4 +106,4 @@ def mouth(person, pose, points: int) -> Surface:
     keep = torch.minimum(half - x.abs(), y + 0.6 + shape.JAW_DROP * pose.mouth_open)[:, None]
     return Surface(
         position, albedo * occlusion, label_map("mouth", position), keep, occlusion, 0.8 * teeth[:, None],
-        sharpness=60.0)
+        normals(position), sharpness=60.0)

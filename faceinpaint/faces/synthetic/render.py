@@ -70,8 +70,8 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
     head += [scalp_hair(identity, fine).select(index), *beard(person, face, fine)]
     turn = camera.rotation(pose.yaw, pose.pitch, pose.roll)
     pivot = torch.tensor(camera.PIVOT, device=turn.device)
-    surfaces = [surface.with_normal().turned(turn, pivot) for surface in head]
-    surfaces += [surface.with_normal() for surface in body.body(person, pose, turn, fine)]
+    surfaces = [surface.turned(turn, pivot) for surface in head]
+    surfaces += body.body(person, pose, turn, fine)
 
     backdrop = background.backgrounds(pose.seed, fine)
     sky, ground = background.surroundings(backdrop)

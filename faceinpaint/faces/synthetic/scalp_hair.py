@@ -43,7 +43,7 @@ def scalp_hair(person, detail: int) -> Surface:
     random = chances(person, count, 5 + 9 * LOCK)
     guides = rooted(person, random[:, :5])
     own = random[:, 5:].view(len(person), 9, LOCK, count).transpose(2, 3)  # (B, 9, N, LOCK), each hair's
-    path = _clumped(combed(person, guides), guides.side, person.hair.clump[..., None])
+    path = _clumped(combed(person, guides), person.hair.clump[..., None])
     outward = _outward(path)
     t, hair = _shared_out(person, points)
     knots = torch.arange(STEPS + 1, device=t.device).view(1, -1, 1)
@@ -216,13 +216,11 @@ def _beside_face(look, guides: Guides, point: Tensor) -> Tensor:
     return torch.cat([torch.where(free > 0.5, torch.maximum(x * guides.side, free) * guides.side, x), y, z], 1)
 
 
-def _clumped(path: Tensor, side: Tensor, clump: Tensor) -> Tensor:
-    """Draw the four neighbours of each lock together towards their tips, but not across a parting."""
-    batch, _, count, knots = path.shape
-    four = path.view(batch, 3, count // 4, 4, knots)
-    together = side.view(batch, 1, count // 4, 4, 1).mean(3, keepdim=True).abs() > 0.9
-    t = torch.linspace(0, 1, knots, device=path.device)
-    return mix(four, four.mean(3, keepdim=True), clump[..., None] * 0.8 * t * together).view_as(path)
+def _clumped(path: Tensor, clump: Tensor) -> Tensor:
+    """Draw the four neighbours of each lock together towards their tips."""
+    four = path.unflatten(2, (-1, 4))
+    t = torch.linspace(0, 1, path.shape[-1], device=path.device)
+    return mix(four, four.mean(3, keepdim=True), clump[..., None] * 0.8 * t).flatten(2, 3)
 
 
 def _outward(path: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.maths import blur, dot, normals, rotate, unit
+from faceinpaint.faces.synthetic.maths import blur, dot, rotate, unit
 
 LABELS = ("background", "skin", "nose", "mouth", "eyes", "brows", "hair", "beard", "glasses", "clothes")
 LABEL = {name: i for i, name in enumerate(LABELS)}
@@ -21,8 +21,8 @@ class Surface:
     position: (B, 3, H, W) cm. albedo: (B, 3, H, W) linear reflectance. label: (B, 1, H, W) index into LABELS.
     keep: (B, 1, H, W), points with a value <= 0 are not there (a signed distance gives a crisp edge); or None.
     occlusion: (B, 1, H, W), share of the light from everywhere that arrives. gloss: (B, 1, H, W) strength of
-    the highlight, sharpness: its exponent. scatter: light spreads under the surface as in skin. normal: (B, 3, H, W),
-    None to take that of the grid. tangent: along a hair, of `single` points only.
+    the highlight, sharpness: its exponent. scatter: light spreads under the surface as in skin. normal: (B, 3, H, W).
+    tangent: along a hair, of `single` points only.
     """
 
     position: Tensor
@@ -31,17 +31,17 @@ class Surface:
     keep: Tensor | None
     occlusion: Tensor
     gloss: Tensor
+    normal: Tensor
     sharpness: float = 20.0
     scatter: bool = False
-    normal: Tensor | None = None
     strands: bool = False
     tangent: Tensor | None = None
 
     def turned(self, rotation: Tensor, pivot: Tensor) -> Surface:
         """Rotated about a point: (B, 3, 3), (3,)."""
         pivot = pivot.view(1, 3, 1, 1)
-        normal = None if self.normal is None else rotate(rotation, self.normal)
-        return replace(self, position=rotate(rotation, self.position - pivot) + pivot, normal=normal)
+        position = rotate(rotation, self.position - pivot) + pivot
+        return replace(self, position=position, normal=rotate(rotation, self.normal))
 
     def select(self, index: Tensor) -> Surface:
         """The surfaces at `index` (N,) of the batch, in that order."""
@@ -59,10 +59,6 @@ class Surface:
         return replace(
             self, position=pick(self.position), albedo=pick(self.albedo), occlusion=pick(self.occlusion),
             gloss=pick(self.gloss), normal=pick(self.normal), keep=None, tangent=tangent)
-
-    def with_normal(self) -> Surface:
-        """The same with its normals worked out."""
-        return self if self.normal is not None or self.strands else replace(self, normal=normals(self.position))
 
 
 def label_map(name: str, like: Tensor) -> Tensor:
