@@ -302,7 +302,8 @@ def quick_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    used = torch.backends.cpu.get_cpu_capability()  # less than there is where ATEN_CPU_CAPABILITY says so
+    return used.startswith("AVX512") and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def is_mask_name(mask: Tensor | Image.Image | str | Path) -> bool:
