@@ -128,6 +128,15 @@ class Run(NamedTuple):
     mebibytes: float  # most memory that it held
 
 
+# By itself: what the system says of a child begins with all that its parent held.
+TELLS_ITS_PEAK = """import atexit
+from pathlib import Path
+from faceinpaint.basics.memory import peak_memory
+from faceinpaint.cli import main
+atexit.register(lambda: Path("peak").write_text(str(peak_memory())))
+main()"""
+
+
 @pytest.fixture(scope="module")
 def folder(portrait, tmp_path_factory) -> Run:
     """One call, in a process of its own, for a folder with everything."""
@@ -136,18 +145,14 @@ def folder(portrait, tmp_path_factory) -> Run:
         (root / name).mkdir()
     write_photos(root / "photos", portrait)
     write_masks(root / "masks", root / "photos")
-    code = "from faceinpaint.cli import main; main()"
-    command = [sys.executable, "-c", code, "complete", "photos", "--mask", "masks", "--out", "out/new"]
+    command = [sys.executable, "-c", TELLS_ITS_PEAK, "complete", "photos", "--mask", "masks", "--out", "out/new"]
     package = str(Path(commands.__file__).parents[2])
     # One thread: beside these tests another process may want the cores.
     environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
     with open(root / "stdout", "wb") as out, open(root / "stderr", "wb") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=root, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        status = subprocess.run(command, stdout=out, stderr=err, cwd=root, env=environment).returncode
     lines = [(root / name).read_text("utf-8").splitlines() for name in ("stdout", "stderr")]
-    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
-    return Run(root, process.returncode, *lines, peak)
+    return Run(root, status, *lines, int((root / "peak").read_text()) / 2**20)
 
 
 def test_folder_writes_what_is_good_and_a_row_for_each(folder):
