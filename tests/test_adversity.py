@@ -20,7 +20,7 @@ from test_download import server  # noqa: F401, the fixture is used by its name
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.files import LOCK, sole_use, write_whole
 from faceinpaint.cli.commands import complete
-from faceinpaint.course import run_course
+from faceinpaint.course.run import run_course
 from faceinpaint.evaluation import evaluate
 from faceinpaint.faces.shards import write_shards
 from faceinpaint.faces.sources.irregular_masks import irregular_masks

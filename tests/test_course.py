@@ -15,10 +15,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from faceinpaint import course
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.memory import peak_memory
 from faceinpaint.course import pages
+from faceinpaint.course import run as course
 from faceinpaint.training import presets
 
 PICTURE = """import matplotlib.pyplot as plt

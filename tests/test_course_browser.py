@@ -6,8 +6,8 @@ import pytest
 from browsers import PATIENCE, launch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect, sync_playwright
+from faceinpaint.course import run as course
 
-from faceinpaint import course
 
 FIRST = """# 00 · First: a chapter
 

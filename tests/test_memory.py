@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from faceinpaint.basics import memory
-from faceinpaint.basics.memory import PeakMemory
 from faceinpaint.benchmark import run as benchmark, training as training_benchmark
+from faceinpaint.benchmark.peak import PeakMemory
 from faceinpaint.benchmark.run import Figure, Setting
 from faceinpaint.benchmark.training import Measured
 from faceinpaint.evaluation import renderer

@@ -15,7 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import faceinpaint
-from faceinpaint import course
+from faceinpaint.course import run as course
 from faceinpaint.course.chapter import exercises_of as exercises_in, first_error, is_right
 from faceinpaint.training import presets
 

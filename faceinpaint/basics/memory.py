@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import torch
 
 PROCESSES = Path("/proc")  # Linux has it
 
@@ -39,28 +36,6 @@ def restart_peak() -> int | None:
     except OSError:
         return None
     return _noted("VmRSS")
-
-
-class PeakMemory:
-    """The most memory in use between `start` and `read`, beyond what was in use at the start; bytes.
-
-    None of a processor's where only Linux could tell: other systems keep one peak for the whole of a process.
-    """
-
-    def start(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-        else:
-            gc.collect()
-            if sys.platform == "linux":  # what was freed is given back, or the steps could take it unseen
-                getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
-            self.before = restart_peak()
-
-    def read(self) -> int | None:
-        if torch.cuda.is_available():
-            return torch.cuda.max_memory_allocated() - self.before
-        return None if self.before is None else peak_memory() - self.before
 
 
 def _noted(name: str, process: int | str = "self") -> int | None:

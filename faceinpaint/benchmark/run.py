@@ -34,7 +34,8 @@ import faceinpaint
 from faceinpaint import masks
 from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.basics.files import write_whole
-from faceinpaint.basics.memory import PeakMemory, peak_memory
+from faceinpaint.basics.memory import peak_memory
+from faceinpaint.benchmark.peak import PeakMemory
 from faceinpaint.benchmark.plain import PlainCompleter
 from faceinpaint.completion import Completer, find_device, quick_bfloat16
 

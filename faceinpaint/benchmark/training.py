@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from faceinpaint import weights
-from faceinpaint.basics.memory import PeakMemory
+from faceinpaint.benchmark.peak import PeakMemory
 from faceinpaint.benchmark.plain import make_plain
 from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.generator import Generator

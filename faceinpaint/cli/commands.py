@@ -357,7 +357,7 @@ def course(
     )] = None,
 ) -> None:
     """Execute notebooks headlessly: a site of their pages, a table, and a JUnit report."""
-    from faceinpaint.course import NOTEBOOKS, run_course
+    from faceinpaint.course.run import NOTEBOOKS, run_course
 
     raise typer.Exit(run_course(out, preset, only, notebooks or NOTEBOOKS, jobs, solve))
 

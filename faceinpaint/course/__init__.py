@@ -1,14 +1,6 @@
-"""Run the course: every notebook in a fresh kernel, then a site of one page per chapter, a table and a JUnit report.
+"""What the course needs: exercises, figures, inspection, studies, and the runner of all chapters.
 
-`chapter` runs one notebook, `pages` makes its page, `site` the index, links and search around the pages, `report` the
-table and the report for machines, and `run` all of it.
+`run` runs every notebook in a fresh kernel: `chapter` one of them, `pages` makes its page, `site` the index, links and
+search around the pages, `report` the table and the report for machines; `publish` makes of it what is given away.
+Nothing is imported here: a chapter wants exercises and figures, and not the runner.
 """
-
-from faceinpaint.course.chapter import Outcome, run_chapter
-from faceinpaint.course.pages import write_pages
-from faceinpaint.course.run import CELL_SECONDS, NOTEBOOKS, find_chapters, run_course
-from faceinpaint.course.site import write_site
-
-__all__ = [
-    "CELL_SECONDS", "NOTEBOOKS", "Outcome", "find_chapters", "run_chapter", "run_course", "write_pages", "write_site",
-]

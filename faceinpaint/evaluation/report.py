@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 from faceinpaint import masks
 from faceinpaint.basics.errors import unknown
 from faceinpaint.basics.files import write_whole
-from faceinpaint.evaluation import figures, paper, pictures as grids
+from faceinpaint.evaluation import figures, paper
 from faceinpaint.evaluation.examination import Examination, Located
 from faceinpaint.evaluation.identity import Gallery, Roc, pairs, roc
 from faceinpaint.evaluation.measures import frechet_distance
+from faceinpaint.evaluation.pictures import board
 from faceinpaint.evaluation.statistics import Interval, difference, in_cell, in_words, interval
 from faceinpaint.recognisers import Recogniser
 
@@ -286,7 +287,7 @@ def contact_sheet(
         same = "yes" if distance <= judge.threshold else "no"
         titles += ["original\n", f"{row['mask']}\n", f"same person?\n{same} ({distance:.2f})"]
         beside.append(word)
-    return grids.board(pictures, titles, columns=6, beside=beside[::2])
+    return board(pictures, titles, columns=6, beside=beside[::2])
 
 
 def _of_two_people(ranked: Sequence[tuple[int, Mapping]]) -> list[tuple[int, Mapping]]:
