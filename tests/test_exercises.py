@@ -13,9 +13,10 @@ import nbformat
 import pytest
 import torch
 
-from faceinpaint import course, masks
+from faceinpaint import masks
 from faceinpaint.basics.errors import InputError
 from faceinpaint.course import exercises
+from faceinpaint.course import run as course
 from faceinpaint.landmarks import MIRROR_ORDER
 
 

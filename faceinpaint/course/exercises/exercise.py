@@ -113,8 +113,9 @@ class Exercise:
     def test(self, answer: Callable) -> None:
         """Raise WrongAnswer, or what the answer itself stops with, unless it is right."""
         cases = self.cases()
-        found = [self._outcome(answer, case) for case in cases.values()]
-        right = [self._outcome(self.solved_by, case) for case in cases.values()]
+        given = [deepcopy(case) for case in cases.values()]
+        found = [self._outcome(answer, case) for case in given]
+        right = [self._outcome(self.solved_by, deepcopy(case)) for case in cases.values()]
         self._require_no_mistake(list(cases.values()), found, right)
         for name, one, other in zip(cases, found, right):
             if isinstance(one, Exception):
@@ -122,15 +123,15 @@ class Exercise:
             self.like(one, other, self.what)
             if not self.same(one, other):
                 raise WrongAnswer(difference(name, one, other))
-        for case in cases.values():
-            self._require_untouched(answer, case)
+        for before, after in zip(cases.values(), given):
+            self._require_untouched(before, after)
         if self.more:
             self.more(answer)
 
     def _outcome(self, answer: Callable, case: tuple) -> object:
         """What an answer returns in a case, or the error that it stops with."""
         try:
-            return self.asked(answer, *deepcopy(case))
+            return self.asked(answer, *case)
         except Exception as error:
             return error
 
@@ -139,12 +140,11 @@ class Exercise:
         wrong = [place for place, (one, other) in enumerate(zip(found, right)) if not self.same(one, other)]
         for end in dict.fromkeys((len(cases), wrong[0] + 1)) if wrong else ():
             for sentence, mistake in self.mistakes.items():
-                made = (self._outcome(mistake, case) for case in cases[:end])
+                made = (self._outcome(mistake, deepcopy(case)) for case in cases[:end])
                 require(not all(map(self.same, found, made)), sentence)
 
-    def _require_untouched(self, answer: Callable, case: tuple) -> None:
-        given = deepcopy(case)
-        self.asked(answer, *given)
+    def _require_untouched(self, case: tuple, given: tuple) -> None:
+        """Raise WrongAnswer where an answer has changed what it was given in a case."""
         for name, before, after in zip(inspect.signature(self.solved_by).parameters, case, given):
             require(
                 name in self.may_change or exactly(before, after),
