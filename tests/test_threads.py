@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,20 @@ def test_whoever_completes_leaves_a_core_and_a_user_decides_otherwise(said):
     code = "import faceinpaint.completion, torch; print(torch.get_num_threads())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) == int(said) if said else 1 <= int(done.stdout) <= max(1, threads.cores() - 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_process_does_not_wait_for_its_parent_s_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    images, weight = torch.rand(1, 16, 200, 200), torch.rand(16, 16, 3, 3)
+    try:
+        torch.conv2d(images, weight)  # starts the threads
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            torch.conv2d(images, weight)
+            os._exit(torch.get_num_threads())
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    finally:
+        torch.set_num_threads(before)
