@@ -328,3 +328,17 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
     assert weights.about(first, "about-3") == "3"
     assert torch.equal(weights.load(first, Generator).paint.bias, network.paint.bias.half().float())
+
+
+@pytest.mark.parametrize("name, content, said", [
+    ("generator.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull"),
+    ("model.pth", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ("model.pth", b"PK\3\4" + bytes(60), "pickle of PyTorch"), ("old.pt", b"\x80\2\x8a\nl\xfc", "pickle of PyTorch"),
+    ("renamed.safetensors", b"PK\3\4" + bytes(60), "pickle of PyTorch"),
+    ("step-0000100.pt", b"PK\3\4" + bytes(60), "checkpoint of a run"), ("model.onnx", b"\x08\x07", "no weights"),
+])
+def test_what_is_no_weight_file_is_named_as_what_it_is(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=said) as error:
+        weights.load(tmp_path / name, Generator)
+    assert name in str(error.value) and ". " not in str(error.value)

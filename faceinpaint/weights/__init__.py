@@ -95,6 +95,8 @@ def in_order(content: bytes) -> bytes:
 def file_of(name_or_path: str | Path) -> Path:
     """The file of shipped weights by name, or the one that is given; InputError where it is missing or altered."""
     given = Path(name_or_path)
+    if given.suffix != ".safetensors" and os.path.isfile(given) and str(name_or_path) not in manifest():
+        raise _no_weights(given)
     path = given if given.suffix == ".safetensors" else path_of(str(name_or_path))
     if not os.path.isfile(path):
         raise InputError(f"there is no weight file {path}: give a .safetensors file or one of {', '.join(manifest())}")
@@ -130,10 +132,25 @@ def content_of(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             metadata, state = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
         finite = all(value.isfinite().all() for value in state.values())
     except Exception:  # a header may say anything, of types too that torch can't compute with
-        raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
+        raise _no_weights(path) from None
     if not finite:
         raise InputError(f"{path} holds numbers that are not finite: train or fetch it again")
     return metadata, state
+
+
+def _no_weights(path: Path) -> InputError:
+    """The error of a file that is no safetensors file, by what it is instead."""
+    with open(path, "rb") as file:
+        begin = file.read(64)
+    if begin.startswith(b"version https://git-lfs"):
+        return InputError(f"{path} is a pointer of Git LFS, not the weights: run `git lfs pull` to get these")
+    if begin.startswith((b"PK", b"\x80")) and path.name.startswith("step-"):
+        return InputError(f"{path} is a checkpoint of a run: give the run's .safetensors, or go on by train --resume")
+    if begin.startswith((b"PK", b"\x80")):
+        return InputError(f"{path} is a pickle of PyTorch, which might run code: give the weights as .safetensors")
+    if path.suffix != ".safetensors":
+        return InputError(f"{path} holds no weights of a network here: give a .safetensors file")
+    return InputError(f"{path} is not a whole safetensors file: train or fetch it again")
 
 
 LARGEST_SETTINGS = 10_000  # all numbers of a network's settings together
@@ -186,7 +203,7 @@ def about(name_or_path: str | Path, key: str) -> str | None:
         with safe_open(path, framework="pt") as file:
             said = (file.metadata() or {}).get(key)
     except Exception:
-        raise InputError(f"{path} is not a whole safetensors file: train or fetch it again") from None
+        raise _no_weights(path) from None
     return said or manifest().get(str(name_or_path), {}).get(key)
 
 
