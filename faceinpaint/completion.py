@@ -12,18 +12,17 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from faceinpaint import masks, weights
-from faceinpaint.basics.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.folding import folded
 from faceinpaint.basics.threads import leave_a_core
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import MAX_PIXELS, MIN_SIDE, read_mask, read_photo, to_image, to_tensor
+from faceinpaint.faces.mask_files import DrawnMask, Source, colour_of, read_mask
+from faceinpaint.faces.photos import Photo, open_photo, to_image, to_tensor
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.prior.answers import Style, expressed
@@ -109,33 +108,33 @@ class Completer:
         )
 
     def __call__(
-        self, photo: Image.Image | str | Path, mask: Tensor | Image.Image | str | Path, aligned: bool = False,
+        self, photo: Image.Image | str | Path, mask: Source | DrawnMask, aligned: bool = False,
         face: int = 0, all_faces: bool = False, generator: torch.Generator | None = None,
         reference: Image.Image | str | Path | Reference | None = None, style: Style | None = None,
     ) -> Completion:
         """Complete the largest face of a photo, its `face`-th by size, or `all_faces`.
 
         photo: a picture or its file. mask: a name (`mask01`, `irregular`, ...), which is laid on each face,
-        or a picture, file or (1, 1, H, W) tensor for the whole photo, 1 or white = unknown; one of another
-        size is resized, which `notes` says. aligned: the photo is a square aligned crop already. generator:
-        what random masks draw from. reference: another photo of the same person, to go by. style: another answer than
-        the most probable one. Raises InputError for what can't be read, a face that is not there or wholly hidden, an
-        unknown mask, and one reference for several faces.
+        or a picture, file, array or (1, 1, H, W) tensor for the whole photo, 1 or white = unknown, as `read_mask`
+        understands it, which `notes` say; or a `DrawnMask`. aligned: the photo is a square aligned crop already.
+        generator: what random masks draw from. reference: another photo of the same person, to go by. style: another
+        answer than the most probable one. Raises InputError for what can't be read, a face that is not there, wholly
+        hidden or not at all, an unknown mask, and one reference for several faces.
         """
         if reference is not None and all_faces:
             raise InputError("a reference shows one person: complete one face at a time with it")
-        photo = _read_photo(photo)
+        source = _read_photo(photo)
+        photo, hidden = source.shown, None
         if reference is not None and not isinstance(reference, Reference):
             reference = self.reference(reference)
         pixels = to_tensor(photo)
-        size, notes = pixels.shape[-2:], []
+        size, notes = pixels.shape[-2:], [*source.notes]
         photo_mask = None
         if is_mask_name(mask):
             masks.check_name(mask)  # now, not after a search for faces
         else:
-            photo_mask = _read_mask(mask, size, notes)
-            if not photo_mask.any():
-                return Completion(photo, [], notes + ["the mask is empty: the photo is returned unchanged"])
+            photo_mask = _read_mask(mask, source, notes)
+            hidden = photo_mask[0, 0].bool().numpy()
 
         result, faces = pixels, []
         for crop in self._crops(photo, aligned, face, all_faces):
@@ -152,10 +151,10 @@ class Completer:
                 faces.append(completed)
                 result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop)
         if not faces:
-            notes.append("the mask hides nothing of the face: the photo is returned unchanged")
-        elif photo_mask is not None:
+            raise InputError("the mask hides nothing of the face: draw it on the face, or choose another by --face")
+        if photo_mask is not None:
             _note_rest(photo_mask, faces, notes)
-        return Completion(to_image(result), faces, notes)
+        return Completion(source.painted(to_image(result), hidden), faces, notes)
 
     @torch.no_grad()
     def complete(
@@ -184,7 +183,7 @@ class Completer:
 
     def reference(self, photo: Image.Image | str | Path, aligned: bool = False) -> Reference:
         """Another photo of the person, to go by: its largest face. Raises InputError where there is none."""
-        photo = _read_photo(photo)
+        photo = _read_photo(photo).shown
         try:
             crop = self._crops(photo, aligned, 0, False)[0]
         except InputError as error:
@@ -287,6 +286,8 @@ def find_device(name: str = "auto") -> torch.device:
     """The device of that name; `auto` is the GPU if there is one. InputError for a name that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "mps":
+        raise InputError("a Mac's graphics processor (mps) was never tried with these networks: choose cpu")
     try:
         device = torch.device(name)
         if device.type in ("cpu", "cuda"):
@@ -306,58 +307,26 @@ def quick_bfloat16(device: torch.device) -> bool:
     return used.startswith("AVX512") and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def is_mask_name(mask: Tensor | Image.Image | str | Path) -> bool:
-    """Whether a mask is given by name: one of `masks.NAMES`, or a misspelt one, a word that is no file."""
-    if not isinstance(mask, str):
+def is_mask_name(mask: Source | DrawnMask) -> bool:
+    """Whether a mask is given by name: one of `masks.NAMES`, or a misspelt one, a word that is no file or colour."""
+    if not isinstance(mask, str) or colour_of(mask):
         return False
     path = Path(mask)
     return mask in ("", *masks.NAMES) or not (path.suffix or path.name != mask or os.path.exists(path))
 
 
-def _read_photo(photo: Image.Image | str | Path) -> Image.Image:
-    """A picture or its file as an upright RGB photo."""
-    if isinstance(photo, (str, Path)):
-        return read_photo(photo)
-    if not isinstance(photo, Image.Image):
+def _read_photo(photo: Image.Image | str | Path) -> Photo:
+    """A picture or its file as an upright photo."""
+    if not isinstance(photo, (str, Path, Image.Image)):
         raise InputError(f"a photo is a PIL image or a file, not {type(photo).__name__}: try Image.fromarray")
-    width, height = photo.size
-    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
-        raise InputError(
-            f"the photo has {width} x {height} pixels: give one of at least {MIN_SIDE} x {MIN_SIDE} pixels "
-            f"and at most {MAX_PIXELS // 1_000_000} megapixels"
-        )
-    return _plain(photo, "RGB", background="white")
+    return open_photo(photo)
 
 
-def _read_mask(mask: Tensor | Image.Image | str | Path, size: tuple[int, int], notes: list[str]) -> Tensor:
-    """A mask of `size` (height, width): (1, 1, H, W), 1 = unknown; `notes` says if it was resized."""
-    resized = False
-    if isinstance(mask, (str, Path)):
-        mask, resized = read_mask(mask, size)
-    elif isinstance(mask, Image.Image):
-        mask = torch.from_numpy(np.array(_plain(mask, "L", background="black")) >= 128)
-    if not isinstance(mask, Tensor) or mask.ndim < 2 or not 0 < mask.numel() == mask.shape[-2] * mask.shape[-1]:
-        raise InputError("this is no mask: give a name, a file, a PIL image or a tensor (1, 1, H, W)")
-    mask = (mask.detach().cpu().reshape(1, 1, *mask.shape[-2:]) > 0.5).float()
-    if mask.shape[-2:] != size:
-        mask, resized = F.interpolate(mask, size=tuple(size), mode="nearest-exact"), True
-    if resized:
-        notes.append("the mask had another size than the photo and was resized to it")
-    return mask
-
-
-def _plain(picture: Image.Image, mode: str, background: str) -> Image.Image:
-    """A picture as its file would be read: upright, first frame, transparency over a background."""
-    if picture.mode.startswith(("I", "F")):
-        raise InputError("the picture has more than 8 bits for a colour: give its file or convert it")
-    try:
-        upright = ImageOps.exif_transpose(picture)
-    except Exception as error:  # pixels are read from the file only now, and a decoder may raise anything
-        raise InputError(f"the picture can't be read ({reason_of(error)}): get its file again") from error
-    if upright.has_transparency_data:
-        over = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", over.size, background), over)
-    return upright.convert(mode)
+def _read_mask(mask: Source | DrawnMask, photo: Photo, notes: list[str]) -> Tensor:
+    """A mask of the photo, (1, 1, H, W), 1 = unknown; `notes` say what was understood."""
+    read = read_mask(mask, photo)
+    notes += read.notes
+    return read.mask
 
 
 def _note_rest(photo_mask: Tensor, faces: list[CompletedFace], notes: list[str]) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 from faceinpaint import masks, weights
 from faceinpaint.completion import Completer
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import FORMATS
+from faceinpaint.faces.image_files import FORMATS
 from faceinpaint.generator import Generator
 from faceinpaint.studio import Session
 

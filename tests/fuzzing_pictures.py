@@ -17,7 +17,9 @@ from PIL import Image, PngImagePlugin
 from skimage import data
 
 from faceinpaint.completion import Completer
-from faceinpaint.faces.photos import FORMATS, read_mask, read_photo
+from faceinpaint.faces.image_files import FORMATS
+from faceinpaint.faces.mask_files import read_mask
+from faceinpaint.faces.photos import Photo, read_photo
 from faceinpaint.studio import Session
 
 MODES = ("RGB", "L", "1", "LA", "P", "PA", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr", "LAB", "HSV")
@@ -203,7 +205,7 @@ def _read(content: bytes, what: str, rng: random.Random, folder: Path) -> Case:
     readers: dict[str, Callable[[], object]] = {
         "photo": partial(read_photo, path),
         "bytes": partial(read_photo, content),
-        "mask": partial(read_mask, path, (rng.choice((1, 48, 500)), 64)),
+        "mask": partial(read_mask, path, Photo(blank := Image.new("RGB", (64, rng.choice((1, 48, 500)))), blank)),
         "studio's mask": partial(Session(64).import_mask, content),
         "studio's photo": partial(Session(64).open, content),
         "aligned": partial(completer(), path, "mask01", aligned=True),

@@ -21,7 +21,7 @@ from faceinpaint import masks
 from faceinpaint.faces import synthetic
 from faceinpaint.evaluation import evaluate
 from faceinpaint.faces import sets
-from faceinpaint.faces.photos import METADATA, FaceFolder, read_mask
+from faceinpaint.faces.photos import METADATA, FaceFolder
 from faceinpaint.faces.sets import CHECKSUMS, checksums, find_set, some_people
 from faceinpaint.faces.sources.portraits import KEPT, SIDE, portraits
 from faceinpaint.faces.synthetic import pack
@@ -51,8 +51,8 @@ def test_four_masks_lie_in_each_bin_of_hole_ratio():
             file = files[4 * index + number]
             assert file.name == f"irregular-{round(100 * low):02d}-{round(100 * high):02d}-{number + 1}.png"
             assert Image.open(file).mode == "1"
-            mask, resized = read_mask(file, (256, 256))
-            assert not resized and low < masks.hole_ratio(mask).item() < high
+            mask = torch.from_numpy(np.asarray(Image.open(file))).float()[None, None]
+            assert mask.shape == (1, 1, 256, 256) and low < masks.hole_ratio(mask).item() < high
     assert len({mask.tobytes() for mask in pixels_of(DATA / "masks").values()}) == len(files)
 
 

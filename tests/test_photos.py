@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -12,11 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import Faces, align
-from faceinpaint.faces.photos import FaceFolder, list_photos, read_mask, read_photo, to_image, to_tensor
+from faceinpaint.faces.photos import (
+    FaceFolder,
+    Photo,
+    encoded,
+    list_photos,
+    open_photo,
+    read_photo,
+    to_image,
+    to_tensor,
+)
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -148,6 +158,198 @@ def test_animation_shows_its_first_frame(tmp_path, suffix):
     assert difference(read_photo(tmp_path / f"a{suffix}"), frames[0]) < 2
 
 
+# ------------------------------------------------------------------------- what a result keeps
+
+
+def as_file(picture: Image.Image, form: str = "png", **options) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, form, **options)
+    return content.getvalue()
+
+
+def profile_of(space: str) -> bytes:
+    """A profile of other colours than sRGB: red and green swapped, or a grey of another gamma."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    if space == "RGB":
+        at = [profile.index(tag, 128) for tag in (b"rXYZ", b"gXYZ")]
+        there = [profile[one + 4 : one + 8] for one in at]
+        for one, place in zip(at, reversed(there)):
+            profile[one + 4 : one + 8] = place
+        return bytes(profile)
+    curve = b"curv" + struct.pack(">II", 0, 1) + struct.pack(">HH", int(1.2 * 256), 0)
+    white = b"XYZ " + struct.pack(">Iiii", 0, 63190, 65536, 54061)
+    table = struct.pack(">I", 2) + b"kTRC" + struct.pack(">II", 156, len(curve)) + b"wtpt" + struct.pack(">II", 172, 20)
+    body = table + curve + white
+    header = bytearray(profile[:128])
+    header[0:4], header[16:20] = struct.pack(">I", 128 + len(body)), b"GRAY"
+    return bytes(header) + body
+
+
+def repainted(photo: Photo) -> tuple[Image.Image, np.ndarray]:
+    """The photo with a patch that was painted in what the networks see, and where."""
+    result = photo.shown.copy()
+    result.paste((180, 120, 90), (10, 10, 40, 30))
+    where = np.zeros((result.height, result.width), dtype=bool)
+    where[10:30, 10:40] = True
+    return photo.painted(result), where
+
+
+@pytest.mark.parametrize("mode, space", [("RGB", "RGB"), ("RGBA", "RGB"), ("L", "GRAY")])
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_a_result_keeps_the_photo_s_own_colours(small, mode, space, form):
+    """Of any profile: known pixels bit for bit, painted ones look as they were painted, in a viewer that knows it."""
+    own, profile = small.convert(mode), profile_of(space)
+    photo = open_photo(as_file(own, form, icc_profile=profile))
+    assert difference(photo.shown, small.convert("RGB")) > 3
+    result, where = repainted(photo)
+    assert result.mode == mode and result.info["icc_profile"] == profile
+    assert np.array_equal(np.asarray(result)[~where], np.asarray(own)[~where])
+    viewed = open_photo(encoded(result)).shown
+    wanted = (180, 120, 90) if space == "RGB" else (np.asarray(viewed)[20, 20, 0],) * 3
+    assert np.abs(np.asarray(viewed)[where].astype(int) - wanted).max() <= 3
+    assert np.array_equal(np.asarray(viewed)[~where], np.asarray(photo.shown)[~where])
+
+
+def test_a_profile_that_is_none_or_not_the_photo_s_is_left_out_with_a_word(small):
+    for mode, profile in (("RGB", b"no profile"), ("RGB", profile_of("GRAY")), ("L", b"")):
+        photo = open_photo(as_file(small.convert(mode), icc_profile=profile))
+        assert [("profile" in note) for note in photo.notes] == ([True] if profile else [])
+        assert "icc_profile" not in photo.own.info and difference(photo.shown, small.convert(mode).convert("RGB")) == 0
+
+
+def test_srgb_s_own_profile_changes_nothing(small):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = open_photo(as_file(small, icc_profile=profile))
+    assert difference(photo.shown, small) == 0 and photo.own.info["icc_profile"] == profile
+
+
+def test_transparency_stays_and_known_pixels_with_it(small):
+    own = small.convert("RGBA")
+    own.putalpha(Image.linear_gradient("L").resize(small.size).transpose(Image.Transpose.FLIP_TOP_BOTTOM))
+    photo = open_photo(own)
+    result, where = repainted(photo)
+    assert np.array_equal(np.asarray(result)[~where], np.asarray(own)[~where])
+    assert np.array_equal(np.asarray(result)[..., 3], np.asarray(own)[..., 3])
+    seen = np.abs(np.asarray(open_photo(result).shown)[where].astype(int) - (180, 120, 90)).max(axis=-1)
+    opaque = np.asarray(own)[..., 3][where] > 170  # others let too much white through for so dark a colour
+    assert seen[opaque].max() <= 2
+
+
+def test_transparency_that_is_the_hole_ends(small):
+    own, hole = small.convert("RGBA"), np.zeros((64, 96), dtype=bool)
+    hole[5:35, 5:45] = True
+    own.putalpha(Image.fromarray(np.where(hole, 0, 255).astype(np.uint8)))
+    photo = open_photo(own)
+    painted = photo.shown.copy()
+    painted.paste((180, 120, 90), (5, 5, 45, 35))
+    result = np.asarray(photo.painted(painted, hole))
+    assert (result[..., 3] == 255).all() and (result[hole][:, :3] == (180, 120, 90)).all()
+    assert np.array_equal(result[~hole], np.asarray(own)[~hole])
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_exif_stays_but_place_orientation_and_small_pictures(small, form):
+    exif = turned_by_exif(6)
+    exif[0x010F], exif[0x0110] = "Maker", "Model"
+    exif.get_ifd(0x8769).update({0x9003: "2020:02:02 10:00:00", 0x927C: b"maker's own notes"})
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 0.0)})
+    photo = open_photo(as_file(small, "jpeg", exif=exif))
+    assert photo.orientation == 6 and photo.shown.size == (64, 96) and "place" in photo.notes[0]
+    result, _ = repainted(photo)
+    kept = Image.open(io.BytesIO(encoded(result, form))).getexif()
+    assert (kept[0x010F], kept[0x0110]) == ("Maker", "Model") and ORIENTATION not in kept
+    assert dict(kept.get_ifd(0x8769)) == {0x9003: "2020:02:02 10:00:00"} and not kept.get_ifd(0x8825)
+
+
+def test_exif_that_is_none_is_left_out(small):
+    photo = open_photo(as_file(small, "jpeg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
+    assert "exif" not in photo.own.info and photo.shown.size == small.size
+
+
+def test_what_a_result_does_not_keep_is_said(small):
+    deep = Image.fromarray(np.asarray(small.convert("L")).astype(np.uint16) * 257)
+    film = as_file(small, "gif", save_all=True, append_images=[small.rotate(180)])
+    pages = as_file(small, "tiff", save_all=True, append_images=[small])
+    wide = b"P6 96 64 65535\n" + (np.asarray(small).astype(">u2") * 257).tobytes()
+    inks = as_file(small.convert("CMYK"), "jpeg")
+    said = [open_photo(one).notes for one in (as_file(deep), deep, wide, film, pages, inks)]
+    assert all(len(notes) == 1 for notes in said)
+    assert ["16 bits" in notes[0] for notes in said] == [True, True, True, False, False, False]
+    assert ["several" in notes[0] for notes in said] == [False, False, False, True, True, False]
+    assert "CMYK" in said[-1][0] and open_photo(as_file(small)).notes == []
+
+
+# ------------------------------------------------------------------------ what viewers open too
+
+
+@pytest.mark.parametrize("form, options", [
+    ("png", {}), ("jpeg", {}), ("jpeg", {"progressive": True}), ("jpeg", {"quality": 30}), ("bmp", {}), ("ppm", {}),
+    ("gif", {}),
+])
+@pytest.mark.parametrize("missing", [1, 2, 12])
+def test_a_few_last_bytes_may_be_missing(small, form, options, missing):
+    if form == "gif" and missing > 2:
+        return
+    whole = as_file(small.resize((384, 256)), form, **options)
+    photo = open_photo(whole[:-missing])
+    off = np.abs(np.asarray(open_photo(whole).shown, int) - np.asarray(photo.shown))
+    known = off[32:] if form == "bmp" else off[:-32]  # which begins at the bottom
+    assert known.max() <= (60 if options.get("progressive") else 0)
+    assert not off.any() or "last bytes" in photo.notes[0]
+
+
+@pytest.mark.parametrize("form, options", [
+    ("png", {}), ("jpeg", {}), ("jpeg", {"progressive": True}), ("bmp", {}), ("ppm", {}), ("gif", {}), ("webp", {}),
+    ("tiff", {}),
+])
+@pytest.mark.parametrize("share", [0.5, 0.85])
+def test_more_may_not(small, form, options, share):
+    whole = as_file(small.resize((384, 256)), form, **options)
+    refused(open_photo, whole[: int(share * len(whole))])
+
+
+def chunk(kind: bytes, data: bytes, crc: int | None = None) -> bytes:
+    crc = zlib.crc32(kind + data) if crc is None else crc
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+
+@pytest.mark.parametrize("extra", [
+    chunk(b"tEXt", b"Comment\0bad sum", 1), chunk(b"iTXt", b"junk", 7), chunk(b"tIME", b"1234567", 7),
+    chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(5_000_000))), chunk(b"zTXt", b"Comment\0\0no stream"),
+])
+def test_texts_of_a_png_may_be_long_or_damaged(small, extra):
+    whole = as_file(small)
+    photo = open_photo(whole[:33] + extra + whole[33:])
+    assert difference(photo.shown, small) == 0
+    assert not photo.notes or "texts" in photo.notes[0]
+
+
+def test_altered_pixels_of_a_png_are_refused(small):
+    whole = bytearray(as_file(small))
+    whole[whole.index(b"IDAT") + 40] ^= 255
+    refused(open_photo, bytes(whole))
+
+
+@pytest.mark.parametrize("content, said", [
+    (b"", "empty file"), (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "git lfs pull"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"), (b"\0\0\0\x18ftypmif1\0\0\0\0heic", "HEIC"),
+    (b"\0\0\0\x18ftypqt  \0\0\0\0", "a film"), (b"%PDF-1.7 ", "PDF"), (b"8BPS\0\1", "Photoshop"),
+    (b"<?xml version='1.0'?>\n<!-- a -->\n<svg xmlns=''>", "SVG"), (b"\n<!DOCTYPE html><html>", "a web page"),
+    (b"\0\0\0\x18ftypcrx \0\0\0\1", "RAW"), (b"FUJIFILMCCD-RAW 0201", "RAW"), (b"\0\0\0\x0cJXL \r\n", "JPEG XL"),
+    (b"\0\0\1\0\1\0", "icon"), (b"PK\3\4\x14\0", "archive"), (b'{"a": 1}', "a text"),
+])
+def test_what_is_no_image_is_named_as_what_it_is(tmp_path, content, said):
+    (tmp_path / "photo.jpg").write_bytes(content + bytes(40) * bool(content))
+    sentence = refused(read_photo, tmp_path / "photo.jpg")
+    assert said in sentence and "photo.jpg" in sentence and "not an image that can be read" in sentence
+
+
+def test_a_raw_file_s_small_preview_is_no_photo(small):
+    dng = TiffImagePlugin.ImageFileDirectory_v2()
+    dng[50706] = b"\1\4\0\0"
+    assert "RAW" in refused(read_photo, as_file(small, "tiff", tiffinfo=dng))
+
+
 # --------------------------------------------------------------------------------- bad input
 
 
@@ -197,7 +399,6 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path, size):
         warnings.simplefilter("error")
         sentence = refused(read_photo, tmp_path / "huge.png")
         assert "64 megapixels" in sentence and "huge.png" in sentence
-        assert "64 megapixels" in refused(read_mask, tmp_path / "huge.png", (64, 64))
 
 
 def test_pixels_up_to_the_limit_are_decoded(tmp_path):
@@ -208,8 +409,7 @@ def test_pixels_up_to_the_limit_are_decoded(tmp_path):
 @pytest.mark.parametrize("size", [(1, 60_000_000), (60_000_000, 1), (65_536, 40)])
 def test_a_side_that_takes_minutes_to_decode_is_refused(tmp_path, size):
     (tmp_path / "long.png").write_bytes(png_header(*size))
-    for read in (read_photo, read_mask):
-        assert "65535 pixels a side" in refused(read, tmp_path / "long.png")
+    assert "65535 pixels a side" in refused(read_photo, tmp_path / "long.png")
 
 
 def test_no_program_is_run_and_nothing_is_waited_for(tmp_path, small, monkeypatch):
@@ -218,7 +418,7 @@ def test_no_program_is_run_and_nothing_is_waited_for(tmp_path, small, monkeypatc
     assert "not an image that can be read" in refused(read_photo, tmp_path / "a.eps")
     os.mkfifo(tmp_path / "pipe.png")
     assert "pipe or a device" in refused(read_photo, tmp_path / "pipe.png")
-    assert "pipe or a device" in refused(read_mask, "/dev/zero")
+    assert "pipe or a device" in refused(read_photo, "/dev/zero")
 
 
 @pytest.mark.parametrize("size, is_read", [((8, 8), False), ((500, 31), False), ((32, 32), True)])
@@ -228,51 +428,6 @@ def test_small_photos(tmp_path, size, is_read):
         assert read_photo(tmp_path / "small.png").size == size
     else:
         assert f"{size[0]} x {size[1]} pixels" in refused(read_photo, tmp_path / "small.png")
-
-
-# ------------------------------------------------------------------------------------- masks
-
-
-def test_mask_is_binary_white_unknown(tmp_path):
-    levels = np.array([[0, 127, 128, 255]], dtype=np.uint8)
-    Image.fromarray(levels).save(tmp_path / "m.png")
-    mask, resized = read_mask(tmp_path / "m.png", (1, 4))
-    assert mask.tolist() == [[[[0, 0, 1, 1]]]] and mask.dtype == torch.float32
-    assert not resized
-
-
-def test_mask_of_another_size_is_resized_to_the_nearest_pixel(tmp_path):
-    Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8)).save(tmp_path / "m.png")
-    mask, resized = read_mask(tmp_path / "m.png", (4, 6))
-    assert resized and mask.shape == (1, 1, 4, 6)
-    assert mask[0, 0, 0].tolist() == [0, 0, 0, 1, 1, 1] and mask[0, 0, 3].tolist() == [1, 1, 1, 0, 0, 0]
-    Image.fromarray(np.array([[0, 255, 0, 0, 0, 0, 255, 0, 255]], dtype=np.uint8)).save(tmp_path / "m.png")
-    assert read_mask(tmp_path / "m.png", (1, 3)).mask.tolist() == [[[[1, 0, 0]]]]  # the middles of threes
-
-
-def test_transparent_parts_of_a_mask_are_known(tmp_path):
-    rgba = np.full((1, 3, 4), 255, dtype=np.uint8)
-    rgba[0, :, 3] = [0, 100, 255]
-    Image.fromarray(rgba).save(tmp_path / "m.png")
-    assert read_mask(tmp_path / "m.png", (1, 3)).mask.tolist() == [[[[0, 0, 1]]]]
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "CMYK", "I;16"])
-def test_mask_of_any_mode(tmp_path, mode):
-    drawn = Image.fromarray(np.repeat([[0] * 20 + [255] * 12], 9, axis=0).astype(np.uint8))
-    if mode == "I;16":
-        stored = Image.fromarray(np.asarray(drawn).astype(np.uint16) * 257)
-    else:
-        stored = drawn.convert("RGB").convert(mode)
-    stored.save(tmp_path / "m.tif")
-    expected = torch.from_numpy(np.array(drawn) > 0).float()
-    assert torch.equal(read_mask(tmp_path / "m.tif", (9, 32)).mask[0, 0], expected)
-
-
-def test_bad_masks(tmp_path):
-    (tmp_path / "m.png").write_text("no image")
-    assert "not an image" in refused(read_mask, tmp_path / "m.png", (8, 8))
-    assert "does not exist" in refused(read_mask, tmp_path / "none.png", (8, 8))
 
 
 # ------------------------------------------------------------------------------------- tensors

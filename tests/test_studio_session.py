@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from faceinpaint import Completer, masks, weights
 from faceinpaint.basics.errors import InputError
@@ -201,9 +201,18 @@ def test_an_exported_mask_comes_back_unchanged(session):
     assert torch.equal(session.mask, mask)
 
 
-def test_masks_of_other_sizes_are_fitted_with_a_word(session):
-    said = session.import_mask(content(Image.new("L", (32, 32), 255)))
-    assert "fitted to 64 × 64" in said and session.mask.all()
+def test_a_mask_of_the_photo_as_it_was_before_it_was_scaled_is_the_photo_s(session):
+    white = ImageOps.expand(Image.new("L", (40, 40), 255), 20)
+    drawn = white.resize([2 * side for side in session.photo.size], Image.Resampling.NEAREST)
+    assert "cut to the face" in (said := session.import_mask(content(drawn))) and "resized" in said
+    mask = session.mask
+    session.import_mask(content(white.resize(session.photo.size, Image.Resampling.NEAREST)))
+    assert (mask != session.mask).float().mean() < 0.02
+
+
+def test_what_is_no_mask_is_refused(session):
+    with pytest.raises(InputError, match="another form"):
+        session.import_mask(content(ImageOps.expand(Image.new("L", (16, 90), 255), 8)))
     with pytest.raises(InputError, match="not an image"):
         session.import_mask(b"no mask")
 

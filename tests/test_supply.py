@@ -16,7 +16,7 @@ from test_packaging import PINS, PROJECT, ROOT
 from tornado.web import HTTPError
 
 from faceinpaint.basics import download
-from faceinpaint.faces import photos
+from faceinpaint.faces import image_files
 from faceinpaint.studio import limits, serve, session
 from faceinpaint.weights.fetch import PUBLISHED
 
@@ -176,4 +176,4 @@ def test_the_page_of_threats_tells_the_limits_as_they_are():
     assert limits.MOST_VISITORS == 8 and "eight pages" in text
     assert f"{limits.MOST_MESSAGES:,} messages or {limits.MOST_BYTES // 10**6} MB in ten seconds" in text
     assert f"{session.MAX_BYTES // 10**6} MB are the most, {serve.LARGEST_MESSAGE // 10**6} MB of any message" in text
-    assert f"{photos.MAX_PIXELS // 10**6} megapixels" in text
+    assert f"{image_files.MAX_PIXELS // 10**6} megapixels" in text

@@ -1,18 +1,18 @@
-"""Photographs: reading any image file as a photo or a mask, and folders of faces as a dataset."""
+"""Photographs: reading any image file as a photo, and folders of faces as a dataset."""
 
 from __future__ import annotations
 
 import difflib
 import io
 import os
-import stat
-import warnings
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -20,109 +20,129 @@ from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.basics.files import parse_json
 from faceinpaint.faces import align
 from faceinpaint.faces.batch import Faces
+from faceinpaint.faces.image_files import named, use_image
 
 PHOTO_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# What Pillow may read: no format that runs a program (EPS), is a film or nests another picture of unknown size (ICO).
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-MAX_PIXELS = 64_000_000
-MAX_SIDE = 65_535  # pixels, as of a JPEG; decoders take minutes for a picture of a million rows
 MIN_SIDE = 32  # pixels; a smaller picture shows no face that could be aligned
 
 METADATA = "metadata.jsonl"
 KEYS = ("file_name", "identity", "landmarks", "split", "source", "licence")
 LONGEST_ROW = 1_000_000  # characters; those of rendered faces have 6,000
 
-
-class MaskFile(NamedTuple):
-    """A mask (1, 1, H, W), 1 = unknown, and whether its file had another size than the photo."""
-
-    mask: Tensor
-    resized: bool
-
-
-# ------------------------------------------------------------------------------------ one file
+ORIENTATION, EXIF, PLACE, PROFILE = 0x0112, 0x8769, 0x8825, "icc_profile"
+# Of EXIF's first part what is about the photo, not about how this file stores it; of the second, what is not.
+ABOUT = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298)
+NOT_ABOUT = (0x927C, 0xA002, 0xA003, 0xA005)  # a maker's own notes may hold the place or a small picture
+LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000", "GIF")
 
 
-def read_photo(source: str | Path | bytes) -> Image.Image:
-    """An image file, or the content of one, as an upright 8-bit RGB photo.
+# ------------------------------------------------------------------------------------ one photo
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo as the networks see it and as it is kept, both upright, and what to say about it."""
+
+    shown: Image.Image  # 8-bit sRGB, transparency over white
+    own: Image.Image  # RGB, RGBA or L in its own colours; its `info` holds its profile, and EXIF without the place
+    orientation: int = 1  # as EXIF counts: how it was turned to stand upright
+    notes: list[str] = field(default_factory=list)
+    lossy: bool = False  # colours in the file are off by a little
+
+    def painted(self, result: Image.Image, hole: np.ndarray | None = None) -> Image.Image:
+        """The photo with what differs in a `result` (sRGB), in its own colours; all else stays, bit for bit.
+
+        Transparency stays too, but where it was the `hole` (H, W): there it ends.
+        """
+        before, after, own = np.asarray(self.shown), np.asarray(result), np.array(self.own)
+        where = (before != after).any(axis=-1)
+        colours = after[where]
+        if self.own.mode == "RGBA":
+            if hole is not None and not (own[..., 3] < 255)[~hole].any():
+                own[where, 3] = 255
+            share = np.maximum(own[where, 3:], 1) / 255  # laid over white again, the colour is the painted one
+            colours = np.clip((colours - 255 * (1 - share)) / share, 0, 255).round().astype(np.uint8)
+            own[where, :3] = _from_srgb(colours, "RGB", self.own.info.get(PROFILE))
+        else:
+            own[where] = _from_srgb(colours, self.own.mode, self.own.info.get(PROFILE))
+        photo = Image.fromarray(own)
+        photo.info |= self.own.info
+        return photo
+
+
+def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
+    """An image file, or the content of one, as an upright 8-bit sRGB photo; see `open_photo`."""
+    return open_photo(source).shown
+
+
+def open_photo(source: str | Path | bytes | Image.Image) -> Photo:
+    """An image file, the content of one or a picture, with everything that a result should keep.
 
     Turned as its EXIF says; the first frame of an animation; 16 bits scaled to 8; transparency over
-    white. Raises InputError for a file that is missing, of none of FORMATS, damaged, larger than MAX_PIXELS
-    or with a side under MIN_SIDE or above MAX_SIDE.
+    white; colours of its profile in sRGB. Raises InputError for a file that is missing, of none of FORMATS, damaged,
+    larger than MAX_PIXELS or with a side under MIN_SIDE or above MAX_SIDE.
     """
-    photo = _read(source, "RGB", background="white")
-    if min(photo.size) < MIN_SIDE:
+    photo = use_image(source, partial(_photo_of, source=named(source)))
+    if min(photo.shown.size) < MIN_SIDE:
         raise InputError(
-            f"{_named(source)} has {photo.width} x {photo.height} pixels, too few to show a face: "
+            f"{named(source)} has {photo.shown.width} x {photo.shown.height} pixels, too few to show a face: "
             f"give a photo of at least {MIN_SIDE} x {MIN_SIDE} pixels."
         )
     return photo
 
 
-def read_mask(source: str | Path | bytes, size: tuple[int, int] | None = None) -> MaskFile:
-    """An image file, or its content, as a mask for a photo of `size` (height, width): white (128 and above) = unknown.
-
-    Transparent pixels are known, as if the mask were drawn on black. A file of another size is resized
-    to the nearest pixel, and says so; without a size it keeps its own. Raises InputError as `read_photo` does, but for
-    small sides.
-    """
-    grey = _read(source, "L", background="black")
-    height, width = size or (grey.height, grey.width)
-    resized = grey.size != (width, height)
-    if resized:
-        grey = grey.resize((width, height), Image.Resampling.NEAREST)
-    mask = torch.from_numpy(np.array(grey) >= 128).float()
-    return MaskFile(mask[None, None], resized)
-
-
-def _named(source: str | Path | bytes) -> str:
-    """What an error calls a file, or the content of one."""
-    return "the file" if isinstance(source, bytes) else str(source)
-
-
-def _read(given: str | Path | bytes, mode: str, background: str) -> Image.Image:
-    """The first frame, upright, in a Pillow mode, transparency over a colour; every fault an InputError."""
-    source = _named(given)
-    limit = f"the limit of {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} pixels a side: scale it down first."
+def upright(image: Image.Image) -> tuple[Image.Image, int]:
+    """A copy of a picture as a viewer shows it, and its orientation as EXIF counts."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # An open file instead of a path: Pillow maps uncompressed TIFFs at a path into memory, and then
-            # scrambles those with an EXIF rotation.
-            opened = io.BytesIO(given) if isinstance(given, bytes) else _opened(given)
-            with opened as file, Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
-                    raise InputError(f"{source} has {image.width} x {image.height} pixels, above {limit}")
-                image.load()
-                upright = _eight_bit(ImageOps.exif_transpose(image), source)
-                return _flattened(upright, background).convert(mode)
-    except InputError:
-        raise
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{source} does not exist: check the path.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{source} is a folder where one image is wanted: name a file in it.") from error
-    except PermissionError as error:
-        raise InputError(f"{source} may not be read: change its permissions.") from error
-    except Image.DecompressionBombError as error:  # Pillow's own limit, above ours
-        raise InputError(f"{source} is above {limit}") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{source} is not an image that can be read: save it as JPEG or PNG.") from error
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        reason = reason_of(error)
-        raise InputError(
-            f"{source} is cut short, damaged or of a rare kind ({reason}): get it again, or save it as PNG."
-        ) from error
+        orientation = image.getexif().get(ORIENTATION, 1)
+        turned = ImageOps.exif_transpose(image)
+    except Exception:  # EXIF may hold anything
+        return image.copy(), 1
+    return turned, orientation if orientation in range(1, 9) else 1
 
 
-def _opened(path: str | Path) -> BinaryIO:
-    """A file opened to be read; InputError for what is none, such as a pipe, which would be waited for."""
-    if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
-        raise InputError(f"{path} is no file but a pipe or a device: name a file.")
-    return open(path, "rb")
+def _photo_of(image: Image.Image, notes: list[str], source: str) -> Photo:
+    """The photo of a decoded picture; raises whatever Pillow does."""
+    about, said = _exif_of(image)
+    turned, orientation = upright(image)
+    own, profile = _plain(eight_bit(turned, source)), image.info.get(PROFILE)
+    space = _space_of(profile)
+    if own.mode == "L" and space != "GRAY":
+        own = own.convert("RGB")
+    if profile and space != {"L": "GRAY", "CMYK": "CMYK"}.get(own.mode, "RGB"):
+        said, profile = [*said, "its colour profile does not fit it and is left out"], None
+    shown = _in_srgb(own, profile)
+    if own.mode == "CMYK":
+        own, profile = shown, None
+    shown = _flattened(shown)
+    own.info = {key: value for key, value in ((PROFILE, profile), ("exif", about)) if value}
+    return Photo(shown, own, orientation, [*notes, *said], image.format in LOSSY)
 
 
-def _eight_bit(image: Image.Image, source: str) -> Image.Image:
+def _plain(image: Image.Image) -> Image.Image:
+    """In one of the modes RGBA, RGB, L and CMYK."""
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in ("RGB", "L", "CMYK") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _exif_of(image: Image.Image) -> tuple[bytes, list[str]]:
+    """What EXIF says about the photo, without the place, its orientation and small pictures; and what is left out."""
+    try:
+        exif, kept = image.getexif(), Image.Exif()
+        for tag in ABOUT:
+            if tag in exif:
+                kept[tag] = exif[tag]
+        details = {tag: value for tag, value in exif.get_ifd(EXIF).items() if tag not in NOT_ABOUT}
+        if details:
+            kept.get_ifd(EXIF).update(details)
+        said = ["the place where it was taken (GPS) is not kept"] if exif.get_ifd(PLACE) else []
+        return kept.tobytes() if len(kept) or details else b"", said
+    except Exception:  # EXIF may hold anything
+        return b"", ["its EXIF is damaged and was left out"]
+
+
+def eight_bit(image: Image.Image, source: str) -> Image.Image:
     """16-bit greyscale scaled to 8 bits, where Pillow's own conversion clips; other modes as they are."""
     if image.mode == "F" or image.mode == "I" and not _has_16_bits(image):
         raise InputError(f"{source} stores more than 16 bits for a pixel: save it with 8 or 16.")
@@ -137,12 +157,81 @@ def _has_16_bits(image: Image.Image) -> bool:
     return 0 <= darkest and brightest <= 65535
 
 
-def _flattened(image: Image.Image, background: str) -> Image.Image:
-    """The image without transparency, laid over a background colour."""
-    if not image.has_transparency_data:
+def _flattened(image: Image.Image) -> Image.Image:
+    """The image without transparency, laid over white."""
+    if image.mode != "RGBA":
         return image
-    over = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, background), over)
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+# ------------------------------------------------------------------------------------- colours
+
+
+def _space_of(profile: bytes | None) -> str:
+    """The colours that a profile is about, `RGB`, `GRAY` or `CMYK`; nothing of one that can't be read."""
+    if not profile:
+        return ""
+    from PIL import ImageCms
+
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
+    except Exception:  # a profile may hold anything
+        return ""
+
+
+@lru_cache(8)
+def _transforms(profile: bytes, mode: str) -> tuple | None:
+    """From a profile's colours to sRGB, and back; None where these are the same."""
+    from PIL import ImageCms
+
+    other, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    there = ImageCms.buildTransform(other, srgb, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    if mode == "CMYK":
+        return there, None
+    levels = np.stack(np.meshgrid(*[np.arange(0, 256, 51, dtype=np.uint8)] * 3), axis=-1).reshape(1, -1, 3)
+    probe = Image.fromarray(levels).convert(mode)
+    if np.abs(np.asarray(ImageCms.applyTransform(probe, there), int) - np.asarray(probe.convert("RGB"), int)).max() < 3:
+        return None
+    return there, ImageCms.buildTransform(srgb, other, "RGB", mode, ImageCms.Intent.RELATIVE_COLORIMETRIC)
+
+
+def _in_srgb(own: Image.Image, profile: bytes | None) -> Image.Image:
+    """A picture of a profile's colours as RGB, or RGBA, of sRGB's."""
+    picture = own.convert("RGB") if own.mode == "RGBA" else own
+    transforms = _transforms(profile, picture.mode) if profile else None
+    if transforms:
+        from PIL import ImageCms
+
+        picture = ImageCms.applyTransform(picture, transforms[0])
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
+    if own.mode == "RGBA":
+        picture.putalpha(own.getchannel("A"))
+    return picture
+
+
+def _from_srgb(colours: np.ndarray, mode: str, profile: bytes | None) -> np.ndarray:
+    """Colours (N, 3) of sRGB as those of a profile, (N, 3), or (N,) for the mode L."""
+    if not len(colours):
+        return colours[:, 0] if mode == "L" else colours
+    picture, mode = Image.fromarray(colours[None]), mode if mode == "L" else "RGB"
+    transforms = _transforms(profile, mode) if profile else None
+    if transforms:
+        from PIL import ImageCms
+
+        picture = ImageCms.applyTransform(picture, transforms[1])
+    return np.asarray(picture.convert(mode))[0]
+
+
+def encoded(photo: Image.Image, form: str = "png", quality: int = 95) -> bytes:
+    """A photo as the content of a PNG or JPEG file with its profile and EXIF; a JPEG has no transparency: white."""
+    about = {key: photo.info[key] for key in (PROFILE, "exif") if key in photo.info}
+    content = io.BytesIO()
+    if form == "png":
+        photo.save(content, "png", **about)
+    else:
+        _flattened(photo).save(content, "jpeg", quality=quality, **about)
+    return content.getvalue()
 
 
 # ------------------------------------------------------------------------------------- tensors

@@ -29,7 +29,9 @@ from torch import Tensor
 from faceinpaint import masks, weights
 from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import read_mask, read_photo, to_image, to_tensor
+from faceinpaint.faces.image_files import use_image
+from faceinpaint.faces.mask_files import fit, read_mask
+from faceinpaint.faces.photos import Photo, read_photo, to_image, to_tensor, upright
 from faceinpaint.prior.answers import Style, expressed
 from faceinpaint.prior.reference import Reference
 from faceinpaint.studio import portraits, strokes
@@ -266,21 +268,18 @@ class Session:
         return bool(self._after)
 
     def import_mask(self, content: bytes) -> str:
-        """Take the mask of an image file's content, white = unknown; returns a sentence about it.
+        """Take the mask of an image file's content, of any make; returns a sentence about it.
 
-        A mask of the whole photo's size is cut to the face; any other is fitted to the aligned face.
+        A mask of the whole photo's form is cut to the face; one of the face's form is of the aligned face.
         """
         _require_small(content)
-        size = self.size, self.size
-        mask, resized = read_mask(content, size)
-        if resized and self.photo is not None:
-            whole, other = read_mask(content, (self.photo.height, self.photo.width))
-            if not other:
-                self.set_mask(align.cut_mask(whole, self.crops[self.face], self.size))
-                return "the mask of the whole photo was cut to the face"
-        self.set_mask(mask)
-        fitted = f"; it had another size and was fitted to {self.size} × {self.size}" if resized else ""
-        return f"the mask was imported{fitted}"
+        size = use_image(content, lambda image, _: upright(image)[0].size)
+        whole = self.photo is not None and size != (self.size, self.size) and fit(size, self.photo.size)
+        shown = self.photo if whole else Image.new("RGB", (self.size, self.size))
+        mask, notes = read_mask(content, Photo(shown, shown))
+        self.set_mask(align.cut_mask(mask, self.crops[self.face], self.size) if whole else mask)
+        said = "the mask of the whole photo was cut to the face" if whole else "the mask was imported"
+        return "; ".join([said, *notes])
 
     def export_mask(self, of_photo: bool = False) -> bytes:
         """The mask as a PNG, white = unknown: of the face, or of the whole photo, as `complete --mask` takes it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from tqdm.auto import tqdm
@@ -16,7 +17,7 @@ from faceinpaint import masks
 from faceinpaint.basics.download import fetch, unpack
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.files import in_sole_use, write_csv, write_whole
-from faceinpaint.faces.photos import read_mask
+from faceinpaint.faces.image_files import use_image
 from faceinpaint.faces.sources.writer import MOST_SKIPPED, Report, make_folder
 
 # The authors' link. They publish neither size nor checksum: the archive's own checksums and the masks' hole ratios,
@@ -65,7 +66,8 @@ def bin_name(ratio: float) -> str:
 
 def _checked_mask(file: Path) -> tuple[torch.Tensor, float]:
     """A mask (1, 1, H, W) and its hole ratio, which is in one of the bins."""
-    mask = read_mask(file).mask
+    white = use_image(file, lambda image, _: np.asarray(image.convert("L")) >= 128)
+    mask = torch.from_numpy(white).float()[None, None]
     ratio = int(mask.sum()) / mask.numel()  # exact: 0.3 is in the bin up to 30 %
     bin_name(ratio)
     return mask, ratio
