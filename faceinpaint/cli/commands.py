@@ -5,7 +5,6 @@ Exit status: 0 all done, 1 something failed and is named in the report, 2 a wron
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -25,6 +24,8 @@ if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself,
     from typer import Context
 
     from faceinpaint.completion import Completion
+    from faceinpaint.faces.folders import Found
+    from faceinpaint.faces.mask_files import DrawnMask
     from faceinpaint.recognisers import Recogniser
 
 
@@ -50,7 +51,7 @@ SEEDS = 2**31 - 1  # the largest: others are made of it by sums and products
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face completion that keeps the person.")
 app.add_typer(data, name="data")
 
-REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "error")
+REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "notes", "error")
 REPORTED = 50  # photos after which it is written anew
 
 
@@ -62,15 +63,37 @@ class Stage(str, Enum):
     completion = "completion"
 
 
+class Format(str, Enum):
+    """How `complete` writes photos."""
+
+    png = "png"
+    jpeg = "jpeg"
+
+
+class DrawnOn(str, Enum):
+    """What a mask was drawn on, where EXIF turns the photo."""
+
+    shown = "shown"
+    stored = "stored"
+
+
+def _folder(out: Path) -> Path:
+    """The folder of an option; InputError for the name of a picture."""
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp") and not out.is_dir():
+        said = "--out is a folder, for the completed photo and a report"
+        raise InputError(f"{said}: write --out {out.with_suffix('')}")
+    return out
+
+
 @app.command()
 @in_sole_use
 def complete(
-    photos: Annotated[Path, typer.Argument(metavar="INPUT", help="a photo or a folder of photos")],
-    mask: Annotated[str, typer.Option(
-        help="mask01 ... mask12, irregular, block, face-mask; or a PNG, white = unknown; or a folder of PNGs "
-        "named like the photos"
-    )],
-    out: Annotated[Path, typer.Option(help="folder for the completed photos and report.csv")],
+    photos: Annotated[list[Path], typer.Argument(metavar="INPUT ...", help="photos, or folders of photos")],
+    out: Annotated[Path, typer.Option(callback=_folder, help="folder for the completed photos and report.csv")],
+    mask: Annotated[Optional[str], typer.Option(
+        help="mask01 ... mask12, irregular, block, face-mask; or an image, white = unknown; or a folder of images "
+        "named like the photos; or the colour of what is painted in the photos, such as white or #00ff00"
+    )] = None,
     weights: Annotated[
         str, typer.Option(help="shipped weights by name, or a generator's .safetensors file")
     ] = "generator",
@@ -91,33 +114,52 @@ def complete(
     answers: Annotated[
         int, typer.Option(min=1, max=99, help="how many completions: DIR/<stem>-2.png is the second one")
     ] = 1,
+    invert_mask: Annotated[Optional[bool], typer.Option(
+        "--invert-mask/--no-invert-mask", help="black is the hole; or: white is, however much it hides"
+    )] = None,
+    grow: Annotated[int, typer.Option(min=0, max=500, help="pixels that the mask reaches further on each side")] = 0,
+    mask_on: Annotated[Optional[DrawnOn], typer.Option(
+        help="the mask was drawn on the photo as viewers show it, or as it is stored, before EXIF turns it"
+    )] = None,
+    format: Annotated[Format, typer.Option(help="of the results; JPEG changes known pixels a little")] = Format.png,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="of JPEG")] = 95,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Complete the faces in photos: DIR/<stem>.png each, and DIR/report.csv."""
     import torch
 
     from faceinpaint.completion import Completer
-    from faceinpaint.faces.photos import list_photos
+    from faceinpaint.faces.folders import find_photos
     from faceinpaint.prior.answers import Style
 
-    files = list_photos(photos)
-    masks = [_mask_of(file, mask) for file in files]
-    references = [_reference_of(file, reference) for file in files]
-    _refuse_overwriting(files, masks + references, out, answers)
+    if mask is None:
+        raise InputError("nothing says what is to be completed: give --mask mask01, or an image that is white there")
+    besides = [out, *([Path(mask)] if os.path.isdir(mask) else []), *([reference] if reference else [])]
+    found, left_out = find_photos(photos, besides)
+    masks = [_mask_of(photo, mask) for photo in found]
+    drawn_on = mask_on and mask_on.value
+    options = {"invert": invert_mask, "grow": grow, "drawn_on": drawn_on}
+    references = [_reference_of(photo, reference) for photo in found]
+    targets = [[_answer(photo, out, number, format) for number in range(answers)] for photo in found]
+    _refuse_overwriting([photo.path for photo in found], masks + references, sum(targets, []), out)
+    masks = [_with_options(one, options) for one in masks]
     completer = Completer.from_pretrained(weights, size, device)
     _make_folder(out)
+    if left_out:
+        further = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        typer.echo(one_line(f"left out, as no photos: {left_out[0].name}{further}"))
 
     rows = []
-    for file, its_mask, other in zip(files, masks, references):
-        begin, row = time.perf_counter(), {"file": file.name}
+    for photo, its_mask, other, its_targets in zip(found, masks, references, targets):
+        begin, row = time.perf_counter(), {"file": photo.name.as_posix()}
         try:
             others = None if other is None else completer.reference(other, aligned)
             styles = [None, *Style.draw(answers - 1, torch.Generator().manual_seed(seed)).each()]
-            for answer, style in enumerate(styles):
+            for target, style in zip(its_targets, styles):
                 generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
-                result = completer(file, its_mask, aligned, face, all_faces, generator, others, style)
-                written = _write_completion(result, completer.recogniser, _answer(file, out, answer))
-                row |= written if answer == 0 else {}
+                result = completer(photo.path, its_mask, aligned, face, all_faces, generator, others, style)
+                written = _write_completion(result, completer.recogniser, target, format, quality)
+                row |= written if target == its_targets[0] else {}
         except InputError as error:
             row["error"] = str(error)
         except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
@@ -125,7 +167,7 @@ def complete(
             row["error"] = f"the networks failed ({reason}): try a smaller photo or --size"
         row["seconds"] = f"{time.perf_counter() - begin:.2f}"
         rows.append(row)
-        typer.echo(one_line(f"{file.name}: {row.get('error') or row['said']}"), err="error" in row)
+        typer.echo(one_line(f"{photo.name}: {row.get('error') or row['said']}"), err="error" in row)
         if len(rows) % REPORTED == 0:  # a run of many photos that is killed has told of nearly all that it did
             write_csv(out / "report.csv", REPORT, rows)
     write_csv(out / "report.csv", REPORT, rows)
@@ -133,57 +175,85 @@ def complete(
         raise typer.Exit(1)
 
 
-def _mask_of(file: Path, mask: str) -> str | Path:
-    """The mask of one photo: the name as it was given, the PNG, or the folder's PNG of the photo's stem."""
+def _mask_of(photo: Found, mask: str) -> str | Path:
+    """The mask of one photo: the name or colour that was given, the image, or the folder's image of that name."""
     from faceinpaint.completion import is_mask_name
+    from faceinpaint.faces.folders import beside
+    from faceinpaint.faces.mask_files import colour_of
     from faceinpaint.masks import check_name
 
     if is_mask_name(mask):
         check_name(mask)
         return mask
+    if colour_of(mask):
+        return mask
     if not os.path.exists(mask):
-        raise InputError(f"there is no mask {mask}: give a PNG, a folder of PNGs or a mask's name")
-    return Path(mask) / f"{file.stem}.png" if Path(mask).is_dir() else Path(mask)
+        raise InputError(f"there is no mask {mask}: give an image, a folder of images or a mask's name")
+    if not os.path.isdir(mask):
+        return Path(mask)
+    alike = beside(Path(mask), photo)
+    return alike[0] if alike else Path(mask) / photo.name.with_suffix(".png")
 
 
-def _reference_of(file: Path, reference: Path | None) -> Path | None:
-    """The reference of one photo: the photo that was given, or the folder's photo of its stem."""
-    from faceinpaint.faces.photos import list_photos
+def _with_options(mask: str | Path, options: dict) -> str | Path | DrawnMask:
+    """A mask and how it is to be taken; InputError for options that say nothing about a mask by name."""
+    from faceinpaint.completion import is_mask_name
+    from faceinpaint.faces.mask_files import DrawnMask
+
+    if not is_mask_name(mask):
+        return DrawnMask(mask, **options)
+    if any(value not in (None, 0) or value is False for value in options.values()):
+        raise InputError(f"--invert-mask, --grow and --mask-on are for drawn masks: leave them out with {mask}")
+    return mask
+
+
+def _reference_of(photo: Found, reference: Path | None) -> Path | None:
+    """The reference of one photo: the photo that was given, or the folder's photo of its name."""
+    from faceinpaint.faces.folders import beside
 
     if reference is None or not reference.is_dir():
         return reference
-    alike = [other for other in list_photos(reference) if other.stem == file.stem]
+    alike = beside(reference, photo)
     if not alike:
-        raise InputError(f"{reference} has no reference for {file.name}: name it {file.stem} too, or give one photo")
+        said = f"{reference} has no reference for {photo.name}"
+        raise InputError(f"{said}: name it {photo.path.stem} too, or give one photo")
     return alike[0]
 
 
-def _answer(file: Path, out: Path, number: int) -> Path:
+def _answer(photo: Found, out: Path, number: int, format: Format) -> Path:
     """Where the completion of a photo goes: <stem>.png, those of further answers <stem>-2.png and so on."""
-    return out / (f"{file.stem}-{number + 1}.png" if number else f"{file.stem}.png")
+    suffix = ".png" if format is Format.png else ".jpg"
+    return out / photo.result.with_name(photo.result.name + (f"-{number + 1}" if number else "") + suffix)
 
 
-def _write_completion(result: Completion, recogniser: Recogniser, target: Path) -> dict[str, str]:
+def _write_completion(
+    result: Completion, recogniser: Recogniser, target: Path, format: Format, quality: int
+) -> dict[str, str]:
     """Write a completed photo; returns its row of the report, and under `said` what to print."""
-    image = io.BytesIO()
-    result.photo.save(image, format="png")
-    write_whole(target, image.getvalue())
+    from faceinpaint.faces.photos import encoded
+
+    write_whole(target, encoded(result.photo, format.value, quality))
+    notes = list(result.notes)
+    if format is Format.jpeg and result.photo.mode == "RGBA":
+        notes.append("a JPEG has no transparency: it was laid over white")
     distances = [f"{face.distance:.3f}" for face in result.faces]
-    said = [str(target)] + [recogniser.verdict(face.distance) for face in result.faces] + result.notes
+    said = [str(target)] + [recogniser.verdict(face.distance) for face in result.faces] + notes
     return {
         "faces": str(len(result.faces)),
-        "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces) or "0.0000",
+        "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces),
         "face_distance": " ".join(distances),
+        "notes": "; ".join(notes),
         "said": ", ".join(said),
     }
 
 
-def _refuse_overwriting(files: list[Path], others: list[str | Path | None], out: Path, answers: int) -> None:
+def _refuse_overwriting(
+    files: list[Path], others: list[str | Path | None] | list[str | Path], targets: list[Path], out: Path
+) -> None:
     """Raise InputError where a result would take the place of a photo, a mask or a reference that is read."""
-    inputs = files + [other for other in others if isinstance(other, Path) and other.exists()]
+    inputs = [one for one in (*files, *others) if isinstance(one, Path) and one.exists()]
     # By device and inode: one file may be called by many paths.
     read = {(stat.st_dev, stat.st_ino) for stat in map(Path.stat, inputs)}
-    targets = [_answer(file, out, number) for file in files for number in range(answers)]
     if len(set(targets)) < len(targets):
         raise InputError("two of the results would have the same name: rename the photos or complete them one by one")
     for target in targets + [out / "report.csv"]:
