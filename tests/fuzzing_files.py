@@ -395,7 +395,7 @@ def shard(rng: random.Random, folder: Path) -> Case:
 
     def run() -> None:
         with mock.patch.object(datasets.config, "HF_DATASETS_CACHE", folder.parent / "cache"):
-            for _ in ShardedFaces(shards, "train", 64, labelled=labelled, rank=0, world_size=1):
+            for _ in ShardedFaces(shards, "train", 64, labelled=labelled):
                 pass
 
     return Case(how, run)

@@ -1,4 +1,4 @@
-"""Rendered people as a dataset: always the same ones, shared out without repeats, and a folder that survives a kill."""
+"""Rendered people as a dataset: always the same ones, and a folder that survives a kill."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 import torch
 from conftest import canonical_face
 from PIL import Image
-from torch.utils.data import DataLoader
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.photos import KEYS, FaceFolder, read_photo, to_tensor
 from faceinpaint.faces.synthetic.dataset import (
-    PALETTE, SyntheticFaces, person_seed, photo_seed, render_people, split_of, write_folder
+    PALETTE, person_seed, photo_seed, render_people, split_of, write_folder
 )
 
 
@@ -46,29 +45,21 @@ def cheap(monkeypatch):
     monkeypatch.setattr(synthetic, "render", cheap_render)
 
 
-def photographs(batches) -> dict[str, torch.Tensor]:
-    """Image by name; a repeat would be noticed."""
-    found = {}
-    for faces in batches:
-        for name, image in zip(faces.name, faces.image):
-            assert name not in found
-            found[name] = image
-    return found
+def photographs(people: range, photos: range, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Image by name."""
+    faces = render_people(people, photos, 32, seed)
+    return dict(zip(faces.name, faces.image, strict=True))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def alike(first: dict, second: dict) -> bool:
-    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+# ------------------------------------------------------------------------------------ by number
 
 
-# ------------------------------------------------------------------------------------ on the fly
-
-
-def test_the_real_renderer_gives_the_batches_of_a_dataset():
-    (faces,) = SyntheticFaces(people=2, photos=2, size=32, supersample=1)
+def test_the_real_renderer_draws_people_by_their_numbers():
+    faces = render_people(range(2), range(2), size=32, supersample=1)
     assert isinstance(faces, synthetic.RenderedFaces)
     assert faces.image.shape == (4, 3, 32, 32) and faces.landmarks.shape == (4, 68, 2)
     assert faces.identity.tolist() == [0, 0, 1, 1]
@@ -79,44 +70,11 @@ def test_the_real_renderer_gives_the_batches_of_a_dataset():
     assert again.identity.tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_change_neither_the_faces_nor_their_order(cheap, workers):
-    data = SyntheticFaces(people=11, photos=2, size=32, batch=2)
-    alone, shared = photographs(data), photographs(DataLoader(data, batch_size=None, num_workers=workers))
-    assert len(alone) == 22 and alike(alone, shared)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_two_processes_share_the_people_without_repeats(cheap, workers):
-    whole = photographs(SyntheticFaces(people=13, photos=2, size=32, batch=2))
-    parts = []
-    for rank in range(2):
-        data = SyntheticFaces(people=13, photos=2, size=32, batch=2, rank=rank, world_size=2)
-        parts.append(photographs(DataLoader(data, batch_size=None, num_workers=workers)))
-    assert not parts[0].keys() & parts[1].keys()
-    together = parts[0] | parts[1]
-    assert alike(whole, dict(sorted(together.items())))
-
-
 def test_a_person_does_not_depend_on_how_many_there_are(cheap):
-    few = photographs(SyntheticFaces(people=3, photos=2, size=32, batch=3))
-    many = photographs(SyntheticFaces(people=7, photos=3, size=32, batch=2))
+    few, many = photographs(range(3), range(2)), photographs(range(7), range(3))
     assert all(torch.equal(few[name], many[name]) for name in few)
-    other = photographs(SyntheticFaces(people=3, photos=2, size=32, seed=1))
+    other = photographs(range(3), range(2), seed=1)
     assert not any(torch.equal(few[name], other[name]) for name in few)
-
-
-def test_without_a_number_of_people_it_never_ends(cheap):
-    endless = iter(SyntheticFaces(photos=1, size=32, batch=2, rank=1, world_size=3))
-    people = [next(endless).identity.tolist() for _ in range(50)]
-    assert people[:3] == [[2, 3], [8, 9], [14, 15]] and people[-1] == [296, 297]
-
-
-def test_the_process_is_found(cheap, monkeypatch):
-    monkeypatch.setenv("RANK", "2")
-    monkeypatch.setenv("WORLD_SIZE", "3")
-    data = SyntheticFaces(people=6, photos=1, size=32, batch=1)
-    assert [faces.identity.item() for faces in data] == [2, 5]
 
 
 def test_every_person_and_photograph_has_an_integer_of_its_own():
@@ -269,8 +227,6 @@ def test_faces_of_others_are_left_alone(cheap, tmp_path):
 @pytest.mark.parametrize("wrong", [{"people": 0}, {"photos": 0}, {"supersample": 0}, {"size": 16}])
 def test_impossible_numbers_are_refused(tmp_path, wrong):
     (name,) = wrong
-    with pytest.raises(InputError, match=name):
-        SyntheticFaces(**wrong)
     with pytest.raises(InputError, match=name):
         write_folder(tmp_path / "none", **(dict(people=1, photos=1, size=32) | wrong))
     assert not (tmp_path / "none").exists()

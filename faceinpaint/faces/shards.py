@@ -11,7 +11,6 @@ import glob
 import io
 import itertools
 import math
-import os
 import random
 import re
 import shutil
@@ -26,7 +25,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from torch.utils.data import IterableDataset, get_worker_info
 from tqdm.auto import tqdm
 
 from faceinpaint.basics.errors import InputError, reason_of
@@ -51,13 +49,6 @@ U = TypeVar("U")
 def is_sharded(folder: str | Path) -> bool:
     """Whether a folder holds shards instead of images."""
     return any(Path(folder).glob("*.parquet"))
-
-
-def this_process() -> tuple[int, int]:
-    """The number of this process among those that train together, and how many they are."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # as launchers set them
 
 
 # ------------------------------------------------------------------------------------ writing
@@ -191,26 +182,23 @@ def _stored(path: Path, photo: Image.Image) -> bytes:
 # ---------------------------------------------------------------------------------- streaming
 
 
-class ShardedFaces(IterableDataset):
+class ShardedFaces:
     """Faces streamed from a folder of shards; the same `Faces` of one as `FaceFolder` gives, in random order.
 
     split, size, margin: as for `FaceFolder`, `identities` as well. labelled: leave out faces whose landmarks nobody
     knows. Once through is one pass, in an order drawn from seed and `epoch`: shards are shuffled, then rows in a
-    buffer of BUFFER. Processes (found where rank and world_size are None, so build it after `Accelerator()`)
-    read different shards where their number is a multiple of world_size, and otherwise every world_size-th row;
-    DataLoader workers divide the shards of their process. Memory holds the buffer and ROWS_AT_ONCE rows, encoded.
-    Raises InputError for a folder without shards, with some missing, or without faces in the split.
+    buffer of BUFFER. Process number `rank` of `world_size` reads shards of its own where their number is a multiple of
+    world_size, and otherwise every world_size-th row. Memory holds the buffer and ROWS_AT_ONCE rows, encoded. Raises
+    InputError for a folder without shards, with some missing, or without faces in the split.
     """
 
     def __init__(
         self, root: str | Path, split: str = "train", size: int = 256, margin: float = 1.0, labelled: bool = False,
-        seed: int = 0, rank: int | None = None, world_size: int | None = None,
+        seed: int = 0, rank: int = 0, world_size: int = 1,
     ) -> None:
         self.root, self.size, self.margin = Path(root), size, margin
         self.labelled, self.seed, self.epoch = labelled, seed, 0
-        found = this_process()
-        self.rank = found[0] if rank is None else rank
-        self.world_size = found[1] if world_size is None else world_size
+        self.rank, self.world_size = rank, world_size
         with _reading(f"one of the shards in {root}"):
             every = _complete_shards(self.root)
             self.files = every.get(split, [])
@@ -245,7 +233,7 @@ class ShardedFaces(IterableDataset):
             skip = max(0, skip - count)
 
     def _rows(self, epoch: int) -> Iterator[dict]:
-        """One pass over the rows of this process, or of this DataLoader worker."""
+        """One pass over the rows of this process."""
         files = [glob.escape(str(file)) for file in self._order(epoch)]
         with _reading(f"one of the shards in {self.root}"):
             yield from self._streamed(files, epoch)
@@ -256,11 +244,9 @@ class ShardedFaces(IterableDataset):
 
         rows = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
         rows = rows.cast_column("image", datasets.Image(decode=False))
-        rows = split_dataset_by_node(rows, self.rank, self.world_size)  # workers: `datasets` sees to it itself
+        rows = split_dataset_by_node(rows, self.rank, self.world_size)
         wanted = (row for row in rows if row["landmarks"] is not None or not self.labelled)
-        worker = get_worker_info()
-        # Not `rows.shuffle`: since datasets 5.0 all but one worker of a few shards would get nothing.
-        yield from _shuffled(wanted, BUFFER, random.Random(f"{self.seed} {epoch} {worker.id if worker else 0}"))
+        yield from _shuffled(wanted, BUFFER, random.Random(f"{self.seed} {epoch}"))
 
     def _order(self, epoch: int) -> list[Path]:
         """All shards in the order of a pass, the same for every process."""

@@ -205,7 +205,7 @@ class Shards:
 
     def validation(self) -> Faces:
         need = self.need
-        data = ShardedFaces(self.root, "val", need.size, 1.0, need.labelled, rank=0, world_size=1)
+        data = ShardedFaces(self.root, "val", need.size, 1.0, need.labelled)
         faces = Faces.cat(list(itertools.islice(data, need.validation)))
         return fill_landmarks(faces, need.predictor, margin=1.0)
 

@@ -1,4 +1,4 @@
-"""Rendered people as a dataset: on the fly and without end, or as a face folder on disk.
+"""Rendered people by their numbers: as they are asked for, or as a face folder on disk.
 
 Person number k of a seed is always the same person and photograph j of that person always the same
 photograph, whoever renders it: `person_seed` and `photo_seed` turn the numbers into the integers from which
@@ -8,23 +8,20 @@ photograph, whoever renders it: `person_seed` and `photo_seed` turn the numbers 
 from __future__ import annotations
 
 import io
-import itertools
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Sequence
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import IterableDataset, get_worker_info
 
 import faceinpaint
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.files import write_whole
 from faceinpaint.faces import synthetic
 from faceinpaint.faces.photos import METADATA, MIN_SIDE, to_image
-from faceinpaint.faces.shards import this_process
 from faceinpaint.faces.sources.writer import Entry, jpeg, rounded, write_faces
 
 SOURCE = "faceinpaint renderer"
@@ -62,40 +59,6 @@ def render_people(
     faces = synthetic.render(identity.to(device), pose.to(device), size, supersample)
     numbers = torch.tensor([person for person, _ in pairs], device=faces.image.device)
     return replace(faces, identity=numbers, name=tuple(_name(*pair) for pair in pairs))
-
-
-class SyntheticFaces(IterableDataset):
-    """People rendered on the fly: batches of `batch` people with `photos` photographs each.
-
-    people: how many; None never ends. Yields `RenderedFaces` of batch * photos faces, so give it to
-    DataLoader(batch_size=None). Processes and workers share the batches without repeats: batch n belongs to
-    process n % world_size, which hands its batches out in this order whatever the number of its workers. rank
-    and world_size: found where they are None, so build it after `Accelerator()`; don't `prepare` its loader,
-    which would divide it once more. Raises InputError for numbers below 1.
-    """
-
-    def __init__(
-        self, people: int | None = None, photos: int = 4, size: int = 128, seed: int = 0, supersample: int = 2,
-        max_yaw: float | None = None, batch: int = 4, rank: int | None = None, world_size: int | None = None,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        _check_settings(people, photos, size, supersample)
-        self.people, self.photos, self.size, self.seed = people, photos, size, seed
-        self.supersample, self.max_yaw, self.batch, self.device = supersample, max_yaw, batch, device
-        found = this_process()  # here, for a worker no longer knows
-        self.rank = found[0] if rank is None else rank
-        self.world_size = found[1] if world_size is None else world_size
-
-    def __iter__(self) -> Iterator[synthetic.RenderedFaces]:
-        worker = get_worker_info()
-        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        for turn in itertools.count(number, workers):
-            first = (turn * self.world_size + self.rank) * self.batch
-            if self.people is not None and first >= self.people:
-                return
-            last = first + self.batch if self.people is None else min(first + self.batch, self.people)
-            people, photos = range(first, last), range(self.photos)
-            yield render_people(people, photos, self.size, self.seed, self.supersample, self.max_yaw, self.device)
 
 
 # ------------------------------------------------------------------------------------ on disk
@@ -174,9 +137,9 @@ def _name(person: int, photo: int) -> str:
     return f"{person:06d}-{photo:02d}"
 
 
-def _check_settings(people: int | None, photos: int, size: int, supersample: int) -> None:
+def _check_settings(people: int, photos: int, size: int, supersample: int) -> None:
     for name, value in {"people": people, "photos": photos, "supersample": supersample}.items():
-        if value is not None and value < 1:
+        if value < 1:
             raise InputError(f"the number of {name} is {value}: give 1 or more.")
     if size < MIN_SIDE:
         raise InputError(f"pictures of {size} pixels are too small to show a face: give a size of {MIN_SIDE} or more.")
