@@ -6,7 +6,6 @@ in pixels, or (height, width). Random masks are reproducible from the seed of th
 
 from __future__ import annotations
 
-import difflib
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.errors import InputError, require_known
 
 Size = int | tuple[int, int]
 
@@ -88,7 +87,7 @@ def standard(name: str, size: Size, landmarks: Tensor | None = None) -> Tensor:
     lower right quarter, as seen in the image: (1, 1, H, W). mask07 .. mask12 are the same six cut to the
     face given by landmarks (B, 68, 2): (B, 1, H, W). InputError for another name, or without landmarks.
     """
-    _check_name(name, STANDARD, "standard mask")
+    require_known("standard mask", name, STANDARD)
     height, width = _height_width(size)
     number = int(name[4:])
     (top, bottom), (left, right) = _STANDARD_BOXES[f"mask{(number - 1) % 6 + 1:02d}"]
@@ -155,7 +154,7 @@ def face_mask(landmarks: Tensor, size: Size, shape: str = "surgical") -> Tensor:
     landmarks (B, 68, 2) in pixels -> (B, 1, H, W). shape: one of `FACE_MASK_SHAPES`, else InputError. The
     outline is a closed Catmull-Rom curve through landmarks shifted along the face's own axes.
     """
-    _check_name(shape, FACE_MASK_SHAPES, "face mask shape")
+    require_known("shape of a face mask", shape, FACE_MASK_SHAPES)
     points = _checked(landmarks)
     right, down, unit = _face_axes(points)
     right, down = right * unit[:, None], down * unit[:, None]
@@ -218,7 +217,7 @@ def named(
 
 def check_name(name: str) -> None:
     """Raise InputError, which names the nearest, unless `name` is one of NAMES."""
-    _check_name(name, NAMES, "mask")
+    require_known("mask", name, NAMES)
 
 
 def random_training_mask(
@@ -385,13 +384,6 @@ def _height_width(size: Size) -> tuple[int, int]:
     if height < 2 or width < 2:
         raise InputError(f"a mask of {width} x {height} pixels is too small: give at least 2 x 2")
     return height, width
-
-
-def _check_name(name: str, valid: Sequence[str], what: str) -> None:
-    if name in valid:
-        return
-    nearest = max(valid, key=lambda known: difflib.SequenceMatcher(None, name, known).ratio())
-    raise InputError(f"unknown {what} {name!r}: did you mean {nearest!r}? The names are {', '.join(valid)}")
 
 
 def _checked(landmarks: Tensor | None) -> np.ndarray:

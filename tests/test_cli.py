@@ -374,7 +374,7 @@ def test_a_folder_of_photos_is_no_folder_of_their_masks(call, square, tmp_path):
 @pytest.mark.parametrize("options, said", [
     (["--mask", "mask1"], "did you mean 'mask01'"),
     (["--mask", "facemask"], "did you mean 'face-mask'"),
-    (["--mask", ""], "unknown mask ''"),
+    (["--mask", ""], "there is no mask ''"),
     (["--mask", "no/such.png"], "no/such.png"),
     (["--size", 100], "multiple of 8"),
     (["--size", 0], "0 pixels"),

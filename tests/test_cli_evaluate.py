@@ -82,7 +82,7 @@ def test_limits_may_be_given_at_once_or_one_by_one(evaluate, arguments, options)
 
 
 @pytest.mark.parametrize("options, said", [  # others: test_evaluation_run.py
-    (["--masks", "mask01"], "choose one of standard, irregular, face-mask, all"), (["--size", 60], "60 pixels"),
+    (["--masks", "mask01"], "all: standard, irregular, face-mask, all"), (["--size", 60], "60 pixels"),
     (["--baselines", "none", "mirror"], "no baseline 'none'"), (["--where", "yaw=60:30"], "the lower one first"),
 ])
 def test_wrong_calls_end_with_2_and_a_sentence_and_write_nothing(evaluate, tmp_path, options, said):

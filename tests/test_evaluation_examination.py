@@ -74,7 +74,7 @@ def test_one_of_each_is_one_mask_of_each_kind_and_a_hole_larger_than_any_bin():
 
 
 def test_an_unknown_family_is_answered_with_all():
-    with pytest.raises(InputError, match="no mask family 'face': choose one of standard, irregular, .*, one-of-each"):
+    with pytest.raises(InputError, match="no mask family 'face': did you mean .* standard, irregular, .*, one-of-each"):
         mask_names("face")
 
 

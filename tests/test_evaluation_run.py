@@ -403,7 +403,7 @@ def test_a_flattering_judge_may_be_asked_for_and_is_noted_and_generators_are_com
 
 
 @pytest.mark.parametrize("options, said", [
-    ({"family": "face"}, "choose one of standard, irregular, face-mask, all"),
+    ({"family": "face"}, "all: standard, irregular, face-mask, all"),
     ({"compared": ["mirror", "talea"]}, "no baseline 'talea': did you mean 'telea'"),
     ({"split": "train"}, "no faces in the split 'train'"),
     ({"weights": ["landmarks"]}, "holds LandmarkPredictor, not Generator"),

@@ -516,7 +516,7 @@ def test_landmarks_by_what_is_not_there(monkeypatch, face_alignment):
     monkeypatch.setattr(labels, "find_spec", lambda name: None)
     assert Labeller("auto").method == "predictor"
     assert "pip install face-alignment" in refused(Labeller, "face-alignment")
-    assert "choose from auto" in refused(Labeller, "dlib")
+    assert "all: auto" in refused(Labeller, "dlib")
 
 
 # --------------------------------------------------------------------------------- one's own photos

@@ -43,5 +43,5 @@ def require_known(what: str, name: str, valid: Sequence[str]) -> None:
 
 def unknown(what: str, name: str, valid: Sequence[str]) -> InputError:
     """The error of a name that is none of the valid ones: what it should name, the nearest, and all."""
-    nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0)[0]
+    nearest = max(valid, key=lambda one: difflib.SequenceMatcher(None, name, one).ratio())  # of equals the first
     return InputError(f"there is no {what} '{name}': did you mean '{nearest}'? (all: {', '.join(valid)})")

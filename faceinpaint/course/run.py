@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.errors import InputError, require_known
 from faceinpaint.basics.files import in_sole_use
 from faceinpaint.course import report
 from faceinpaint.course.chapter import Outcome, run_chapter
@@ -31,8 +31,7 @@ def run_course(
     chapter failed (the others still run, and the page of the failed one says why).
     Raises InputError for an unknown preset or chapter, and where there are no notebooks.
     """
-    if preset not in CELL_SECONDS:
-        raise InputError(f"there is no preset '{preset}': choose one of {', '.join(CELL_SECONDS)}")
+    require_known("preset", preset, list(CELL_SECONDS))
     chapters = find_chapters(Path(notebooks).resolve(), only)
     out = Path(out).resolve()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.errors import require_known
 from faceinpaint.evaluation.detector import detector_measures, find_eyes
 from faceinpaint.evaluation.identity import Gallery
 from faceinpaint.evaluation.measures import Distance, pixel_measures, skin_measures
@@ -38,8 +38,7 @@ FAMILIES = {
 
 def mask_names(family: str) -> list[str]:
     """The masks of a family; irregular ones by their hole ratio in per cent. InputError for an unknown family."""
-    if family not in FAMILIES:
-        raise InputError(f"there is no mask family '{family}': choose one of {', '.join(FAMILIES)}")
+    require_known("mask family", family, list(FAMILIES))
     return list(FAMILIES[family])
 
 

@@ -134,8 +134,7 @@ PRESETS = {
 
 def preset(name: str, overrides: Sequence[str] = ()) -> Preset:
     """The preset `name` with `stage.key=value` overrides; an unknown name or a wrong type names the remedy."""
-    if name not in PRESETS:
-        raise InputError(f"there is no preset '{name}': choose one of {', '.join(PRESETS)}")
+    require_known("preset", name, list(PRESETS))
     chosen = PRESETS[name]
     for override in overrides:
         chosen = _override(chosen, override)

@@ -8,14 +8,13 @@ another program has fetched already is found.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from faceinpaint.basics import download
-from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.errors import InputError, require_known
 
 
 class Published(NamedTuple):
@@ -89,8 +88,5 @@ def command(name: str) -> str:
 
 def published(name: str) -> Published:
     """The entry of a name; InputError, which names the nearest, for an unknown one."""
-    if name not in PUBLISHED:
-        nearest = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0)[0]
-        names = ", ".join(PUBLISHED)
-        raise InputError(f"there are no weights {name!r} to fetch: did you mean {nearest!r}? (all: {names})")
+    require_known("published weight file", name, list(PUBLISHED))
     return PUBLISHED[name]

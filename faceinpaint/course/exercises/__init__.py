@@ -10,10 +10,9 @@ A check looks at what an answer returns, not at how it is written.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
-from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.errors import require_known
 from faceinpaint.course.exercises import (
     chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08
 )
@@ -30,7 +29,5 @@ __all__ = ["EXERCISES", "Exercise", "Verdict", "WrongAnswer", "get"]
 
 def get(number: str, solve: bool = False) -> Exercise:
     """The exercise of a number, such as "01.2": chapter, then exercise. InputError for an unknown one."""
-    if number not in EXERCISES:
-        nearest = difflib.get_close_matches(number, EXERCISES, n=1, cutoff=0)[0]
-        raise InputError(f"there is no exercise '{number}': did you mean '{nearest}'?")
+    require_known("exercise", number, list(EXERCISES))
     return replace(EXERCISES[number], number=number, solve=solve)

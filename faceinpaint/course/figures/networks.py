@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from faceinpaint.basics.errors import InputError
+from faceinpaint.basics.errors import InputError, require_known
 from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH, show, tinted, to_pixels
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def architecture(
     """
     names = [stage.name for stage in stages]
     below = below or {}
-    for name in {name for pair in [*skips, *below.values()] for name in pair} - set(names):
-        raise InputError(f"there is no stage '{name}': choose from {', '.join(names)}")
+    for name in {name for pair in [*skips, *below.values()] for name in pair}:
+        require_known("stage", name, names)
     largest = max(stage.shape[1] for stage in stages)
     figure, ax = plt.subplots(figsize=(WIDTH, 3.3), dpi=DPI, layout="constrained")
     tall = {stage.name: stage.shape[1] / largest / 2 for stage in stages}  # half of it; the tallest is 1

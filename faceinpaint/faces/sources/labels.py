@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint import weights
-from faceinpaint.basics.errors import InputError, reason_of
+from faceinpaint.basics.errors import InputError, reason_of, require_known
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_image, to_tensor
 from faceinpaint.landmarks import LandmarkPredictor
@@ -30,8 +30,7 @@ class Labeller:
     """
 
     def __init__(self, method: str = "auto") -> None:
-        if method not in METHODS:
-            raise InputError(f"landmarks can't be found by '{method}': choose from {', '.join(METHODS)}")
+        require_known("way to find landmarks", method, METHODS)
         installed = find_spec("face_alignment") is not None
         if method == "auto":
             method = "face-alignment" if installed else "predictor"
