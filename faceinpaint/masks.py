@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
@@ -328,21 +329,8 @@ def _face_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _convex_hull(points: np.ndarray) -> np.ndarray:
-    """The corners of the convex hull of points (N, 2), in order (Andrew's monotone chain)."""
-    ordered = sorted(map(tuple, points.tolist()))
-
-    def half(chain: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        hull: list[tuple[float, float]] = []
-        for x, y in chain:
-            while len(hull) >= 2:
-                (x0, y0), (x1, y1) = hull[-2:]
-                if (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 0:
-                    break
-                hull.pop()
-            hull.append((x, y))
-        return hull[:-1]
-
-    return np.array(half(ordered) + half(ordered[::-1]))
+    """The corners of the convex hull of points (N, 2), in order."""
+    return cv2.convexHull(points.astype(np.float32))[:, 0]
 
 
 def _closed_curve(corners: np.ndarray, samples: int = 8) -> np.ndarray:
