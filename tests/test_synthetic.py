@@ -276,10 +276,7 @@ def test_rotations_are_rotations():
 
 def drawn(pixel: torch.Tensor, depth: torch.Tensor, colour: torch.Tensor, label: torch.Tensor, size: int):
     """Colours, depths and labels of one picture of loose points."""
-    points = raster.Points(torch.arange(len(pixel)), pixel, depth)
-    buffer = raster.depth_buffer([points], size * size)
-    front = points.nearest_of(buffer)
-    return raster.splat([front], [colour[front.index]], [label[front.index]], buffer, 1, size)
+    return raster.splat([raster.Points(pixel, depth, colour, label)], 1, size)
 
 
 def test_the_nearest_point_wins_and_its_neighbours_in_depth_are_averaged():

@@ -1,4 +1,4 @@
-"""Ears: a polar grid over the outline of an auricle, with its rim, fold and hollow raised on it, rolled over at the rim.
+"""Ears: a polar grid over the outline of an auricle, its rim, fold and hollow raised on it, rolled over at the rim.
 
 An ear's own plane: `back` runs from the cheek backwards, `up` along the ear, `out` away from the head; cm, 0 at
 the root of the tragus. Both ears are one shape, mirrored.

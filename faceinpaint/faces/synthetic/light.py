@@ -36,15 +36,6 @@ class Lights:
     shadow_map: Tensor  # (B, 2, S, S) mean height over the key's plane and mean square, cm
     across: Tensor  # (B, 3, 1, 1) axes of the shadow map
     upward: Tensor
-    image: Tensor | None = None  # (N,) int64, for lights `at` single points: whose picture's
-
-    def at(self, image: Tensor) -> Lights:
-        """The lights of single points, whose pictures are `image` (N,) int64: (1, 3, 1, N) each."""
-        def pick(values: Tensor) -> Tensor:
-            return values[:, :, 0, 0][image].T[None, :, None]
-
-        single = {name: pick(value) for name, value in vars(self).items() if name not in ("shadow_map", "image")}
-        return Lights(**single, shadow_map=self.shadow_map, image=image)
 
 
 def make_lights(pose, surfaces: Sequence[Surface], sky: Tensor, ground: Tensor, camera: Tensor, size: int) -> Lights:
@@ -91,13 +82,8 @@ def _shadow_map(lights: Lights, softness: Tensor, surfaces: Sequence[Surface], s
 def shadow(lights: Lights, position: Tensor) -> Tensor:
     """Share of the key's light that arrives, (B, 1, H, W)."""
     u, v, height = _light_plane(lights, position)
-    moments = lights.shadow_map
-    if lights.image is not None:  # the maps of all pictures, one below the other
-        count, edge = len(moments), 1 - 1 / moments.shape[-1]
-        v = (2 * lights.image + 1 + v.clamp(-edge, edge)) / count - 1
-        moments = moments.transpose(0, 1).reshape(1, 2, -1, moments.shape[-1])
     grid = torch.cat([u, v], 1).permute(0, 2, 3, 1)
-    mean, square = F.grid_sample(moments, grid, align_corners=False, padding_mode="border").split(1, 1)
+    mean, square = F.grid_sample(lights.shadow_map, grid, align_corners=False, padding_mode="border").split(1, 1)
     variance = (square - mean * mean).clamp(min=0.06)
     below = (mean - height - 0.30).clamp(min=0)
     return step(0.12, 0.95, variance / (variance + below * below))
@@ -141,7 +127,8 @@ def _scattered(facing: Tensor, lit: Tensor) -> Tensor:
 
 def _shade_hair(surface: Surface, lights: Lights) -> Tensor:
     """Kajiya and Kay's (1989) hair: bright where a hair runs across the light; one white, one tinted highlight."""
-    tangent, outward = surface.tangent, surface.normal
+    longer = F.pad(surface.position, (0, 1, 0, 0), mode="replicate")
+    tangent, outward = unit(longer[..., 1:] - surface.position), surface.normal
     view = unit(lights.camera - surface.position)
     facing = wrapped(dot(outward, lights.key), 0.5) * (shadow(lights, surface.position) * 0.85 + 0.15)
     sky = mix(lights.ground, lights.sky, 0.5 + 0.5 * outward[:, 1:2])

@@ -22,12 +22,13 @@ TOLERANCE = 0.12  # cm; points of a pixel within this depth belong to one surfac
 class Points:
     """Points of a diced surface that fall into the picture.
 
-    index: (N,) int64 among the points of the diced grid, flat. pixel: (N,) int64 into B x H x W. depth: (N,) cm.
+    pixel: (N,) int64 into B x H x W. depth: (N,) cm. colour: (N, 3). label: (N,).
     """
 
-    index: Tensor
     pixel: Tensor
     depth: Tensor
+    colour: Tensor
+    label: Tensor
 
     def nearest_of(self, buffer: Tensor) -> Points:
         """Those that lie in front in the depth buffer (pixels,), or hardly behind."""
@@ -61,24 +62,20 @@ def nearest(pixel: Tensor, depth: Tensor, pixels: int) -> Tensor:
     return buffer.scatter_reduce_(0, pixel, depth, "amin")
 
 
-def depth_buffer(parts: Sequence[Points], pixels: int) -> Tensor:
-    """The depth buffer (pixels,) of several surfaces."""
-    return nearest(torch.cat([part.pixel for part in parts]), torch.cat([part.depth for part in parts]), pixels)
-
-
-def splat(
-    parts: Sequence[Points], colours: Sequence[Tensor], labels: Sequence[Tensor], buffer: Tensor, batch: int, size: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures of the points that lie in front, with their colours (N, 3) and labels (N,).
+def splat(parts: Sequence[Points], batch: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures of the points of some surfaces that lie in front.
 
     Returns colours (B, 3, S, S), 0 where nothing is; depths (B, 1, S, S), FAR there; labels (B, 1, S, S).
     """
+    pixel, depth = torch.cat([part.pixel for part in parts]), torch.cat([part.depth for part in parts])
+    buffer = nearest(pixel, depth, batch * size * size)
     total = torch.zeros(len(buffer), 4, device=buffer.device)
     label = torch.zeros(len(buffer), device=buffer.device)
-    for part, colour, name in zip(parts, colours, labels):
-        total.index_add_(0, part.pixel, torch.cat([colour, torch.ones_like(colour[:, :1])], 1))
-        first = (part.depth == buffer.index_select(0, part.pixel)).nonzero()[:, 0]
-        label[part.pixel.index_select(0, first)] = name.index_select(0, first)
+    for part in parts:
+        front = part.nearest_of(buffer)
+        total.index_add_(0, front.pixel, torch.cat([front.colour, torch.ones_like(front.colour[:, :1])], 1))
+        first = (front.depth == buffer.index_select(0, front.pixel)).nonzero()[:, 0]
+        label[front.pixel.index_select(0, first)] = front.label.index_select(0, first)
     colour = (total[:, :3] / total[:, 3:].clamp(min=1)).view(batch, size, size, 3).permute(0, 3, 1, 2)
     return _closed(colour.contiguous(), buffer.view(batch, 1, size, size), label.view(batch, 1, size, size))
 

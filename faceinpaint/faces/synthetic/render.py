@@ -19,7 +19,7 @@ from faceinpaint.faces.synthetic.scalp_hair import scalp_hair
 from faceinpaint.faces.synthetic.skin import skin_surface
 from faceinpaint.faces.synthetic.surface import LABELS, Surface
 
-SAMPLES_AT_ONCE = 4 * 512**2  # on a CPU: four photographs of 256 px at once, supersampled twice
+SAMPLES_AT_ONCE = 3 * 512**2  # on a CPU: three photographs of 256 px at once, supersampled twice
 FINER = 2  # surfaces are shaded at about the pixels' distance, and diced that much finer to be drawn
 
 
@@ -77,11 +77,8 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
     sky, ground = background.surroundings(backdrop)
     eye = camera.place(turn, pose)
     lights = light.make_lights(pose, surfaces, sky, ground, eye, size)
-    points = [_points(surface, pose, eye, fine) for surface in surfaces]
-    buffer = raster.depth_buffer(points, len(pose) * fine * fine)
-    points = [part.nearest_of(buffer) for part in points]
-    colours, labels = zip(*[_looks(surface, part.index, lights) for surface, part in zip(surfaces, points)])
-    colour, depth, label = raster.splat(points, colours, labels, buffer, len(pose), fine)
+    points = [_points(surface, lights, pose, eye, fine) for surface in surfaces]
+    colour, depth, label = raster.splat(points, len(pose), fine)
     there = (depth < raster.FAR).float()
     picture = light.develop(torch.where(there > 0, colour, backdrop), _exposure(person, pose))
     picture = _lens(F.avg_pool2d(picture, supersample), pose, size)
@@ -91,8 +88,8 @@ def _render(identity: Identity, index: Tensor, pose: Pose, size: int, supersampl
         picture, marks, index, None, _majority(label * there, supersample), visible, degrees)
 
 
-def _points(surface: Surface, pose: Pose, eye: Tensor, size: int) -> raster.Points:
-    """The points of a surface that fall into the picture; those that face away are left out."""
+def _points(surface: Surface, lights: light.Lights, pose: Pose, eye: Tensor, size: int) -> raster.Points:
+    """The points of a surface that fall into the picture, shaded; those that face away are left out."""
     factor = 1 if surface.strands else FINER
     x, y, depth = camera.project(raster.dice(surface.position, factor), pose, eye, size)
     there = torch.ones_like(x, dtype=torch.bool)
@@ -102,18 +99,9 @@ def _points(surface: Surface, pose: Pose, eye: Tensor, size: int) -> raster.Poin
         away = dot(surface.normal, eye - surface.position)
         there &= raster.dice(away, factor)[:, 0] > -0.5
     index, pixel = raster.pixels_of(x, y, there, size)
-    return raster.Points(index, pixel, depth.flatten().index_select(0, index))
-
-
-def _looks(surface: Surface, index: Tensor, lights: light.Lights) -> tuple[Tensor, Tensor]:
-    """Colours (N, 3) and labels (N,) of points of a diced surface."""
-    height, width = surface.position.shape[-2:]
-    if surface.strands:  # of hairs only the few points that are seen are shaded
-        image, row, column = index // (height * width), index // width % height, index % width
-        colour = light.shade(surface.single(image, row, column), lights.at(image))[0, :, 0].T
-        return colour, surface.label.expand(-1, -1, height, width)[image, 0, row, column]
-    colour = raster.dice(light.shade(surface, lights), FINER).permute(0, 2, 3, 1).reshape(-1, 3).index_select(0, index)
-    return colour, raster.dice(surface.label, FINER, smooth=False).flatten().index_select(0, index)
+    colour = raster.dice(light.shade(surface, lights), factor).permute(0, 2, 3, 1).reshape(-1, 3)
+    label = raster.dice(surface.label, factor, smooth=False).flatten()
+    return raster.Points(pixel, *(values.index_select(0, index) for values in (depth.flatten(), colour, label)))
 
 
 def _exposure(person: Identity, pose: Pose) -> Tensor:

@@ -53,8 +53,8 @@ def scalp_hair(person, detail: int) -> Surface:
     position = _product(torch.cat([path, *_lock(person, guides, own, path, outward)], 3), basis)
     albedo = _product(_colours(person, guides, own), torch.cat([hair, hair * t[:, None]], 1))
     return Surface(
-        position, albedo, label_map("hair", position[:1, :, :1, :1]).expand(len(person), 1, count, points),
-        _kept(person, guides, own, position, t, hair), _product(_occlusion(person, guides, path), curve),
+        position, albedo, label_map("hair", position), _kept(person, guides, own, position, t, hair),
+        _product(_occlusion(person, guides, path), curve),
         torch.full_like(person.age[..., None], 0.9), normal=_product(outward, curve), strands=True)
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faceinpaint.faces.synthetic.maths import blur, dot, rotate, unit
+from faceinpaint.faces.synthetic.maths import blur, dot, rotate
 
 LABELS = ("background", "skin", "nose", "mouth", "eyes", "brows", "hair", "beard", "glasses", "clothes")
 LABEL = {name: i for i, name in enumerate(LABELS)}
@@ -22,7 +22,6 @@ class Surface:
     keep: (B, 1, H, W), points with a value <= 0 are not there (a signed distance gives a crisp edge); or None.
     occlusion: (B, 1, H, W), share of the light from everywhere that arrives. gloss: (B, 1, H, W) strength of
     the highlight, sharpness: its exponent. scatter: light spreads under the surface as in skin. normal: (B, 3, H, W).
-    tangent: along a hair, of `single` points only.
     """
 
     position: Tensor
@@ -35,7 +34,6 @@ class Surface:
     sharpness: float = 20.0
     scatter: bool = False
     strands: bool = False
-    tangent: Tensor | None = None
 
     def turned(self, rotation: Tensor, pivot: Tensor) -> Surface:
         """Rotated about a point: (B, 3, 3), (3,)."""
@@ -46,19 +44,6 @@ class Surface:
     def select(self, index: Tensor) -> Surface:
         """The surfaces at `index` (N,) of the batch, in that order."""
         return replace(self, **{name: value[index] for name, value in vars(self).items() if isinstance(value, Tensor)})
-
-    def single(self, image: Tensor, row: Tensor, column: Tensor) -> Surface:
-        """Single points of hairs, (N,) int64 each: a surface of shape (1, C, 1, N) with `tangent`."""
-        height, width = self.position.shape[-2:]
-
-        def pick(values: Tensor, at: Tensor = column) -> Tensor:
-            return values.expand(-1, -1, height, width)[image, :, row, at].T[None, :, None]
-
-        ahead = torch.where(column == width - 1, column, column + 1)
-        tangent = unit(pick(self.position, ahead) - pick(self.position, ahead - 1))
-        return replace(
-            self, position=pick(self.position), albedo=pick(self.albedo), occlusion=pick(self.occlusion),
-            gloss=pick(self.gloss), normal=pick(self.normal), keep=None, tangent=tangent)
 
 
 def label_map(name: str, like: Tensor) -> Tensor:
