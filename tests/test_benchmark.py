@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from copy import deepcopy
 from dataclasses import replace
@@ -12,7 +11,6 @@ import pytest
 import torch
 from conftest import quicken
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from faceinpaint import masks, weights
@@ -20,7 +18,7 @@ from faceinpaint.basics.errors import InputError
 from faceinpaint.benchmark import run as benchmark
 from faceinpaint.benchmark.plain import DoubledUp, ExplicitAttention, PlainCompleter, PlainPaint, TwoLooks, make_plain
 from faceinpaint.benchmark.run import Figure, Setting, exponent, growth, timed
-from faceinpaint.benchmark.training import KINDS, PlainMachine, measured, operations, report
+from faceinpaint.benchmark.training import KINDS, PlainMachine, measured
 from faceinpaint.cli import commands
 from faceinpaint.completion import Completer
 from faceinpaint.faces.synthetic.dataset import write_folder
@@ -191,13 +189,11 @@ def test_the_training_benchmark_measures_the_same_losses_both_ways(tmp_path):
         milestone_faces=0)
     with pytest.MonkeyPatch.context() as patch:
         quicken(patch)
-        runs = {kind: [measured(kind, faces, settings, tmp_path / kind)] for kind in KINDS}
+        runs = {kind: measured(kind, faces, settings, tmp_path / kind) for kind in KINDS}
     ours, plain = (read_log(tmp_path / kind) for kind in ("ours", "plain"))
     for name, (_, values) in plain.items():
         assert ours[name][1] == pytest.approx(values, rel=2e-2, abs=1e-4), name
-    text = report(runs, settings, "cpu")
-    assert re.search(r"ours is \d+\.\d\d times as fast and takes \d+% of the memory", text)
-    assert runs["ours"][0].memory > 0 and 0 < runs["ours"][0].waiting < 1
+    assert all(run.memory > 0 and run.images_a_second > 0 for run in runs.values())
 
 
 def test_the_plain_machine_really_is_plain():
@@ -211,14 +207,3 @@ def test_the_plain_machine_really_is_plain():
     assert not optimizer.defaults["fused"] and Machine(settings).adam(generator.parameters()).defaults["fused"]
     with plain.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-
-
-def test_operations_of_a_step_are_more_than_three_forward_passes():
-    # No milestones, as in the benchmark: of two steps one more of them would count as operations of the step.
-    settings = replace(PRESETS["smoke"].completion, adversarial_from=1, milestone_faces=0)
-    image, mask = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        Generator(settings.width, prior=False)(image, mask, 64 * torch.rand(1, 68, 2))
-    with pytest.MonkeyPatch.context() as patch:
-        quicken(patch)
-        assert operations(settings) > 3 * counter.get_total_flops()

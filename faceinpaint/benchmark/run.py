@@ -330,7 +330,7 @@ def training(setting: Setting) -> list[Figure]:
     from faceinpaint.benchmark.training import middle, training_runs
 
     size, batch = setting.sizes[0], setting.training_batch
-    runs, _, _ = training_runs(size, batch)
+    runs = training_runs(size, batch)
     at = {"pixels": size**2, "batch": batch}
     speed = {who: median(one.images_a_second for one in rounds) for who, rounds in runs.items()}
     taken = {who: megabytes(middle(one.memory for one in rounds)) for who, rounds in runs.items()}
