@@ -15,10 +15,9 @@ import torch
 from PIL import Image
 from test_download import refused
 from test_sources import content_of, whole_photographs
-from test_synthetic_dataset import cheap_render, files_of
+from test_synthetic_dataset import cheap_render
 
 from faceinpaint import masks
-from faceinpaint.faces import synthetic
 from faceinpaint.evaluation import evaluate
 from faceinpaint.faces import sets
 from faceinpaint.faces.photos import METADATA, FaceFolder
@@ -27,9 +26,8 @@ from faceinpaint.faces.sources.portraits import KEPT, SIDE, portraits
 from faceinpaint.faces.synthetic import pack
 
 DATA = Path(__file__).resolve().parent.parent / "data"
-RENDERED = DATA / "rendered"
 PORTRAITS = DATA / "portraits"
-SETS = ("rendered", "portraits", "masks", "london", "celeba", "celeba-hq", "irregular-masks", "folder")
+SETS = ("synthetic", "portraits", "masks", "london", "celeba", "celeba-hq", "irregular-masks", "folder")
 
 
 def pixels_of(folder: Path) -> dict[str, np.ndarray]:
@@ -56,17 +54,11 @@ def test_four_masks_lie_in_each_bin_of_hole_ratio():
     assert len({mask.tobytes() for mask in pixels_of(DATA / "masks").values()}) == len(files)
 
 
-def test_the_command_writes_both(tmp_path, monkeypatch):
-    monkeypatch.setattr(synthetic, "render", cheap_render)
+def test_the_command_draws_the_sheets(tmp_path, monkeypatch):
     monkeypatch.setattr(pack, "render", cheap_render)
-    pack.write_pack(tmp_path)
+    pack.write_sheets(tmp_path)
     assert Image.open(tmp_path / "people.jpg").size == (8 * 146 + 2, 6 * 146 + 2)
     assert Image.open(tmp_path / "one-person.jpg").size == (8 * 194 + 2, 2 * 194 + 2)
-    faces = FaceFolder(tmp_path / "rendered", size=64)
-    assert len(faces) == 48 and len(faces.identities) == 24 and len(list((tmp_path / "masks").iterdir())) == 24
-    before = files_of(tmp_path)
-    pack.write_pack(tmp_path)
-    assert files_of(tmp_path) == before
 
 
 def test_every_set_has_a_card():
@@ -76,22 +68,6 @@ def test_every_set_has_a_card():
         (card,) = [card for card in cards if f"`{name}`" in card.splitlines()[0]]
         for entry in ("Origin", "Licence", "Size", "Landmarks", "Known bias", "Command"):
             assert f"**{entry}**" in card, f"{name}: {entry}"
-
-
-@pytest.mark.skipif(not RENDERED.exists(), reason="data/rendered has not been made yet")
-def test_the_rendered_pack_is_small_and_complete():
-    assert sum(file.stat().st_size for file in RENDERED.rglob("*") if file.is_file()) < 4_000_000
-    faces = FaceFolder(RENDERED, size=64)
-    assert len(faces) == 48 and len(faces.identities) == 24
-    for split in ("train", "val", "test"):
-        people = {row.identity for row in FaceFolder(RENDERED, split).rows}
-        assert people and not people & {row.identity for row in faces.rows if row.split != split}
-    face = faces[0]
-    assert face.image.std() > 0.05 and torch.isfinite(face.landmarks).all()
-    for row in faces.rows:
-        assert Image.open(RENDERED / row.file_name).size == (256, 256)
-        labels = np.array(Image.open(RENDERED / "segmentation" / f"{Path(row.file_name).stem}.png"))
-        assert labels.shape == (256, 256) and labels.max() < len(synthetic.LABELS)
 
 
 # ----------------------------------------------------------------------------------- the portraits

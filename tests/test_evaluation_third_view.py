@@ -43,7 +43,7 @@ def test_photographed_people_are_judged_by_their_untouched_photograph() -> None:
     assert torch.equal(pairs.photo.identity, pairs.reference.identity) and len(pairs.photo.identity.unique()) == 2
     assert pairs.third is pairs.photo and not set(pairs.photo.name) & set(pairs.reference.name)
     with pytest.raises(InputError, match="nobody has two photographs"):
-        Trios.photographed("data/rendered", 64, splits=["none"])
+        Trios.photographed(size=64, splits=["none"])
 
 
 def test_the_gain_is_in_cosine_where_no_threshold_is_given() -> None:

@@ -1,9 +1,6 @@
-"""The small sets that come with the project, made anew by
+"""The masks that come with the project, and sheets of what the renderer can do, made anew by
 
     python -m faceinpaint.faces.synthetic.pack data
-
-`data/rendered` is a face folder, `data/masks` holds irregular masks, white = unknown, and two sheets of pictures show
-what the renderer can do.
 """
 
 from __future__ import annotations
@@ -20,21 +17,12 @@ from faceinpaint import masks
 from faceinpaint.basics.files import write_whole
 from faceinpaint.faces.photos import to_image
 from faceinpaint.faces.sources.writer import jpeg
-from faceinpaint.faces.synthetic.dataset import write_folder
 from faceinpaint.faces.synthetic.people import identities, poses
 from faceinpaint.faces.synthetic.render import render
 
 SIZE = 256  # pixels
-PEOPLE, PHOTOS = 24, 2
 MASKS_PER_BIN = 4
 ONE_PERSON = 7  # whose photographs fill a sheet
-
-
-def write_pack(out: str | Path) -> None:
-    """Write `out`/rendered (24 people, two photographs each), `out`/masks (24 masks), 256 pixels square, and sheets."""
-    write_folder(Path(out) / "rendered", PEOPLE, PHOTOS, SIZE)
-    write_masks(Path(out) / "masks")
-    write_sheets(Path(out))
 
 
 def write_sheets(out: Path) -> None:
@@ -66,6 +54,8 @@ def write_masks(out: str | Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Make the rendered faces and the masks that come with the project.")
-    parser.add_argument("out", type=Path, help="folder for rendered/ and masks/")
-    write_pack(parser.parse_args().out)
+    parser = argparse.ArgumentParser(description="Make the masks of the project, and sheets of rendered faces.")
+    parser.add_argument("out", type=Path, help="folder for the sheets and masks/")
+    folder = parser.parse_args().out
+    write_masks(folder / "masks")
+    write_sheets(folder)
