@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation.colours import COLOURS, DASHES
-from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH
+from faceinpaint.evaluation.pictures import WIDTH, drawn
 
 if TYPE_CHECKING:  # evaluation draws with this module
     from faceinpaint.evaluation.identity import Roc
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # evaluation draws with this module
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
+@drawn
 def interval_bars(methods: Mapping[str, Mapping[str, Interval]], label: str, share: bool = False) -> Figure:
     """Means with 95 % intervals, a row for each group and in it a mark for each method.
 
@@ -31,7 +32,7 @@ def interval_bars(methods: Mapping[str, Mapping[str, Interval]], label: str, sha
     if not groups or any(list(method) != groups for method in methods.values()):
         raise InputError("the methods to compare have different groups, or none: give each an interval for every group")
     tall = 0.11 * len(groups) * len(methods) + 0.1 * len(groups) + 0.9
-    figure, ax = plt.subplots(figsize=(WIDTH, tall), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, tall))
     thick = 0.82 / len(methods)
     left = _floor([value for method in methods.values() for one in method.values() for value in one[:3]])
     for number, (name, method) in enumerate(methods.items()):
@@ -41,13 +42,11 @@ def interval_bars(methods: Mapping[str, Mapping[str, Interval]], label: str, sha
         ax.barh(heights, means - left, 0.9 * thick, left=left, color=colour, alpha=0.75, label=name)
         for height, one in zip(heights, method.values()):
             ax.plot([one.low, one.high], [height, height], color="black", linewidth=0.9)
-    ax.set(yticks=range(len(groups)), ylim=(len(groups) - 0.5, -0.5), xlim=(left, None))
-    ax.set_yticklabels(groups, fontsize=FONT - 1)
-    ax.grid(axis="x", color="0.92")
-    ax.set_axisbelow(True)
-    _finish(ax, label, share_x=share)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    ax.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5), xlim=(left, None),
+           xlabel=label)
+    if share:
+        ax.xaxis.set_major_formatter(_per_cent)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
@@ -58,12 +57,13 @@ def _floor(values: Sequence[float]) -> float:
     return 0.0 if near else float(lowest - 0.05 * (highest - lowest))
 
 
+@drawn
 def quality_identity(methods: Mapping[str, Sequence[tuple[Interval, Interval]]]) -> Figure:
     """PSNR against identity: a mark for each group of each method, with its 95 % intervals in both directions.
 
     methods: name -> (PSNR, cosine with the original) of each group.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.6), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.6))
     for number, (name, groups) in enumerate(methods.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         for quality, identity in groups:
@@ -71,20 +71,18 @@ def quality_identity(methods: Mapping[str, Sequence[tuple[Interval, Interval]]])
             ax.plot([quality.mean] * 2, [identity.low, identity.high], color=colour, linewidth=0.7, alpha=0.6)
         x, y = ([group[side].mean for group in groups] for side in (0, 1))
         ax.plot(x, y, marker, color=colour, markersize=5, label=name)
-    ax.set_ylabel("cosine with the original", fontsize=FONT)
-    ax.grid(color="0.92")
-    _finish(ax, "PSNR, whole image (dB)")
-    figure.legend(loc="outside upper center", ncols=4, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    ax.set(xlabel="PSNR, whole image (dB)", ylabel="cosine with the original")
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
+@drawn
 def by_hole_ratio(methods: Mapping[str, Sequence[tuple[float, Interval]]]) -> Figure:
     """Identity against the size of the hole: means with 95 % intervals, a curve for each method.
 
     methods: name -> (mean hole ratio, cosine with the original) of each bin of hole ratios, rising.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.5), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.5))
     for number, (name, bins) in enumerate(methods.items()):
         places, found = [place for place, _ in bins], [one for _, one in bins]
         colour = COLOURS[number % len(COLOURS)]
@@ -92,21 +90,19 @@ def by_hole_ratio(methods: Mapping[str, Sequence[tuple[float, Interval]]]) -> Fi
                 marker=MARKERS[number % len(MARKERS)], markersize=4.5, label=name)
         ax.fill_between(places, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.12,
                         linewidth=0)
-    ax.set_ylabel("cosine with the original", fontsize=FONT)
-    ax.set_xlim(0, None)
-    ax.grid(color="0.92")
-    _finish(ax, "share of the picture that is hidden", share_x=True)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    ax.set(xlabel="share of the picture that is hidden", ylabel="cosine with the original", xlim=(0, None))
+    ax.xaxis.set_major_formatter(_per_cent)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
+@drawn
 def roc_curves(curves: Mapping[str, Roc], threshold: float | None = None, least: float = 1e-3) -> Figure:
     """ROC curves: false accepts, from `least` on, on a logarithmic axis, true accepts above them.
 
     threshold: the judge's, marked on each curve. With no curve the figure says why.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.58), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.58))
     for number, (name, curve) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         ax.plot(np.maximum(curve.false_accepts, least), curve.true_accepts, DASHES[number % len(DASHES)], color=colour,
@@ -115,47 +111,39 @@ def roc_curves(curves: Mapping[str, Roc], threshold: float | None = None, least:
             true, false = curve.at(threshold)
             ax.plot(max(false, least), true, "o", color=colour, markersize=6, markeredgecolor="black", clip_on=False)
     if not curves:
-        ax.text(0.5, 0.5, "nobody has two photographs here", transform=ax.transAxes, ha="center", fontsize=FONT)
+        ax.text(0.5, 0.5, "nobody has two photographs here", transform=ax.transAxes, ha="center")
     strict = [curve.true_accepts[curve.false_accepts <= least] for curve in curves.values()]
     lowest = min([accepted.max(initial=0) for accepted in strict], default=0)
-    ax.set(xscale="log", xlim=(least, 1), ylim=(max(0, 1.15 * lowest - 0.15), 1.005))
+    ax.set(xscale="log", xlim=(least, 1), ylim=(max(0, 1.15 * lowest - 0.15), 1.005),
+           xlabel="another person accepted", ylabel="same person accepted")
+    ax.xaxis.set_major_formatter(_per_cent)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_ylabel("same person accepted", fontsize=FONT)
-    ax.grid(color="0.92")
-    _finish(ax, "another person accepted", share_x=True)
     if curves:
-        ax.legend(loc="lower right", fontsize=FONT - 1)
-    plt.close(figure)
+        ax.legend(loc="lower right")
     return figure
 
 
+@drawn
 def power_curve(chances: Mapping[str, Mapping[int, float]], wanted: float = 0.8) -> Figure:
     """How often a difference is found, against the number of people; a curve for each difference.
 
     chances: name -> number of people -> share of the experiments. wanted: marked by a dashed line.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.5), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.5))
     for number, (name, by_people) in enumerate(chances.items()):
         colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
         ax.plot(list(by_people), list(by_people.values()), dashes, color=colour,
                 marker=MARKERS[number % len(MARKERS)], markersize=4.5, linewidth=1.7, label=name)
     ax.axhline(wanted, color="0.3", linewidth=1, linestyle="--")
-    ax.set(xscale="log", ylim=(0, 1.02))
+    ax.set(xscale="log", ylim=(0, 1.02), xlabel="people in the experiment", ylabel="experiments that find it")
     ticks = sorted({people for by_people in chances.values() for people in by_people})
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_ylabel("experiments that find it", fontsize=FONT)
-    ax.grid(color="0.92")
-    _finish(ax, "people in the experiment")
-    figure.legend(loc="outside upper center", ncols=3, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
-def _finish(ax, label: str, share_x: bool = False) -> None:
-    if share_x:
-        ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")  # 0.1% is not 0%
-    ax.set_xlabel(label, fontsize=FONT)
-    ax.tick_params(labelsize=FONT - 1)
-    ax.spines[["top", "right"]].set_visible(False)
+def _per_cent(share: float, _: int) -> str:
+    """A share as an axis tells it: 0.1% is not 0%."""
+    return f"{100 * share:.3g}%"

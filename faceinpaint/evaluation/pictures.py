@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,10 +22,30 @@ WIDTH = 6.6  # inches: with its margins, about 750 pixels of a page of 800
 TALLEST = WIDTH / 2  # of one picture
 DPI = 110
 FONT = 10  # points
+STYLE = {
+    "figure.dpi": DPI, "figure.constrained_layout.use": True, "figure.labelsize": FONT, "axes.labelsize": FONT,
+    "axes.titlesize": FONT - 1, "xtick.labelsize": FONT - 1, "ytick.labelsize": FONT - 1, "legend.fontsize": FONT - 1,
+    "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "axes.axisbelow": True, "grid.color": "0.92",
+}
 
 Picture = Tensor | Image.Image
+P = ParamSpec("P")
 
 
+def drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """A function that draws in STYLE, whose figure is closed: a notebook would show it a second time, and keep it."""
+    @wraps(draw)
+    def in_style(*args: P.args, **options: P.kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            figure = draw(*args, **options)
+        plt.close(figure)
+        return figure
+
+    return in_style
+
+
+@drawn
 def row(images: Sequence[Picture], titles: Sequence[str] = ()) -> Figure:
     """Pictures side by side, all equally tall, each below its title.
 
@@ -38,15 +60,15 @@ def row(images: Sequence[Picture], titles: Sequence[str] = ()) -> Figure:
     tall = min(TALLEST, WIDTH / sum(widths))
     figure, axes = plt.subplots(
         1, len(pixels), width_ratios=widths, squeeze=False,
-        figsize=(tall * sum(widths), tall + 0.4), dpi=DPI, layout="compressed",
+        figsize=(tall * sum(widths), tall + 0.4), layout="compressed",
     )
     for ax, one, title in zip(axes[0], pixels, titles):
         show(ax, one)
-        ax.set_title(title, fontsize=FONT)
-    plt.close(figure)  # or the notebook would show it a second time, and keep it
+        ax.set_title(title)
     return figure
 
 
+@drawn
 def board(
     images: Sequence[Picture], titles: Sequence[str] = (), columns: int = 6, beside: Sequence[str] = ()
 ) -> Figure:
@@ -66,7 +88,7 @@ def board(
     tall = wide * pixels[0].shape[0] / pixels[0].shape[1]
     title_lines = sum(title.count("\n") + 1 for title in titles[::columns])
     figure, grid = plt.subplots(
-        rows, columns, squeeze=False, figsize=(WIDTH, rows * (tall + 0.05) + 0.25 * title_lines), dpi=DPI,
+        rows, columns, squeeze=False, figsize=(WIDTH, rows * (tall + 0.05) + 0.25 * title_lines),
         layout="compressed",
     )
     for ax in grid.flat[count:]:
@@ -74,10 +96,9 @@ def board(
     for ax, one in zip(grid.flat, pixels):
         show(ax, one)
     for ax, title in zip(grid.flat, titles):
-        ax.set_title(title, fontsize=FONT - 1)
+        ax.set_title(title)
     for ax, name in zip(grid[:, 0], beside):
-        ax.set_ylabel(name, fontsize=FONT - 1)
-    plt.close(figure)
+        ax.set_ylabel(name)
     return figure
 
 
@@ -107,5 +128,5 @@ def show(ax: Axes, pixels: np.ndarray) -> None:
     """A picture without ticks, whose limits later drawing does not move."""
     ax.imshow(pixels)
     ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(color="0.7", linewidth=0.6)  # the edge of a white mask on a white page
+    ax.spines[:].set(visible=True, color="0.7", linewidth=0.6)  # the edge of a white mask on a white page
     ax.autoscale(False)

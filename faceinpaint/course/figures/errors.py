@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.course.figures.faces import DARK_EDGE, PARTS
-from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH
+from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn
 from faceinpaint.landmarks import area_under_curve, cumulative_error, failure_rate
 
 # One for each method, in this order: colour, marker and dashes, so that each alone tells them apart.
@@ -46,6 +46,7 @@ def misses(ax: Axes, predicted: Tensor, true: Tensor) -> None:
     ax.plot(*ends.T, "o", color=PREDICTED, markersize=2.2, markeredgewidth=0.3, markeredgecolor="black")
 
 
+@drawn
 def mean_errors(methods: Mapping[str, Mapping[str, Tensor]], label: str) -> Figure:
     """Groups below each other: for each method a mark at the mean of its errors, with its 95 % interval.
 
@@ -55,7 +56,7 @@ def mean_errors(methods: Mapping[str, Mapping[str, Tensor]], label: str) -> Figu
     groups = list(next(iter(methods.values()), {}))
     if not groups or any(list(method) != groups for method in methods.values()):
         raise InputError("the methods to compare have different groups, or none: give each an error for every group")
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.27 * len(groups) + 1.1), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.27 * len(groups) + 1.1))
     for number, (name, method) in enumerate(methods.items()):
         colour, marker, _ = STYLES[number % len(STYLES)]
         lift = 0.16 * (number - (len(methods) - 1) / 2)  # not on top of each other
@@ -65,24 +66,20 @@ def mean_errors(methods: Mapping[str, Mapping[str, Tensor]], label: str) -> Figu
             ax.plot([errors.mean() - around, errors.mean() + around], [height + lift] * 2, color=colour, linewidth=1.3)
             ax.plot(errors.mean(), height + lift, marker, color=colour, markersize=4.8,
                     label=name if height == 0 else None)
-    ax.set(yticks=range(len(groups)), ylim=(len(groups) - 0.5, -0.5), xlim=(0, None))
-    ax.set_yticklabels(groups, fontsize=FONT - 1)
-    ax.grid(axis="y", color="0.92")
-    ax.set_axisbelow(True)
-    ax.tick_params(axis="y", length=0)
-    _percent(ax.xaxis, label)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    ax.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5), xlim=(0, None), xlabel=label)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
+@drawn
 def cumulative_errors(methods: Mapping[str, Tensor], limit: float = 0.1, last: float = 0.3) -> Figure:
     """Cumulative error curves: the share of faces whose error is at most what the axis says, up to `last`.
 
     methods: name -> (N,) errors. The dashed line is the limit of a failure; the legend says, for this limit, the
     failure rate and the area under the curve.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.58), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.58))
     limits = torch.linspace(0, last, 601)
     for (name, errors), (colour, _, dashes) in zip(methods.items(), STYLES * len(methods)):
         errors = errors.detach().cpu().float()
@@ -90,14 +87,14 @@ def cumulative_errors(methods: Mapping[str, Tensor], limit: float = 0.1, last: f
         ax.plot(limits, cumulative_error(errors, limits), dashes, color=colour, linewidth=1.8, label=found)
     ax.axvline(limit, color="0.3", linewidth=1, linestyle=(0, (2, 2)))
     ax.text(limit, 1.01, f"{limit:.0%}", fontsize=FONT - 1, color="0.3", ha="center")
-    ax.set(xlim=(0, last), ylim=(0, 1))
-    ax.legend(loc="lower right", fontsize=FONT - 1)
-    _percent(ax.xaxis, "normalised mean error of a face")
-    _percent(ax.yaxis, "share of the faces")
-    plt.close(figure)
+    ax.set(xlim=(0, last), ylim=(0, 1), xlabel="normalised mean error of a face", ylabel="share of the faces")
+    ax.legend(loc="lower right")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
 
 
+@drawn
 def error_curves(
     runs: Mapping[str, Mapping[str, tuple[Sequence[int], Sequence[float]]]], names: Mapping[str, str]
 ) -> Figure:
@@ -109,29 +106,14 @@ def error_curves(
     missing = [f"{quantity} of {run}" for run, log in runs.items() for quantity in names if quantity not in log]
     if missing:
         raise InputError(f"the log lacks {missing[0]}: choose from {', '.join(next(iter(runs.values())))}")
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(WIDTH, 2.7), dpi=DPI, sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 2.7), sharey=True, squeeze=False)
     for ax, (quantity, title) in zip(axes[0], names.items()):
         for (run, log), (colour, marker, dashes) in zip(runs.items(), STYLES[1:] * len(runs)):
             ax.plot(*log[quantity], dashes, color=colour, marker=marker, markersize=3.5, linewidth=1.5,
                     label=run if ax is axes[0, 0] else None)
-        ax.set_title(title, fontsize=FONT)
-        ax.set_xlabel("step", fontsize=FONT - 1)
+        ax.set(title=title, xlabel="step")
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.tick_params(labelsize=FONT - 2)
-        ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0, 0].set(ylim=(0, None))
-    axes[0, 0].set_ylabel("error", fontsize=FONT - 1)
-    figure.legend(loc="outside upper center", ncols=len(runs), fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    axes[0, 0].set(ylim=(0, None), ylabel="error")
+    figure.legend(loc="outside upper center", ncols=len(runs))
     return figure
-
-
-def _percent(axis, label: str) -> None:
-    """An axis of shares, in per cent, below its label and without the frame's far side."""
-    axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axis.set_label_text(label, fontsize=FONT)
-    axis.axes.tick_params(labelsize=FONT - 1)
-    axis.axes.spines[["top", "right"]].set_visible(False)

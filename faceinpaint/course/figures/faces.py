@@ -17,7 +17,7 @@ from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation.colours import PARTS
-from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH, show, to_pixels
+from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn, show, to_pixels
 
 if TYPE_CHECKING:  # the path from photo to photo needs no plotting, nor plotting that path
     from faceinpaint.completion import CompletedFace
@@ -33,6 +33,7 @@ AXES = {"right": "#d55e00", "up": "#009e73", "ahead": "#0072b2"}  # the head's o
 DARK_EDGE = "#00000070"  # around lines and points, to be seen on any skin
 
 
+@drawn
 def truth(face: RenderedFaces) -> Figure:
     """What is known about one rendered face: picture, landmarks, parts, and where the head is turned.
 
@@ -41,7 +42,7 @@ def truth(face: RenderedFaces) -> Figure:
     """
     if len(face) != 1:
         raise InputError(f"these are {len(face)} faces: render one person in one pose to see the truth about it")
-    figure, grid = plt.subplots(2, 2, figsize=(WIDTH * 0.86, WIDTH * 0.98), dpi=DPI, layout="compressed")
+    figure, grid = plt.subplots(2, 2, figsize=(WIDTH * 0.86, WIDTH * 0.98), layout="compressed")
     pixels = to_pixels(face.image)
     parts, handles = _parts(face.segmentation[0])
     for ax, one in zip(grid.flat, (pixels, pixels, parts, pixels)):
@@ -50,11 +51,10 @@ def truth(face: RenderedFaces) -> Figure:
     yaw, pitch, roll = (f"{angle:+.0f}°".replace("-", "−") for angle in face.angles[0].tolist())
     titles = ("image", f"landmarks, {hidden} of 68 hidden", "segmentation", f"yaw {yaw}, pitch {pitch}, roll {roll}")
     for ax, title in zip(grid.flat, titles):
-        ax.set_title(title, fontsize=FONT)
+        ax.set_title(title)
     _points(grid[0, 1], face.landmarks[0], face.visible[0])
     _head_axes(grid[1, 1], face)
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5)
     return figure
 
 
@@ -68,6 +68,7 @@ def found(ax: Axes, detection: Detection, crop: Crop) -> None:
     ax.plot(*detection.points.numpy().T, "o", color="#f0e442", markeredgecolor="black", markersize=4.5)
 
 
+@drawn
 def completions(faces: Sequence[CompletedFace], titles: Sequence[str]) -> Figure:
     """One row for each completed face: original, what the networks saw with the landmarks, completed.
 
@@ -79,18 +80,17 @@ def completions(faces: Sequence[CompletedFace], titles: Sequence[str]) -> Figure
     tall = WIDTH / 3
     figure, grid = plt.subplots(
         len(faces), 3, squeeze=False,
-        figsize=(WIDTH, len(faces) * (tall + 0.2) + 0.2), dpi=DPI, layout="compressed",
+        figsize=(WIDTH, len(faces) * (tall + 0.2) + 0.2), layout="compressed",
     )
     for axes, face, title in zip(grid, faces, titles):
         for ax, image in zip(axes, (face.original, face.masked, face.completed)):
             show(ax, to_pixels(image))
         landmarks(axes[1], face.landmarks)
-        axes[0].set_ylabel(title, fontsize=FONT)
-        axes[1].set_xlabel(f"{face.hole_ratio:.0%} hidden", fontsize=FONT)
-        axes[2].set_xlabel(f"face distance {face.distance:z.3f}", fontsize=FONT)
+        axes[0].set_ylabel(title)
+        axes[1].set_xlabel(f"{face.hole_ratio:.0%} hidden")
+        axes[2].set_xlabel(f"face distance {face.distance:z.3f}")
     for ax, heading in zip(grid[0], ("original", "what the networks see", "completed")):
-        ax.set_title(heading, fontsize=FONT)
-    plt.close(figure)
+        ax.set_title(heading)
     return figure
 
 

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError, require_known
-from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH, show, tinted, to_pixels
+from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn, show, tinted, to_pixels
 
 if TYPE_CHECKING:
     from faceinpaint.course.inspection import Stage
@@ -35,6 +35,7 @@ MARK = "#d55e00"
 # ------------------------------------------------------------------------------------ stages
 
 
+@drawn
 def architecture(
     stages: Sequence[Stage], skips: Sequence[tuple[str, str]] = (), below: Mapping[str, tuple[str, str]] | None = None
 ) -> Figure:
@@ -48,7 +49,7 @@ def architecture(
     for name in {name for pair in [*skips, *below.values()] for name in pair}:
         require_known("stage", name, names)
     largest = max(stage.shape[1] for stage in stages)
-    figure, ax = plt.subplots(figsize=(WIDTH, 3.3), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.3))
     tall = {stage.name: stage.shape[1] / largest / 2 for stage in stages}  # half of it; the tallest is 1
     widest = max(stage.shape[0] for stage in stages)
     for place, (before, stage) in enumerate(zip([None, *stages], stages)):
@@ -76,29 +77,22 @@ def architecture(
         ax.text((start + end) / 2, height + 0.015, label, ha="center", va="bottom", fontsize=FONT - 2, color=MARK)
     ax.set(xlim=(-0.5, len(stages) - 0.5), ylim=(-0.95, 0.58))
     ax.set_axis_off()
-    plt.close(figure)
     return figure
 
 
+@drawn
 def costs(stages: Sequence[Stage]) -> Figure:
     """Parameters and floating-point operations of each stage as bars, with its share of all."""
-    figure, axes = plt.subplots(
-        1, 2, figsize=(WIDTH, 0.27 * len(stages) + 0.8), dpi=DPI, sharey=True, layout="constrained"
-    )
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.27 * len(stages) + 0.8), sharey=True)
     for ax, quantity, label in zip(axes, ("parameters", "flops"), ("parameters", "operations (FLOPs)")):
         values = [getattr(stage, quantity) for stage in stages]
         ax.barh(range(len(values)), values, color=[_colour(stage) for stage in stages], edgecolor="0.2", linewidth=0.6)
         for height, value in enumerate(values):
             text = f" {value / sum(values):.1%}" if value else " none"
             ax.text(value, height, text, va="center", fontsize=FONT - 2)
-        ax.set(xlim=(0, 1.22 * max(values) or 1), ylim=(len(values) - 0.4, -0.6), yticks=range(len(values)))
-        ax.set_yticklabels([stage.name for stage in stages], fontsize=FONT - 1)
-        ax.set_xlabel(label, fontsize=FONT)
+        ax.set(xlim=(0, 1.22 * max(values) or 1), ylim=(len(values) - 0.4, -0.6), yticks=range(len(values)),
+               yticklabels=[stage.name for stage in stages], xlabel=label)
         ax.xaxis.set_major_formatter(lambda value, _: short(value))
-        ax.tick_params(axis="x", labelsize=FONT - 2)
-        ax.tick_params(axis="y", length=0)
-        ax.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
     return figure
 
 
@@ -118,6 +112,7 @@ def _colour(stage: Stage) -> str:
 # ------------------------------------------------------------------------------------ heat maps
 
 
+@drawn
 def heats(
     maps: Sequence[Tensor], titles: Sequence[str], label: str, columns: int = 4, middle: float | None = None
 ) -> Figure:
@@ -134,12 +129,12 @@ def heats(
     figure, grid = _grid(len(maps), columns)
     for ax, array, title in zip(grid.flat, arrays, titles):
         _heat(ax, array, colours, HEAT if middle is None else EITHER_SIDE)
-        ax.set_title(title, fontsize=FONT - 1)
+        ax.set_title(title)
     _bar(figure, grid, colours, HEAT if middle is None else EITHER_SIDE, label)
-    plt.close(figure)
     return figure
 
 
+@drawn
 def fields(maps: Sequence[Tensor], sides: Sequence[int], titles: Sequence[str], decades: int = 4) -> Figure:
     """What the middle output sees of each input position: (S, S) gradients, on a logarithmic scale.
 
@@ -157,12 +152,12 @@ def fields(maps: Sequence[Tensor], sides: Sequence[int], titles: Sequence[str], 
         _heat(ax, np.where(array > 0, array, np.nan), colours, HEAT)
         corner = array.shape[0] // 2 - side / 2
         ax.add_patch(Rectangle((corner, corner), side, side, fill=False, edgecolor=MARK, linewidth=1.6))
-        ax.set_title(title, fontsize=FONT - 1)
+        ax.set_title(title)
     _bar(figure, grid, colours, HEAT, "gradient, highest = 1")
-    plt.close(figure)
     return figure
 
 
+@drawn
 def attention(
     image: Tensor, mask: Tensor, completed: Tensor, places: Mapping[str, tuple[int, int]], maps: Tensor, known: Tensor
 ) -> Figure:
@@ -177,11 +172,11 @@ def attention(
     columns = 1 + len(places)
     side = min(WIDTH / columns, WIDTH / 3)
     figure, grid = plt.subplots(
-        2, columns, figsize=(side * columns + 0.7 * (columns < 3), 2 * side + 0.75), dpi=DPI, layout="compressed"
+        2, columns, figsize=(side * columns + 0.7 * (columns < 3), 2 * side + 0.75), layout="compressed"
     )
     for ax, picture, title in zip(grid[:, 0], (tinted(image, mask), completed), ("hidden places", "completed")):
         show(ax, to_pixels(picture))
-        ax.set_title(title, fontsize=FONT - 1)
+        ax.set_title(title)
     relative = maps.detach().cpu().float() * (known > 0).sum().item()
     arrays = np.where(_array(known) > 0, relative.numpy(), np.nan)
     colours = Normalize(0, np.nanmax(arrays))
@@ -193,10 +188,9 @@ def attention(
         for ax, scale in zip(grid[:, number], (colours, Normalize(low, high))):
             _heat(ax, array, scale, HEAT)
             _spot(ax, (x + 0.5) / factor - 0.5, (y + 0.5) / factor - 0.5, str(number))
-        grid[0, number].set_title(f"{number}: {name}", fontsize=FONT - 1)
-        grid[1, number].set_title(f"{low:.2f} to {high:.2f}", fontsize=FONT - 1)
+        grid[0, number].set_title(f"{number}: {name}")
+        grid[1, number].set_title(f"{low:.2f} to {high:.2f}")
     _bar(figure, grid[:1], colours, HEAT, "times even")
-    plt.close(figure)
     return figure
 
 
@@ -223,6 +217,7 @@ def patch_grid(ax: Axes, size: int, counted: Tensor | None = None, chosen: tuple
                                    linewidth=2))
 
 
+@drawn
 def patch_scores(
     images: Sequence[Tensor], holes: Sequence[Tensor], scores: Sequence[Tensor], titles: Sequence[str],
     columns: int = 2, beside: Sequence[str] = (), label: str = "logit",
@@ -251,10 +246,9 @@ def patch_scores(
             ax.contour(_array(hole[0, 0]), [0.5], colors="black", linewidths=1.3)
         _bar(figure, axes[:, None], colours, EITHER_SIDE, label, "bottom")
     for ax, title in zip(grid[0], titles):
-        ax.set_title(title, fontsize=FONT - 1)
+        ax.set_title(title)
     for ax, name in zip(grid[:, 0], beside):
-        ax.set_ylabel(name, fontsize=FONT - 1)
-    plt.close(figure)
+        ax.set_ylabel(name)
     return figure
 
 
@@ -271,7 +265,7 @@ def _grid(count: int, columns: int) -> tuple[Figure, np.ndarray]:
     rows = -(-count // columns)
     side = min(WIDTH / columns, WIDTH / 2.6)
     figure, grid = plt.subplots(
-        rows, columns, squeeze=False, figsize=(side * columns, rows * (side * 0.9 + 0.2) + 0.2), dpi=DPI,
+        rows, columns, squeeze=False, figsize=(side * columns, rows * (side * 0.9 + 0.2) + 0.2),
         layout="compressed",
     )
     for ax in grid.flat[count:]:
@@ -287,7 +281,7 @@ def _heat(ax: Axes, array: np.ndarray, colours: Normalize, names: str) -> None:
     ax.set_facecolor(NOTHING)
     ax.imshow(array, norm=colours, cmap=names, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(color="0.7", linewidth=0.6)
+    ax.spines[:].set(visible=True, color="0.7", linewidth=0.6)
     ax.autoscale(False)
 
 
@@ -298,6 +292,4 @@ def _spot(ax: Axes, x: float, y: float, text: str) -> None:
 
 
 def _bar(figure: Figure, axes: np.ndarray, colours: Normalize, names: str, label: str, side: str = "right") -> None:
-    bar = figure.colorbar(ScalarMappable(colours, names), ax=axes, location=side, shrink=0.9, pad=0.02)
-    bar.set_label(label, fontsize=FONT - 1)
-    bar.ax.tick_params(labelsize=FONT - 2)
+    figure.colorbar(ScalarMappable(colours, names), ax=axes, location=side, shrink=0.9, pad=0.02, label=label)

@@ -10,12 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation.colours import COLOURS, DASHES
-from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH
+from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn
 
 FEW = 15  # values
 Log = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
 
+@drawn
 def curves(runs: Mapping[str, Log], names: Mapping[str, str], columns: int = 3, smooth: int = 1) -> Figure:
     """What runs have logged: a panel for each quantity, with an axis of its own, and a curve for each run.
 
@@ -29,9 +30,7 @@ def curves(runs: Mapping[str, Log], names: Mapping[str, str], columns: int = 3, 
             raise InputError(f"no run has logged '{quantity}': choose from {', '.join(logged)}")
     rows = -(-len(names) // columns)
     columns = min(columns, len(names))
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(WIDTH, 1.9 * rows + 0.4), dpi=DPI, squeeze=False, layout="constrained"
-    )
+    figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, 1.9 * rows + 0.4), squeeze=False)
     for ax in grid.flat[len(names):]:
         ax.set_axis_off()
     for ax, (quantity, title) in zip(grid.flat, names.items()):
@@ -42,21 +41,15 @@ def curves(runs: Mapping[str, Log], names: Mapping[str, str], columns: int = 3, 
                 ax.plot(*_means(steps, values, 1 if few else smooth), color=COLOURS[number % len(COLOURS)],
                         linestyle=DASHES[number % len(DASHES)], linewidth=1.7, marker="o" if few else "",
                         markersize=3.5)
-        ax.set_title(title, fontsize=FONT - 1)
+        ax.set_title(title)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.tick_params(labelsize=FONT - 2)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="0.92")
-        ax.set_axisbelow(True)
-    for ax in grid[-1]:
-        ax.set_xlabel("step", fontsize=FONT - 2)
+    figure.supxlabel("step")
     handles = [
         plt.Line2D([], [], color=COLOURS[n % len(COLOURS)], linestyle=DASHES[n % len(DASHES)], linewidth=1.7)
         for n in range(len(runs))
     ]
     if len(runs) > 1:
-        figure.legend(handles, list(runs), loc="outside upper center", ncols=3, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+        figure.legend(handles, list(runs), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -66,6 +59,7 @@ def _means(steps: Sequence[int], values: Sequence[float], count: int) -> tuple[l
     return tuple([sum(row[part]) / len(row[part]) for part in parts] for row in (steps, values))
 
 
+@drawn
 def throughput(speeds: Mapping[str, Mapping[int, float]], across: str = "pictures in a batch") -> Figure:
     """Images a second as groups of bars: a group for each batch size, a bar in it for each way to compute.
 
@@ -74,7 +68,7 @@ def throughput(speeds: Mapping[str, Mapping[int, float]], across: str = "picture
     sizes = list(next(iter(speeds.values()), {}))
     if not sizes or any(list(of_way) != sizes for of_way in speeds.values()):
         raise InputError("the ways to compute have different batch sizes, or none: measure the same for each")
-    figure, ax = plt.subplots(figsize=(WIDTH, 2.8), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, 2.8))
     wide = 0.8 / len(speeds)
     for number, (way, of_way) in enumerate(speeds.items()):
         places = [group - 0.4 + (number + 0.5) * wide for group in range(len(sizes))]
@@ -82,15 +76,12 @@ def throughput(speeds: Mapping[str, Mapping[int, float]], across: str = "picture
         ax.bar_label(bars, [f"{value:.3g}" for value in of_way.values()], fontsize=FONT - 2, padding=1)
     ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     ax.margins(y=0.12)
-    ax.set_xlabel(across, fontsize=FONT)
-    ax.set_ylabel("images a second", fontsize=FONT)
-    ax.tick_params(axis="x", length=0)
-    ax.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    ax.set(xlabel=across, ylabel="images a second")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
+@drawn
 def time_spent(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
     """What a step's time is spent on, as bars below each other, with its share; one set of bars for each way.
 
@@ -101,9 +92,7 @@ def time_spent(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
         raise InputError("there are no seconds to draw: profile a step first")
     first = next(iter(seconds.values()))
     kinds = sorted({kind for way in seconds.values() for kind in way}, key=lambda kind: -first.get(kind, 0))
-    figure, ax = plt.subplots(
-        figsize=(WIDTH, 0.2 * len(kinds) * len(seconds) + 0.14 * len(kinds) + 0.9), dpi=DPI, layout="constrained"
-    )
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.2 * len(kinds) * len(seconds) + 0.14 * len(kinds) + 0.9))
     tall = 0.8 / len(seconds)
     for number, (name, way) in enumerate(seconds.items()):
         heights = [kind - 0.4 + (number + 0.5) * tall for kind in range(len(kinds))]
@@ -111,12 +100,7 @@ def time_spent(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
         bars = ax.barh(heights, values, 0.9 * tall, color=COLOURS[number % len(COLOURS)],
                        label=f"{name}: {sum(values):.0f} ms")
         ax.bar_label(bars, [f"{value / sum(values):.0%}" for value in values], fontsize=FONT - 2, padding=3)
-    ax.set(yticks=range(len(kinds)), ylim=(len(kinds) - 0.5, -0.5))
-    ax.set_yticklabels(kinds, fontsize=FONT - 1)
+    ax.set(yticks=range(len(kinds)), yticklabels=kinds, ylim=(len(kinds) - 0.5, -0.5), xlabel="milliseconds of a step")
     ax.margins(x=0.08)
-    ax.set_xlabel("milliseconds of a step", fontsize=FONT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure

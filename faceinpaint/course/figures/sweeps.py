@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation.colours import COLOURS, DASHES
 from faceinpaint.evaluation.figures import MARKERS
-from faceinpaint.evaluation.pictures import DPI, FONT, WIDTH, Picture, board
+from faceinpaint.evaluation.pictures import WIDTH, Picture, board, drawn
 
 if TYPE_CHECKING:  # evaluation draws with this package
     from faceinpaint.course.studies.sweeps import Example, Point
@@ -23,6 +23,7 @@ Curves = Mapping[str, Sequence["Point"]]
 CEILING = "0.45"
 
 
+@drawn
 def sweep_curves(
     panels: Mapping[str, Curves], across: str, ceiling: Mapping[str, Sequence[Point]] | None = None,
     joined: bool = True,
@@ -35,9 +36,7 @@ def sweep_curves(
     """
     if not panels or not all(points for curves in panels.values() for points in [*curves.values(), curves]):
         raise InputError("there is no point to draw: give every panel a curve, and every curve a level")
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH, 2.9), dpi=DPI, squeeze=False, layout="constrained"
-    )
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (label, curves) in zip(axes[0], panels.items()):
         curves = curves if joined else _side_by_side(curves)
         for number, (name, points) in enumerate(curves.items()):
@@ -47,14 +46,14 @@ def sweep_curves(
             ax.plot(_places(ceiling[label]), means, color=CEILING, linewidth=1.2, linestyle=(0, (1, 1)),
                     label="untouched face")
         _levels(ax, max(curves.values(), key=len), narrow=len(panels) > 2)
-        ax.set_title(label, fontsize=FONT - 1)
-    figure.supxlabel(across, fontsize=FONT)
+        ax.set_title(label)
+    figure.supxlabel(across)
     handles = {name: one for ax in axes[0] for one, name in zip(*ax.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=4, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=4)
     return figure
 
 
+@drawn
 def gaps(found: Mapping[str, Mapping[str, Difference]], across: str) -> Figure:
     """Differences with 95 % intervals, a row for each comparison and a mark for each method; the line is no difference.
 
@@ -64,7 +63,7 @@ def gaps(found: Mapping[str, Mapping[str, Difference]], across: str) -> Figure:
     rows = list(next(iter(found.values()), {}))
     if not rows or any(list(method) != rows for method in found.values()):
         raise InputError("the methods have different comparisons, or none: give each the same")
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.34 * len(rows) + 1.1), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.34 * len(rows) + 1.1))
     for number, (name, method) in enumerate(found.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         lift = 0.22 * (number - (len(found) - 1) / 2)
@@ -74,15 +73,8 @@ def gaps(found: Mapping[str, Mapping[str, Difference]], across: str) -> Figure:
                     markerfacecolor=colour if one.real else "white")
         ax.plot([], [], marker, color=colour, markersize=5.5, label=name)
     ax.axvline(0, color="0.3", linewidth=1, linestyle="--")
-    ax.set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
-    ax.set_yticklabels(rows, fontsize=FONT - 1)
-    ax.set_xlabel(across, fontsize=FONT)
-    ax.grid(axis="x", color="0.92")
-    ax.set_axisbelow(True)
-    ax.tick_params(axis="y", length=0)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=FONT - 1, frameon=False)
-    plt.close(figure)
+    ax.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.5, -0.5), xlabel=across)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
@@ -134,8 +126,4 @@ def _levels(ax: Axes, points: Sequence[Point], narrow: bool) -> None:
     long = max(len(one.level) for one in points) * len(points) > (16 if narrow else 26)
     ax.set_xticks(_places(points), [one.level for one in points], rotation=35 if long else 0,
                   ha="right" if long else "center", rotation_mode="anchor")
-    ax.tick_params(labelsize=FONT - 2)
     ax.margins(x=0.08)
-    ax.grid(color="0.92")
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
