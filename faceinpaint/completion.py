@@ -20,18 +20,23 @@ from faceinpaint import masks, weights
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.folding import folded
 from faceinpaint.basics.threads import leave_a_core
-from faceinpaint.faces import align
+from faceinpaint.faces import align, detection
 from faceinpaint.faces.mask_files import DrawnMask, Source, colour_of, read_mask
 from faceinpaint.faces.photos import Photo, open_photo, to_image, to_tensor
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.prior.answers import Style, expressed
 from faceinpaint.prior.reference import Reference, with_reference
+from faceinpaint.prior.tone import toned
 from faceinpaint.recognisers import Recogniser, load_recogniser
 
 leave_a_core()
 
 AT_ONCE = 8 * 256**2  # pixels on a CPU, whose caches more of them leave: 16 pictures then take a tenth longer each
+NO_VERDICT = (
+    "no verdict: a drawn mask may hide a damage as well as a face, so give the untouched photo as the original, or a "
+    "reference, to compare with"
+)
 SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory
 
 
@@ -44,7 +49,7 @@ class CompletedFace:
     landmarks: Tensor  # (1, 68, 2), predicted from the visible part
     completed: Tensor  # (1, 3, S, S)
     crop: align.Crop
-    distance: float  # cosine distance of the original's and the completed face's embeddings
+    distance: float | None  # cosine distance of the completed face from the original's, or the reference's, if known
     hole_ratio: float
 
     @property
@@ -111,6 +116,7 @@ class Completer:
         self, photo: Image.Image | str | Path, mask: Source | DrawnMask, aligned: bool = False,
         face: int = 0, all_faces: bool = False, generator: torch.Generator | None = None,
         reference: Image.Image | str | Path | Reference | None = None, style: Style | None = None,
+        original: Image.Image | str | Path | None = None,
     ) -> Completion:
         """Complete the largest face of a photo, its `face`-th by size, or `all_faces`.
 
@@ -118,8 +124,9 @@ class Completer:
         or a picture, file, array or (1, 1, H, W) tensor for the whole photo, 1 or white = unknown, as `read_mask`
         understands it, which `notes` say; or a `DrawnMask`. aligned: the photo is a square aligned crop already.
         generator: what random masks draw from. reference: another photo of the same person, to go by. style: another
-        answer than the most probable one. Raises InputError for what can't be read, a face that is not there, wholly
-        hidden or not at all, an unknown mask, and one reference for several faces.
+        answer than the most probable one. original: the untouched photo, to measure the distance from; where a mask
+        is given by name it is `photo` itself. Raises InputError for what can't be read, a face that is not there,
+        wholly hidden or not at all, an unknown mask, and one reference for several faces.
         """
         if reference is not None and all_faces:
             raise InputError("a reference shows one person: complete one face at a time with it")
@@ -136,17 +143,16 @@ class Completer:
             photo_mask = _read_mask(mask, source, notes)
             hidden = photo_mask[0, 0].bool().numpy()
 
+        untouched = pixels if photo_mask is None else self._untouched(original, size)
         result, faces = pixels, []
-        for crop in self._crops(photo, aligned, face, all_faces):
-            original = align.cut(pixels, crop, self.size)
-            whole = self.locate(original).cpu()
+        for crop in self._crops(photo, pixels, photo_mask, aligned, face, all_faces):
             hole = photo_mask
             if hole is None:
                 # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
                 # the one must not show in the other.
-                hole = align.mask_to_photo(masks.named(mask, self.size, whole, generator), crop, size)
-            seen = align.cut_mask(hole, crop, self.size)
-            completed = self._complete_face(original, whole, seen, crop, reference, style)
+                laid = masks.named(mask, self.size, self._whole(pixels, crop), generator)
+                hole = align.mask_to_photo(laid, crop, size)
+            completed = self._complete_face(pixels, hole, crop, reference, style, untouched)
             if completed is not None:
                 faces.append(completed)
                 result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop)
@@ -154,6 +160,8 @@ class Completer:
             raise InputError("the mask hides nothing of the face: draw it on the face, or choose another by --face")
         if photo_mask is not None:
             _note_rest(photo_mask, faces, notes)
+        if any(face.distance is None for face in faces):
+            notes.append(NO_VERDICT)
         return Completion(source.painted(to_image(result), hidden), faces, notes)
 
     @torch.no_grad()
@@ -185,7 +193,7 @@ class Completer:
         """Another photo of the person, to go by: its largest face. Raises InputError where there is none."""
         photo = _read_photo(photo).shown
         try:
-            crop = self._crops(photo, aligned, 0, False)[0]
+            crop = self._crops(photo, to_tensor(photo), None, aligned, 0, False)[0]
         except InputError as error:
             raise InputError(f"the reference is no good: {error}") from None
         return self.reference_from(align.cut(to_tensor(photo), crop, self.size))
@@ -232,7 +240,7 @@ class Completer:
             if prior is None:
                 raise InputError("these weights start from no first guess that a reference could change")
             prior = with_reference(prior, images, mask, landmarks, reference)
-        return self.generator.complete(images, mask, landmarks, prior)
+        return toned(self.generator.complete(images, mask, landmarks, prior), images, mask)
 
     def locate(self, images: Tensor) -> Tensor:
         """Landmarks (B, 68, 2) of aligned faces (B, 3, S, S) with nothing hidden."""
@@ -247,39 +255,83 @@ class Completer:
         """Cosine distance (B,) of faces in two pictures (B, 3, S, S) with common landmarks (B, 68, 2)."""
         return self.recogniser.distance(self.embed(a, landmarks), self.embed(b, landmarks))
 
-    def _crops(self, photo: Image.Image, aligned: bool, face: int, all_faces: bool) -> list[align.Crop]:
-        if aligned:
-            return [align.aligned_crop((photo.height, photo.width))]
-        found = align.detect(photo)
+    def find(self, photo: Image.Image, hole: Tensor | None = None, many: bool = False) -> list[align.Crop]:
+        """The faces of an RGB photo, the largest first, whatever lies under a hole (1, 1, H, W), 1 = unknown.
+
+        many: small ones too. Raises InputError where there is none.
+        """
+        found = detection.find(photo, to_tensor(photo), hole, self.predict, self.paint, many)
         if not found:
             raise InputError(
-                "no face was found: give a photo in which the face is upright and larger than 40 pixels, "
-                "or a square aligned crop with --aligned"
+                "no face was found: give a photo in which a face is larger than 40 pixels and enough of it visible"
             )
+        return found
+
+    def _crops(
+        self, photo: Image.Image, pixels: Tensor, hole: Tensor | None, aligned: bool, face: int, all_faces: bool
+    ) -> list[align.Crop]:
+        if aligned:
+            return [align.aligned_crop((photo.height, photo.width))]
+        found = self.find(photo, hole, all_faces)
+        if not all_faces and face >= len(found):
+            found = self.find(photo, hole, many=True)
         if all_faces:
-            chosen = found
-        elif 0 <= face < len(found):
-            chosen = [found[face]]
-        else:
+            return found
+        if not 0 <= face < len(found):
             raise InputError(f"there is no face {face}: the photo shows {len(found)}, the largest is face 0")
-        return [align.crop_from_points(one.points) for one in chosen]
+        return [found[face]]
+
+    def _whole(self, pixels: Tensor, crop: align.Crop) -> Tensor:
+        """Landmarks (1, 68, 2) of a face with nothing hidden but what lies beyond the photo."""
+        beyond = align.beyond(crop, pixels.shape[-2:], self.size).float()
+        return self.predict(align.cut(pixels, crop, self.size), beyond).cpu()
+
+    def _untouched(self, original: Image.Image | str | Path | None, size: tuple[int, int]) -> Tensor | None:
+        """The pixels (1, 3, H, W) of the original, if one is given; InputError where its size is not the photo's."""
+        if original is None:
+            return None
+        shown = _read_photo(original).shown
+        if (shown.height, shown.width) != tuple(size):
+            raise InputError(
+                f"the original has {shown.width} x {shown.height} pixels, the photo {size[1]} x {size[0]}: give the "
+                "very photo before it was touched"
+            )
+        return to_tensor(shown)
 
     def _complete_face(
-        self, original: Tensor, whole: Tensor, mask: Tensor, crop: align.Crop, reference: Reference | None,
-        style: Style | None,
+        self, pixels: Tensor, hole: Tensor, crop: align.Crop, reference: Reference | None, style: Style | None,
+        untouched: Tensor | None,
     ) -> CompletedFace | None:
-        """One aligned face; `whole`: its landmarks with nothing hidden. None when the mask leaves it so."""
-        if not mask.any():
+        """The face in a crop of the photo; None when the hole (1, 1, H, W) leaves it as it is."""
+        mask = align.cut_mask(hole, crop, self.size)
+        beyond = align.beyond(crop, pixels.shape[-2:], self.size)
+        hidden = mask * ~beyond
+        if not hidden.any():
             return None
         if mask.all():
             raise InputError("the mask hides the whole face: leave a part of it visible to go by")
-        completed, landmarks = self.complete(original, mask, reference, style)
+        visible = align.cut(pixels * (1 - hole), crop, self.size)  # or the last digits would know what is hidden
+        completed, landmarks = self.complete(visible, mask, reference, style)
         if not completed.isfinite().all():
             raise InputError("the generator painted what is no colour (NaN): choose other weights")
-        distance = self.distance(original, completed, whole).item()
+        distance = self._distance(completed, landmarks, crop, reference, untouched)
         return CompletedFace(
-            original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(mask).item()
+            torch.where(mask > 0.5, align.cut(pixels, crop, self.size), visible), mask, landmarks.cpu(),
+            completed.cpu(), crop, distance, masks.hole_ratio(hidden).item(),
         )
+
+    def _distance(
+        self, completed: Tensor, landmarks: Tensor, crop: align.Crop, reference: Reference | None,
+        untouched: Tensor | None,
+    ) -> float | None:
+        """Of a completed face from the untouched one, or else the reference's; None where neither is known."""
+        if untouched is not None:
+            whole = self._whole(untouched, crop)
+            return self.distance(align.cut(untouched, crop, self.size), completed, whole).item()
+        if reference is None:
+            return None
+        faces = (self.embed(completed, landmarks), self.embed(reference.image, reference.landmarks))
+        return self.recogniser.distance(*faces).item()
 
 
 def find_device(name: str = "auto") -> torch.device:

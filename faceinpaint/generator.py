@@ -159,7 +159,8 @@ class Generator(nn.Module):
         prior = prior or self.first_guess(image, mask, landmarks)
         painted = self(image, mask, landmarks, prior, window)
         unseen = mask if prior is None else mask * (1 - prior.mirrored)
-        painted = with_grain(painted, image, mask, landmarks, unseen, cut)
+        seen = image * (1 - mask) if prior is None else prior.image  # a blur looks across the hole's edge
+        painted = with_grain(painted, seen, mask, landmarks, unseen, cut)
         around = [window.left, eighths - window.right, window.top, eighths - window.bottom]
         painted = F.pad(painted, [8 * side for side in around])
         return composite(without_seam(painted, image, mask), image, mask)

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from faceinpaint import weights
 from faceinpaint.cli import commands
-from faceinpaint.completion import Completer
+from faceinpaint.completion import NO_VERDICT, Completer
 from faceinpaint.faces.photos import read_photo
 
 COLUMNS = ["file", "faces", "hole_ratio", "face_distance", "seconds", "notes", "error"]
@@ -180,7 +180,7 @@ def test_good_photos_are_completed_in_their_hole_and_nowhere_else(folder, portra
     assert not changed.any()
     row = report(folder.root / "out" / "new")[name]
     assert row["faces"] == "1"
-    assert 0.05 < float(row["hole_ratio"]) < 0.3 and 0 < float(row["face_distance"]) < 1
+    assert 0.05 < float(row["hole_ratio"]) < 0.3 and row["face_distance"] == ""  # what a drawn mask hides, who knows
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -194,13 +194,14 @@ def test_bad_files_have_one_sentence_in_report_and_on_standard_error(folder, nam
 def test_folder_run_says_one_line_for_each_photo(folder):
     assert len(folder.err) == len(BAD) and len(folder.out) == len(GOOD) + 1
     for name in GOOD:
-        start = f"{name}: out/new/{Path(name).stem}.png, same person: "
+        start = f"{name}: out/new/{Path(name).stem}.png, "
         assert any(line.startswith(start) for line in folder.out)
 
 
 def test_what_is_lost_or_resized_is_said(folder):
     assert [line.startswith(RESIZED) for line in folder.out if "resized" in line] == [True]
-    notes = {name: row["notes"] for name, row in report(folder.root / "out" / "new").items() if row["notes"]}
+    rows = report(folder.root / "out" / "new").items()
+    notes = {name: row["notes"] for name, row in rows if row["notes"] not in ("", NO_VERDICT)}
     said = {RESIZED: "resized", "cmyk.tif": "CMYK", "deep.png": "16 bits", "film.png": "several pictures"}
     assert set(notes) == set(said) and all(said[name] in notes[name] for name in said)
 
@@ -313,7 +314,7 @@ def test_sub_folders_keep_their_structure_and_every_file_has_its_row(call, squar
     rows = report(photos / "done")
     assert set(rows) == {"square.png", "2019/b.jpg", "2019/c/square.png", "no suffix", "2019/d.heic"}
     assert {name for name, row in rows.items() if row["error"]} == {"2019/d.heic"}
-    assert "soft edges" in rows["2019/b.jpg"]["notes"] and rows["no suffix"]["notes"] == ""
+    assert "soft edges" in rows["2019/b.jpg"]["notes"] and rows["no suffix"]["notes"] == NO_VERDICT
     # Again: what was completed is no photo of the second run, nor are the masks where they lie among the photos.
     masks.rename(photos / "masks")
     call("complete", photos, "--mask", photos / "masks", "--out", photos / "done", "--size", 64, "--aligned")

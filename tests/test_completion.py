@@ -15,7 +15,7 @@ from PIL import Image
 import faceinpaint
 from faceinpaint import completion, masks
 from faceinpaint.basics.errors import InputError
-from faceinpaint.completion import Completer, find_device, is_mask_name
+from faceinpaint.completion import NO_VERDICT, Completer, find_device, is_mask_name
 from faceinpaint.faces import align
 from faceinpaint.faces.mask_files import DrawnMask
 from faceinpaint.faces.photos import read_photo, to_tensor
@@ -109,7 +109,7 @@ def test_mask_may_be_a_picture_a_file_or_a_tensor(completer, square, tmp_path):
     assert changed(square, expected.photo).sum() > 1000
     for mask in ways:
         result = completer(square, mask, aligned=True)
-        assert not changed(expected.photo, result.photo).any() and result.notes == []
+        assert not changed(expected.photo, result.photo).any() and result.notes == [NO_VERDICT]
 
 
 def test_transparent_parts_of_a_mask_picture_are_known(completer, square):
@@ -222,7 +222,7 @@ def test_known_pixels_of_a_whole_photo_stay_bit_for_bit(completer, portrait):
     result = completer(portrait, torch.from_numpy(hole))
     difference = changed(portrait, result.photo)
     assert not difference[~hole].any() and difference[hole].mean() > 0.8
-    assert result.notes == []
+    assert result.notes == [NO_VERDICT]
 
 
 @pytest.mark.parametrize("name", ["mask02", "face-mask"])
@@ -247,6 +247,37 @@ def test_what_is_hidden_has_no_influence(completer, square, side):
     assert torch.equal(first.faces[0].landmarks, second.faces[0].landmarks)
 
 
+@pytest.mark.parametrize("box", [(60, 60, 98, 120), (0, 0, 180, 80), (70, 90, 130, 130)])
+def test_what_is_hidden_has_no_influence_on_the_search_either(completer, portrait, box):
+    hole = box_mask(portrait.size, box)
+    photos = []
+    for colour in ("white", "green", None):
+        photos.append(portrait.copy())
+        photos[-1].paste(colour or portrait.rotate(180).crop(box), box)
+    first, *others = [completer(photo, hole) for photo in photos]
+    inside = np.asarray(hole) > 0
+    known = np.asarray(changed(portrait, first.photo)) & ~inside
+    assert not known.any() and changed(photos[0], first.photo)[inside].mean() > 0.5
+    for other in others:
+        assert other.faces[0].crop == first.faces[0].crop and other.faces[0].distance is None
+        assert torch.equal(other.faces[0].completed, first.faces[0].completed)
+
+
+def test_a_verdict_needs_an_untouched_original_or_a_reference(completer, square):
+    hole, spoilt = box_mask(square.size, (30, 30, 120, 220)), square.copy()
+    spoilt.paste("magenta", (30, 30, 120, 220))
+    alone = completer(spoilt, hole, aligned=True)
+    compared = completer(spoilt, hole, aligned=True, original=square)
+    guided = completer(spoilt, hole, aligned=True, reference=completer.reference(square, aligned=True))
+    named = completer(square, "mask01", aligned=True)
+    assert alone.faces[0].distance is None and alone.notes == [NO_VERDICT]
+    for one in (compared, guided, named):
+        assert 0 < one.faces[0].distance < 1 and one.notes == []
+    assert not changed(alone.photo, compared.photo).any()
+    sentence = refused(completer, spoilt, hole, aligned=True, original=square.resize((100, 100)))
+    assert "100 x 100" in sentence and "256 x 256" in sentence
+
+
 def test_named_mask_is_the_same_when_it_is_given_as_a_picture(completer, square):
     photo = square.resize((100, 100))
     named = completer(photo, "mask05", aligned=True)
@@ -261,7 +292,7 @@ def test_mask_of_another_size_is_resized_and_said(completer, square):
     half[..., :10] = 1
     for mask in (half, box_mask((20, 20), (0, 0, 10, 20))):
         result = completer(square, mask, aligned=True)
-        assert "resized" in result.notes[0] and len(result.notes) == 1
+        assert "resized" in result.notes[0] and len(result.notes) == 2
         assert not changed(result.photo, expected.photo).any()
 
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.faces import Faces, align
+from faceinpaint.faces import Faces, align, detection
 from faceinpaint.faces.photos import (
     FaceFolder,
     Photo,
@@ -478,7 +478,7 @@ def test_photos_with_the_same_output_are_refused(tmp_path, names):
 
 def landmarks_of(photo: Image.Image) -> np.ndarray:
     """68 made-up landmarks whose eyes, nose tip and mouth corners are those that are detected."""
-    points = align.detect(photo)[0].points.numpy()
+    points = detection.detect(photo)[0].points.numpy()
     landmarks = np.repeat(points[2:3], 68, axis=0) + np.arange(68)[:, None] * [0.5, -0.25]
     landmarks[36:42], landmarks[42:48] = points[0], points[1]
     landmarks[[30, 48, 54]] = points[2:]
@@ -537,7 +537,7 @@ def test_face_without_landmarks_is_detected_once(face_folder, monkeypatch):
     assert face.landmarks.isnan().all() and face.landmarks.shape == (1, 68, 2)
     # The made-up landmarks of the other row agree with what is detected.
     assert (face.image - folder[0].image).abs().max() < 0.01
-    monkeypatch.setattr(align, "detect", None)
+    monkeypatch.setattr(detection, "detect", None)
     assert torch.equal(folder[1].image, face.image)
 
 

@@ -21,7 +21,7 @@ from test_download import refused, send, server, status  # noqa: F401  (server i
 from torchvision.datasets import CelebA
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.faces import align
+from faceinpaint.faces import align, detection
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_tensor
 from faceinpaint.faces.sets import CHECKSUMS, find_set
 from faceinpaint.faces.sources import celeba as celeba_module, labels
@@ -279,7 +279,7 @@ def test_loose_crop_holds_eyes_and_mouth():
 
 def face_template(photo: Image.Image) -> np.ndarray:
     """A template whose landmarks' eyes and mouth lie where a face is detected."""
-    five = align.detect(photo)[0].points.numpy()
+    five = detection.detect(photo)[0].points.numpy()
     template = np.tile(five[2], (189, 1)) + np.random.default_rng(0).uniform(-5, 5, (189, 2))
     for points, index in ((range(18, 23), 0), (range(28, 31), 0), (range(23, 28), 1), (range(31, 34), 1)):
         template[list(points)] = five[index]
@@ -326,7 +326,7 @@ def test_london(server, article, tmp_path, portrait):  # noqa: F811
     # Both crops show the face at one place, that of the landmarks, although only one of them has a template.
     crops = [np.asarray(read_photo(out / name), dtype=float) for name in list(rows)[1::2]]
     assert crops[0].shape == (128, 128, 3) and np.abs(crops[0] - crops[1]).mean() < 5
-    found = align.detect(read_photo(out / "images/london-173-neutral.jpg"))[0].points
+    found = detection.detect(read_photo(out / "images/london-173-neutral.jpg"))[0].points
     eyes = align.five_points(torch.tensor(neutral["landmarks"])[None])[0][:2]
     assert (found[:2] - eyes).norm(dim=1).max() < 2.5
     assert len(FaceFolder(out)) == 4
@@ -369,7 +369,7 @@ def celeba_files(tmp_path, monkeypatch, astronaut) -> Path:
     names = [f"{number:06d}.jpg" for number in range(1, 8)]
     for name in names:
         (folder / "img_align_celeba" / name).write_bytes(jpeg(photo))
-    five = align.detect(photo)[0].points.round().int().flatten().tolist()
+    five = detection.detect(photo)[0].points.round().int().flatten().tolist()
     attributes = " ".join(["-1"] * 40)
     lists = {
         "list_eval_partition.txt": [f"{name} {part}" for name, part in zip(names, "0001122")],
@@ -395,7 +395,7 @@ def test_celeba(celeba_files, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "images" / "000001.jpg").read_bytes() == published.read_bytes()
 
     # Its five points spare the search for a face.
-    expected = align.crop_from_points(align.detect(read_photo(published))[0].points)
+    expected = align.crop_from_points(detection.detect(read_photo(published))[0].points)
     monkeypatch.setattr(align, "detect", lambda photo: pytest.fail("searched for a face"))
     face = FaceFolder(tmp_path / "out", "train", size=64)[0]
     found = align.crop_from_points(torch.tensor(rows[0]["points"]))
@@ -545,7 +545,7 @@ def test_own_photos(photos, tmp_path):
         image = read_photo(tmp_path / "out" / row["file_name"])
         assert image.size == (160, 160)
         points = torch.tensor(row["points"])
-        assert (align.detect(image)[0].points - points).norm(dim=1).max() < 3
+        assert (detection.detect(image)[0].points - points).norm(dim=1).max() < 3
         eyes = align.five_points(torch.tensor(row["landmarks"])[None])[0, :2]
         assert (eyes - points[:2]).norm(dim=1).max() < 3
         left, right = points[:2]

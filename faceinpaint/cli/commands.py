@@ -236,12 +236,12 @@ def _write_completion(
     notes = list(result.notes)
     if format is Format.jpeg and result.photo.mode == "RGBA":
         notes.append("a JPEG has no transparency: it was laid over white")
-    distances = [f"{face.distance:.3f}" for face in result.faces]
-    said = [str(target)] + [recogniser.verdict(face.distance) for face in result.faces] + notes
+    distances = [face.distance for face in result.faces if face.distance is not None]
+    said = [str(target), *map(recogniser.verdict, distances), *notes]
     return {
         "faces": str(len(result.faces)),
         "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces),
-        "face_distance": " ".join(distances),
+        "face_distance": " ".join(f"{distance:.3f}" for distance in distances),
         "notes": "; ".join(notes),
         "said": ", ".join(said),
     }

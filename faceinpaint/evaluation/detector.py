@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.faces import align
+from faceinpaint.faces import detection
 from faceinpaint.faces.photos import to_image
 
 
@@ -38,7 +38,7 @@ def detector_measures(completed: Tensor, eyes: Tensor) -> dict[str, Tensor]:
 def _eyes_in_the_middle(image: Tensor) -> Tensor:
     middle = torch.full((2,), (image.shape[-1] - 1) / 2)
     try:
-        faces = align.detect(to_image(image))  # the largest first
+        faces = detection.detect(to_image(image))  # the largest first
     except InputError:  # five points in which there is no face, as a botched completion may have them
         faces = []
     for face in faces:

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.basics.memory import peak_memory
 from faceinpaint.faces import align
+from faceinpaint.faces.detection import detect
 from faceinpaint.faces.photos import FaceFolder, to_image
 from faceinpaint.faces.synthetic.dataset import person_of, person_seed
 from faceinpaint.faces.synthetic.people import identities, poses
@@ -57,7 +58,7 @@ def detection(count: int = 500, size: int = 192) -> Detected:
     found, errors = 0, []
     for faces in photographs(range(count), 1, size, max_yaw=torch.pi / 6):
         for image, landmarks in zip(faces.image, faces.landmarks):
-            detections = align.detect(to_image(image[None]))
+            detections = detect(to_image(image[None]))
             if detections and detections[0].probability >= 0.99:
                 found += 1
             if detections:

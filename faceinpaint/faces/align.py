@@ -1,4 +1,4 @@
-"""Detection and alignment: the upright square crop from eyes and mouth, and its exact inverse.
+"""Alignment: the upright square crop from eyes and mouth, and its exact inverse.
 
 A `Crop` is a square with a centre, a size and a rotation, in pixels of the photo. `cut` shows the
 photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` do the same for points.
@@ -7,33 +7,16 @@ photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.prior.symmetry import smooth_fill
-
-# Detection: photos are shrunk to this side (a face of 40 px in it is still found easily) ...
-DETECTION_SIDE = 1024
-# ... but never below this shorter side, where nothing could be found (MTCNN looks for 20 px and more).
-DETECTION_MIN_SIDE = 64
-# The face that is looked at again is shown upright in a square of this side.
-UPRIGHT_SIDE = 256
-# MTCNN is above 0.99 for faces seen from the front; its mistakes mostly stay below this.
-MIN_PROBABILITY = 0.9
-
-# MTCNN's points lie right of and below the truth by half a pixel (it counts from the pixel's edge, we from
-# its centre) and by another half (it cuts its boxes at whole pixels): 0.9 is measured on mirrored photos.
-POINT_OFFSET = 1.0
 
 # Over this share of the crop's half side, next to its edge, a completed hole fades into the photo around it.
 RIM = 0.12
@@ -66,14 +49,6 @@ class Crop:
     def half_side(self) -> float:
         """Half the side of the square, in photo pixels."""
         return math.hypot(*self.axis_x)
-
-
-class Detection(NamedTuple):
-    """A face that was found: five points (5, 2), box (4,) left top right bottom, all photo pixels."""
-
-    points: Tensor
-    box: Tensor
-    probability: float
 
 
 # ---------------------------------------------------------------------------------- the square
@@ -205,13 +180,21 @@ def cut_mask(mask: Tensor, crop: Crop, size: int) -> Tensor:
     """The mask inside the crop: (1, 1, H, W) to (1, 1, size, size), 1 = unknown.
 
     Cautious: a crop pixel is unknown as soon as any unknown photo pixel has a share in the colour that
-    `cut` gives it, so the hole grows by a pixel or two where the grids differ. Beyond the photo the
-    mask is mirrored, because the colours there are.
+    `cut` gives it, so the hole grows by a pixel or two where the grids differ. Beyond the photo nothing is known,
+    though `cut` shows its mirror image there.
     """
     # Bicubic weights reach further but may cancel out; bilinear weights are never negative.
     far = _resample(mask, crop, size, "bicubic").abs() > UNKNOWN_SHARE
     near = _resample(mask, crop, size, "bilinear") > UNKNOWN_SHARE
-    return (far | near).to(mask.dtype)
+    return (far | near | beyond(crop, mask.shape[-2:], size)).to(mask.dtype)
+
+
+def beyond(crop: Crop, photo_size: tuple[int, int], size: int) -> Tensor:
+    """Where a crop of `size` pixels reaches out of the photo (height, width): (1, 1, size, size), true beyond it."""
+    height, width = photo_size
+    x, y = to_photo(_pixel_grid(size, size, torch.device("cpu")), crop, size).unbind(-1)
+    inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    return ~inside[None, None]
 
 
 def mask_to_photo(mask: Tensor, crop: Crop, photo_size: tuple[int, int]) -> Tensor:
@@ -350,64 +333,3 @@ def _pixel_grid(width: int, height: int, device: torch.device) -> Tensor:
 def _point(x: float, y: float, like: Tensor) -> Tensor:
     """The point (x, y) in double precision, on the device of `like`."""
     return torch.tensor([x, y], dtype=torch.float64, device=like.device)
-
-
-# ------------------------------------------------------------------------------------ detection
-
-
-def detect(photo: Image.Image) -> list[Detection]:
-    """The faces in an RGB photo, the largest first; an empty list when there is none.
-
-    MTCNN (Zhang et al. 2016) by facenet-pytorch, whose weights come with it; points in the order of
-    `five_points`. Each face is looked at twice, the second time turned upright by what the first look
-    found: MTCNN learnt from upright faces, and this halves its error on tilted ones.
-    """
-    shrink = min(max(photo.size) / DETECTION_SIDE, min(photo.size) / DETECTION_MIN_SIDE)
-    small = photo
-    if shrink > 1:
-        small = photo.resize([round(side / shrink) for side in photo.size], Image.Resampling.BOX)
-    pixels = np.array(small)
-    scale = torch.tensor([photo.width / small.width, photo.height / small.height])
-    found = []
-    for face in _mtcnn(pixels):
-        points = (_second_look(pixels, face.points) + 0.5) * scale - 0.5  # the picture's edges stay edges
-        box = (face.box.reshape(2, 2) + 0.5) * scale - 0.5
-        found.append(Detection(points, box.reshape(4), face.probability))
-    return found
-
-
-def _second_look(pixels: np.ndarray, points: Tensor) -> Tensor:
-    """The five points (5, 2) again, more exactly; as they were when the upright face is not found."""
-    crop = crop_from_points(points, margin=1.5)
-    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    upright = (cut(photo, crop, UPRIGHT_SIDE)[0] * 255).round().byte().permute(1, 2, 0).numpy()
-    for face in _mtcnn(upright):
-        from_middle = (face.points.mean(dim=0) - UPRIGHT_SIDE / 2).norm()
-        if from_middle < UPRIGHT_SIDE / 6:  # about the distance of the eyes; further off is a neighbour
-            return to_photo(face.points, crop, UPRIGHT_SIDE)
-    return points
-
-
-def _mtcnn(pixels: np.ndarray) -> list[Detection]:
-    """One look at uint8 pixels (H, W, 3): the faces that are likely enough, the largest first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        boxes, probabilities, points = _detector().detect(pixels, landmarks=True)
-    if boxes is None:
-        return []
-    # facenet-pytorch returns arrays of objects under NumPy 2.
-    boxes = torch.from_numpy(np.asarray(boxes, dtype=np.float32))
-    points = torch.from_numpy(np.asarray(points, dtype=np.float32)) - POINT_OFFSET
-    found = [Detection(*face) for face in zip(points, boxes, map(float, probabilities))]
-    return [face for face in found if face.probability >= MIN_PROBABILITY]
-
-
-@lru_cache(maxsize=1)
-def _detector():
-    """MTCNN on the CPU, made once; imported here because only detection needs it, and it is slow."""
-    # Its networks start from random numbers before the weights are read: the caller's stay untouched.
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")
-        from facenet_pytorch import MTCNN
-
-        return MTCNN(keep_all=True, device="cpu").eval()

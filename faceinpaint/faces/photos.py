@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.basics.files import parse_json
-from faceinpaint.faces import align
+from faceinpaint.faces import align, detection
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.image_files import named, use_image
 
@@ -353,7 +353,7 @@ class FaceFolder(Dataset):
     def _crop_of_detection(self, row: _Row, photo: Image.Image) -> align.Crop:
         """The crop of the largest face that MTCNN finds, remembered from then on."""
         if row.file_name not in self._detected:
-            faces = align.detect(photo)
+            faces = detection.detect(photo)
             if not faces:
                 raise InputError(
                     f"{self.root / row.file_name} has no landmarks, and no face is found in it: "

@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 
 from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.basics.files import parse_json, sole_use
-from faceinpaint.faces import align
+from faceinpaint.faces import align, detection
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import KEYS, METADATA, FaceFolder, read_photo, to_tensor
 
@@ -142,7 +142,7 @@ def _packed(row: dict, folder: Path) -> dict:
     path = folder / row["file_name"]
     photo = read_photo(path)
     if row["landmarks"] is None and row.get("points") is None:
-        found = align.detect(photo)
+        found = detection.detect(photo)
         if not found:
             raise InputError(
                 f"{path} has no landmarks, and no face is found in it: write its landmarks into {METADATA} "

@@ -18,7 +18,7 @@ from faceinpaint.faces.photos import METADATA, read_photo, to_image
 # People whom no network has learnt from, as different as people are; of some there is a second photograph.
 SHOWN = ("p00563", "p00485", "p00353", "p00134", "p01299", "p00600")
 ASTRONAUT = "astronaut"
-# As `align.detect` finds them; that takes a second, for which a page would wait.
+# As `detection.detect` finds them; that takes a second, for which a page would wait.
 ASTRONAUT_POINTS = ((203.0, 100.6), (245.5, 102.3), (224.2, 128.3), (200.7, 139.6), (244.4, 141.3))
 SIDE = 256  # pixels of a new person's photograph
 ANOTHER_DAY = 5_000_000  # between the numbers of a new person's two photographs; no person has one so high

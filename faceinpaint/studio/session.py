@@ -125,7 +125,7 @@ class Session:
         """
         _require_small(content)
         photo, (wide, high) = _scaled(read_photo(content))
-        crops = _faces_of(photo)
+        crops = self._completer().find(photo)
         self._take(photo, crops)
         said = "one face found" if len(crops) == 1 else f"{len(crops)} faces found: click the one you mean"
         if photo.size != (wide, high):
@@ -174,7 +174,7 @@ class Session:
         _require_small(content)
         try:
             photo, _ = _scaled(read_photo(content))
-            crop = _faces_of(photo)[0]
+            crop = self._completer().find(photo)[0]
         except InputError as error:
             raise InputError(f"the reference is no good: {error}") from None
         return self._refer_to(photo, crop)
@@ -480,14 +480,6 @@ def _scaled(photo: Image.Image) -> tuple[Image.Image, tuple[int, int]]:
     if max(size) > MAX_SIDE:
         photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
     return photo, size
-
-
-def _faces_of(photo: Image.Image) -> list[align.Crop]:
-    """The faces of a photo, the largest first; InputError where there is none."""
-    found = align.detect(photo)
-    if not found:
-        raise InputError("no face was found: give a photo in which a face is upright and larger than 40 pixels")
-    return [align.crop_from_points(face.points) for face in found]
 
 
 def _chance(seed: int | None) -> torch.Generator:

@@ -21,7 +21,8 @@ from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn, show, to_pixels
 
 if TYPE_CHECKING:  # the path from photo to photo needs no plotting, nor plotting that path
     from faceinpaint.completion import CompletedFace
-    from faceinpaint.faces.align import Crop, Detection
+    from faceinpaint.faces.align import Crop
+    from faceinpaint.faces.detection import Detection
     from faceinpaint.faces.synthetic import RenderedFaces
 
 # Part of a rendered picture, by its name in synthetic.LABELS; where a part has landmarks too, in their colour.

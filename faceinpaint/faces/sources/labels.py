@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceinpaint import weights
 from faceinpaint.basics.errors import InputError, reason_of, require_known
-from faceinpaint.faces import align
+from faceinpaint.faces import align, detection
 from faceinpaint.faces.photos import to_image, to_tensor
 from faceinpaint.landmarks import LandmarkPredictor
 
@@ -80,7 +80,7 @@ def _face_alignment():
 
 def largest_face(photo: Image.Image, path: Path) -> Tensor:
     """The five points (5, 2) of the largest face in a photo, as `align.five_points`; InputError without a face."""
-    faces = align.detect(photo)
+    faces = detection.detect(photo)
     if not faces:
         raise InputError(f"{path} shows no face that is found: leave it out, or give one that looks at the camera")
     return faces[0].points

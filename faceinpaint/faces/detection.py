@@ -1,0 +1,256 @@
+"""Finding faces in photos: detection by MTCNN, which never looks at what is hidden, and who is believed.
+
+A detection is believed where the landmarks agree that are predicted in its crop. A photo in which none is believed is
+turned: faces are found as they lie. Where a part is hidden, the face is completed first and then looked for again.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from faceinpaint.basics.errors import InputError
+from faceinpaint.faces import align
+from faceinpaint.faces.align import Crop
+from faceinpaint.prior.symmetry import smooth_fill
+
+# Photos are shrunk to this side (a face of 40 px in one of twice the side is still found easily) ...
+DETECTION_SIDE = 1024
+# ... but never below this shorter side, where nothing could be found (MTCNN looks for 20 px and more).
+DETECTION_MIN_SIDE = 64
+# A closer look at a large photo shrinks it by this only: then faces of 40 px have the 20 that are looked for.
+CLOSER = 2
+# The face that is looked at again is shown upright in a square of this side.
+UPRIGHT_SIDE = 256
+# MTCNN is above 0.99 for faces seen from the front; its mistakes mostly stay below this.
+MIN_PROBABILITY = 0.9
+
+# MTCNN's points lie right of and below the truth by half a pixel (it counts from the pixel's edge, we from
+# its centre) and by another half (it cuts its boxes at whole pixels): 0.9 is measured on mirrored photos.
+POINT_OFFSET = 1.0
+
+# How far detected and predicted eyes, nose and mouth lie apart, on the mean, over the crop's side: those of upright
+# faces 0.005 to 0.02, of what MTCNN takes for faces in photos that stand on their head mostly 0.035 to 0.12.
+AGREED = 0.03  # then no other way to turn the photo is tried
+BELIEVED = 0.05  # the most
+
+TURNS = (0, 1, 3, 2)  # quarters, counterclockwise, the likelier first
+
+Predict = Callable[[Tensor, Tensor], Tensor]  # images (1, 3, S, S), masks (1, 1, S, S) -> landmarks (1, 68, 2)
+Paint = Callable[[Tensor, Tensor, Tensor], Tensor]  # the same and landmarks -> completed images (1, 3, S, S)
+
+
+class Detection(NamedTuple):
+    """A face that was found: five points (5, 2), box (4,) left top right bottom, all photo pixels."""
+
+    points: Tensor
+    box: Tensor
+    probability: float
+
+
+class Sighting(NamedTuple):
+    """A crop that may hold a face, and how far detection and predicted landmarks disagree, over the crop's side."""
+
+    crop: Crop
+    doubt: float
+
+
+# ------------------------------------------------------------------------------------ who is believed
+
+
+def find(
+    photo: Image.Image, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint, many: bool = False
+) -> list[Crop]:
+    """The crops of the faces in an RGB photo, the largest first; an empty list when none is believed.
+
+    pixels: the photo, (1, 3, H, W) in [0, 1]. hole: (1, 1, H, W), 1 = unknown; what it hides has no influence. predict:
+    landmarks from what a mask leaves visible. paint: completes a face. many: look closely at once, also for small ones.
+    """
+    visible = pixels if hole is None else pixels * (1 - hole)
+    distant = _shrink(photo.size, DETECTION_SIDE) > CLOSER
+    for closely in (True,) if many and distant else (False, True) if distant else (False,):
+        best: list[Sighting] = []
+        for turn in TURNS:
+            seen = _believed(photo, visible, hole, predict, paint, turn, closely)
+            best = min(filter(None, (best, seen)), key=_least_doubt, default=[])
+            if best and _least_doubt(best) <= AGREED:
+                break
+        if best:
+            return sorted((one.crop for one in best), key=lambda crop: -crop.half_side)
+    return []
+
+
+def _least_doubt(sightings: list[Sighting]) -> float:
+    return min(one.doubt for one in sightings)
+
+
+def _believed(
+    photo: Image.Image, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint, turn: int, closely: bool
+) -> list[Sighting]:
+    """What is believed of what is detected in the photo, turned by quarters; a hole is filled in two ways for it."""
+    for fill in (None,) if hole is None else (smooth_fill, _mean_fill):
+        found = detect(photo, hole, fill, turn, closely)
+        seen = [_sighting(one, pixels, hole, predict, paint) for one in found]
+        if believed := [one for one in seen if one is not None and one.doubt <= BELIEVED]:
+            return believed
+    return []
+
+
+def _sighting(
+    found: Detection, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint
+) -> Sighting | None:
+    """A detection with the doubt about it; None where its points span no square, or a completed face is not one."""
+    try:
+        crop = align.crop_from_points(found.points)
+        align.require_near(crop, pixels.shape[-2:])
+        image, mask = _cut(pixels, hole, crop)
+        if not mask[~align.beyond(crop, pixels.shape[-2:], UPRIGHT_SIDE)].any():
+            return Sighting(crop, _apart(found.points, predict(image, mask), crop))
+        # What a half face's detection is off by, predicted landmarks make good, and completed faces once more.
+        for _ in range(2):
+            landmarks = align.to_photo(predict(image, mask).double(), crop, UPRIGHT_SIDE)
+            crop = align.crop_from_landmarks(landmarks)
+            align.require_near(crop, pixels.shape[-2:])
+            image, mask = _cut(pixels, hole, crop)
+        if mask.all():
+            return None
+        landmarks = predict(image, mask)
+        again = _upright_face(paint(image, mask, landmarks))
+        if again is None:
+            return None
+        points = align.to_photo(again.double(), crop, UPRIGHT_SIDE)
+        return Sighting(align.crop_from_points(points), _apart(points, landmarks, crop))
+    except InputError:
+        return None
+
+
+def _cut(pixels: Tensor, hole: Tensor | None, crop: Crop) -> tuple[Tensor, Tensor]:
+    """The crop, and what is unknown in it."""
+    hole = torch.zeros_like(pixels[:, :1]) if hole is None else hole
+    mask = align.cut_mask(hole, crop, UPRIGHT_SIDE)
+    return align.cut(pixels, crop, UPRIGHT_SIDE), mask
+
+
+def _apart(points: Tensor, landmarks: Tensor, crop: Crop) -> float:
+    """The mean distance of five points in the photo to those of landmarks in the crop, over the crop's side."""
+    there = align.five_points(landmarks.cpu().double())[0]
+    here = align.to_crop(points.double(), crop, UPRIGHT_SIDE)
+    return (here - there).norm(dim=-1).mean().item() / UPRIGHT_SIDE
+
+
+# ------------------------------------------------------------------------------------ looking
+
+
+def detect(
+    photo: Image.Image, hole: Tensor | None = None, fill: Callable[[Tensor, Tensor], Tensor] | None = None,
+    turn: int = 0, closely: bool = False,
+) -> list[Detection]:
+    """The faces in an RGB photo, the largest first; an empty list when there is none.
+
+    MTCNN (Zhang et al. 2016) by facenet-pytorch, whose weights come with it; points in the order of
+    `align.five_points`. Each face is looked at twice, the second time turned upright by what the first look
+    found: MTCNN learnt from upright faces, and this halves its error on tilted ones. hole: (1, 1, H, W), 1 = unknown,
+    which `fill` (image, known) makes good; then the first look is all. turn: quarters, counterclockwise, by which the
+    photo is turned. closely: a large photo is shrunk by CLOSER at most.
+    """
+    shrink = _shrink(photo.size, DETECTION_SIDE)
+    shrink = min(shrink, CLOSER) if closely else shrink
+    size = [round(side / shrink) for side in photo.size] if shrink > 1 else photo.size
+    pixels = _shrunk(photo, size) if hole is None else _filled(photo, hole, size, fill)
+    turned = np.ascontiguousarray(np.rot90(pixels, turn))
+    scale = torch.tensor([photo.width / size[0], photo.height / size[1]])
+    found = []
+    for face in _mtcnn(turned):
+        points = face.points if hole is not None else _second_look(turned, face.points)
+        # The picture's edges stay edges.
+        points = (_turned_back(points, turn, size) + 0.5) * scale - 0.5
+        corners = (_turned_back(face.box.reshape(2, 2), turn, size) + 0.5) * scale - 0.5
+        box = torch.cat([corners.amin(0), corners.amax(0)])
+        found.append(Detection(points, box, face.probability))
+    return found
+
+
+def _shrink(size: tuple[int, int], side: int) -> float:
+    return min(max(size) / side, min(size) / DETECTION_MIN_SIDE)
+
+
+def _shrunk(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    return np.array(picture if picture.size == tuple(size) else picture.resize(size, Image.Resampling.BOX))
+
+
+def _filled(photo: Image.Image, hole: Tensor, size: tuple[int, int], fill: Callable) -> np.ndarray:
+    """The photo at a smaller size, its hole filled from what is known: uint8 (H, W, 3)."""
+    known = Image.fromarray((hole[0, 0] < 0.5).byte().numpy() * 255)
+    seen = Image.composite(photo, Image.new("RGB", photo.size), known)
+    share = torch.from_numpy(_shrunk(known, size)).float()[None, None] / 255
+    visible = torch.from_numpy(_shrunk(seen, size)).permute(2, 0, 1)[None].float() / 255
+    there = (share > 0.1).float()
+    filled = fill(visible / share.clamp_min(0.1) * there, there).clamp(0, 1)
+    return (filled[0] * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def _mean_fill(image: Tensor, known: Tensor) -> Tensor:
+    mean = (image * known).sum((2, 3), keepdim=True) / known.sum().clamp_min(1)
+    return torch.where(known > 0, image, mean)
+
+
+def _turned_back(points: Tensor, turn: int, size: tuple[int, int]) -> Tensor:
+    """Points (N, 2) in a picture turned counterclockwise by quarters, as points of the picture, (width, height)."""
+    x, y = points.unbind(-1)
+    width, height = size
+    if turn == 1:
+        x, y = width - 1 - y, x
+    elif turn == 2:
+        x, y = width - 1 - x, height - 1 - y
+    elif turn == 3:
+        x, y = y, height - 1 - x
+    return torch.stack([x, y], dim=-1)
+
+
+def _second_look(pixels: np.ndarray, points: Tensor) -> Tensor:
+    """The five points (5, 2) again, more exactly; as they were when the upright face is not found."""
+    crop = align.crop_from_points(points, margin=1.5)
+    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    again = _upright_face(align.cut(photo, crop, UPRIGHT_SIDE))
+    return points if again is None else align.to_photo(again, crop, UPRIGHT_SIDE)
+
+
+def _upright_face(image: Tensor) -> Tensor | None:
+    """The five points (5, 2) of the face in the middle of a crop (1, 3, S, S); None where there is none."""
+    for face in _mtcnn((image[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy()):
+        from_middle = (face.points.mean(dim=0) - UPRIGHT_SIDE / 2).norm()
+        if from_middle < UPRIGHT_SIDE / 6:  # about the distance of the eyes; further off is a neighbour
+            return face.points
+    return None
+
+
+def _mtcnn(pixels: np.ndarray) -> list[Detection]:
+    """One look at uint8 pixels (H, W, 3): the faces that are likely enough, the largest first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        boxes, probabilities, points = _detector().detect(pixels, landmarks=True)
+    if boxes is None:
+        return []
+    # facenet-pytorch returns arrays of objects under NumPy 2.
+    boxes = torch.from_numpy(np.asarray(boxes, dtype=np.float32))
+    points = torch.from_numpy(np.asarray(points, dtype=np.float32)) - POINT_OFFSET
+    found = [Detection(*face) for face in zip(points, boxes, map(float, probabilities))]
+    return [face for face in found if face.probability >= MIN_PROBABILITY]
+
+
+@lru_cache(maxsize=1)
+def _detector():
+    """MTCNN on the CPU, made once; imported here because only detection needs it, and it is slow."""
+    # Its networks start from random numbers before the weights are read: the caller's stay untouched.
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        from facenet_pytorch import MTCNN
+
+        return MTCNN(keep_all=True, device="cpu").eval()
