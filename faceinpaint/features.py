@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from faceinpaint import weights
-from faceinpaint.basics.errors import InputError, unknown
+from faceinpaint.basics.errors import InputError, require_known, unknown
 from faceinpaint.landmarks import IMAGENET_DEVIATION, IMAGENET_MEAN, mobilenet_v2
 from faceinpaint.weights import fetch
 
@@ -73,8 +73,7 @@ class Features(nn.Module):
         if layers is None:
             return self.default
         for name in layers:
-            if name not in self.stages:
-                raise unknown("layer", name, list(self.stages))
+            require_known("layer", name, list(self.stages))
         if not layers:
             raise InputError(f"no layer is chosen: take one or more of {', '.join(self.stages)}")
         return tuple(layers)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint import masks
-from faceinpaint.basics.errors import unknown
+from faceinpaint.basics.errors import require_known
 from faceinpaint.discriminator import hole_patches
 from faceinpaint.features import Features
 from faceinpaint.landmarks import MIRROR_ORDER
@@ -114,7 +114,8 @@ def discriminator_loss(real: Logits, fake: Logits, mask: Tensor, kind: str = "pa
     2017), which asks no more of a patch once its logit is beyond 1 on the right side. Raises InputError for another
     word.
     """
-    if _checked_kind(kind) == "hinge":
+    require_known("adversarial loss", kind, KINDS)
+    if kind == "hinge":
         wrong = [F.relu(1 - up) + F.relu(1 + down) for up, down in zip(_scales(real), _scales(fake))]
     else:
         wrong = [F.softplus(-up) + F.softplus(down) for up, down in zip(_scales(real), _scales(fake))]
@@ -128,8 +129,8 @@ def adversarial_loss(fake: Logits, mask: Tensor, kind: str = "paper", counts: Te
     the discriminator is sure, which is where a generator begins. With `hinge` the slope is the same everywhere.
     counts: (B, 1, H, W) from 0 to 1, how much each pixel of the hole matters; without it all matter alike.
     """
-    hinge = _checked_kind(kind) == "hinge"
-    verdicts = [-logits if hinge else F.softplus(-logits) for logits in _scales(fake)]
+    require_known("adversarial loss", kind, KINDS)
+    verdicts = [-logits if kind == "hinge" else F.softplus(-logits) for logits in _scales(fake)]
     if counts is not None:
         verdicts = [verdict * F.adaptive_max_pool2d(mask * counts, verdict.shape[-2:]) for verdict in verdicts]
     return _over_hole(verdicts, mask)
@@ -162,12 +163,6 @@ def _of_each_hole(values: Tensor, mask: Tensor) -> Tensor:
     """The mean over each face's patches that see its hole, (B, 1, h, w) -> (B,); 0 for a face without one."""
     patches = hole_patches(mask, values)
     return (values * patches).sum(dim=(1, 2, 3)) / patches.sum(dim=(1, 2, 3)).clamp_min(1)
-
-
-def _checked_kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise unknown("adversarial loss", kind, KINDS)
-    return kind
 
 
 # ------------------------------------------------------------------------------------ terms the paper does without

@@ -32,7 +32,7 @@ from PIL import Image
 
 import faceinpaint
 from faceinpaint import masks
-from faceinpaint.basics.errors import InputError, unknown
+from faceinpaint.basics.errors import InputError, require_known
 from faceinpaint.basics.files import write_whole
 from faceinpaint.basics.memory import peak_memory
 from faceinpaint.benchmark.peak import PeakMemory
@@ -393,8 +393,7 @@ def bench(parts: Sequence[str], setting: Setting, out: Path | None = None) -> st
     Raises InputError for an unknown part, and for notebooks without the times of a run.
     """
     for part in parts:
-        if part not in PARTS:
-            raise unknown("part", part, list(PARTS))
+        require_known("part", part, list(PARTS))
     if "notebooks" in parts and setting.course is None:
         notebooks(setting)  # now, not after all the others
     about = machine() | {"weights": setting.weights}

@@ -10,7 +10,7 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-from faceinpaint.basics.errors import unknown
+from faceinpaint.basics.errors import require_known
 from faceinpaint.generator import composite
 from faceinpaint.landmarks import MIRROR_ORDER
 from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
@@ -98,6 +98,5 @@ BASELINES: dict[str, Method] = {
 def baselines(names: Sequence[str]) -> dict[str, Method]:
     """The methods of some names, in their order; InputError, which names the nearest, for an unknown one."""
     for name in names:
-        if name not in BASELINES:
-            raise unknown("baseline", name, list(BASELINES))
+        require_known("baseline", name, list(BASELINES))
     return {name: BASELINES[name] for name in names}

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from faceinpaint import masks
-from faceinpaint.basics.errors import unknown
+from faceinpaint.basics.errors import require_known
 from faceinpaint.basics.files import write_whole
 from faceinpaint.evaluation import figures, paper
 from faceinpaint.evaluation.examination import Examination, Located
@@ -129,8 +129,7 @@ class Report:
     def table(self, measure: str) -> str:
         """The table of one measure as Markdown, without its heading; InputError for an unknown one."""
         tables = {table.measure: table for table in PAPER_TABLES + MORE_TABLES}
-        if measure not in tables:
-            raise unknown("table of", measure, list(tables))
+        require_known("table of", measure, list(tables))
         return "\n".join(list(self._table(tables[measure]))[3:]) + "\n"
 
     def _table(self, table: Table) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from faceinpaint.basics.errors import InputError, unknown
+from faceinpaint.basics.errors import InputError, require_known
 from faceinpaint.faces.photos import METADATA, said_of
 
 
@@ -49,8 +49,7 @@ def within(folder: Path, split: str, where: Sequence[Limits]) -> list[bool]:
     for one in where:
         if not keys:
             raise InputError(f"{folder / METADATA} has no numbers to set limits to: leave out --where")
-        if one.key not in keys:
-            raise unknown(f"number in {folder / METADATA} named", one.key, keys)
+        require_known(f"number in {folder / METADATA} named", one.key, keys)
     return [all(is_number(row.get(key)) and low <= abs(row[key]) <= high for key, low, high in where) for row in rows]
 
 

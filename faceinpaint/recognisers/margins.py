@@ -28,10 +28,6 @@ class MarginHead(nn.Module):
         target = cosine.gather(1, identity[:, None])
         return self.scale * cosine.scatter(1, identity[:, None], self.understated(target))
 
-    def loss(self, embeddings: Tensor, identity: Tensor) -> Tensor:
-        """Cross-entropy of the logits, a scalar; arguments as in `forward`."""
-        return F.cross_entropy(self(embeddings, identity), identity)
-
     def understated(self, cosine: Tensor) -> Tensor:
         """The cosines with the own person's direction, lowered by the margin; any shape."""
         raise NotImplementedError

@@ -87,7 +87,7 @@ def layout(network: nn.Module) -> torch.memory_format:
 
 
 def rising_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """How an `AveragedModel` follows a network: closely at first, later with a memory of 1 / (1 - decay) steps.
+    """Exponential moving average (EMA) of weights, for an `AveragedModel`, whose decay rises to the full one.
 
     With the full decay from the first step on, the average of a short run would still be where the run began.
     """
@@ -100,7 +100,7 @@ def rising_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
 
 
 def set_rate(optimizer: torch.optim.Optimizer, settings: Training, step: int, times: float = 1.0) -> None:
-    """The learning rate of a step: rises for at most a hundred steps, then stays or falls along a cosine to 2 %.
+    """The learning rate of a step: a warm-up of at most a hundred steps, then constant, or cosine decay to 2 %.
 
     times: a factor for all steps. It depends on nothing but the step, so that a run can be resumed with more steps
     than it was planned for.
