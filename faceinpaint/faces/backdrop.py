@@ -1,4 +1,4 @@
-"""Photographs taken before a plain backdrop, cut out and put before another background.
+"""Background replacement: people before a plain backdrop, cut out by a matte and put before another background.
 
 Studio sets show every person before the same grey, so a generator learns that behind a face there is grey. The
 backdrop is told by its colour: it is even, and it reaches the picture's upper border.
@@ -25,7 +25,7 @@ LEAST = 0.06  # of the picture that has to be backdrop, or there is none to spea
 
 
 def backdrop_matte(faces: Faces) -> Tensor:
-    """How much of each pixel is backdrop, (B, 1, H, W) in [0, 1]; 0 everywhere where there is no plain one.
+    """The matte of the backdrop: how much of each pixel it is, (B, 1, H, W) in [0, 1]; 0 where there is no plain one.
 
     image (B, 3, H, H) in [0, 1], landmarks (B, 68, 2) known: a face is never backdrop, whatever its colour.
     """

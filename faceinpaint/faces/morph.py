@@ -1,4 +1,4 @@
-"""New people from two: both faces are brought to the shape half-way between them and blended there."""
+"""Face morphing: new people from two, whose faces are warped to the mean of their shapes and blended there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOFT = 12  # of the picture's width on either side of the face's edge, one face 
 
 
 def morph(a: Faces, b: Faces) -> Faces:
-    """The faces half-way between `a` and `b`, pair by pair; image (B, 3, H, H), landmarks (B, 68, 2) known.
+    """The morphs half-way between `a` and `b`, pair by pair; image (B, 3, H, H), landmarks (B, 68, 2) known.
 
     The child of two people looks like a third one to people and recognisers alike (Ferrara et al. 2014). Hair, the
     forehead below it and the background are those of `a`, in the new shape: two heads of hair on one another are

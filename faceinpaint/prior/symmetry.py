@@ -131,7 +131,7 @@ def shrunk(region: Tensor) -> Tensor:
 
 
 def light(difference: Tensor, known: Tensor) -> Tensor:
-    """The part of a difference between a face and a guess at it that is due to light, carried into the hole.
+    """Light transfer: the part of a difference between a face and a guess at it that is due to light, in the hole too.
 
     difference (B, 3, H, W) counts where known (B, 1, H, W) is 1. A small difference is light. A large one is hair
     or background that the guess does not know, and tells nothing about the skin. Of use where nothing is known alone.

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class MarginHead(nn.Module):
-    """One direction per person; how well an embedding fits its own person's is understated by a margin.
+    """Softmax with a margin: one direction per person, and the cosine with one's own is lowered by a margin.
 
-    So the network must bring it closer than plain softmax asks. scale: of the cosines.
+    So the network must bring an embedding closer than plain softmax asks. scale: of the cosines.
     """
 
     def __init__(self, embedding_size: int, people: int, scale: float = 64.0, margin: float = 0.5) -> None:

@@ -1,4 +1,4 @@
-"""One interface for all recognisers."""
+"""One interface for all recognisers: align, embed, compare by cosine distance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a step fast, and is the same for every stage: devices, precision, layout, compilation, optimiser."""
+"""Devices, mixed precision, memory layout, compilation, optimiser, EMA and learning rate, the same for every stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long, how large, how strong: the settings of each training stage, by preset, and how to change one."""
+"""Hyperparameters: the settings of each training stage, by preset, and how to change one."""
 
 from __future__ import annotations
 

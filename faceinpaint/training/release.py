@@ -1,4 +1,4 @@
-"""A release from nothing by one command: every stage of a recipe, one after the other, and a record of what it did.
+"""A training pipeline by one command: every stage of a recipe, one after the other, and a record of what it did.
 
 A recipe is a TOML file:
 

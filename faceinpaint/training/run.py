@@ -1,4 +1,4 @@
-"""A run's folder: its log, its checkpoints, its pictures, and how it stops.
+"""Logging and checkpoints of a training run: what lies in its folder, and how it stops and goes on.
 
     log.csv            step, name, value of everything measured; the same for TensorBoard in tensorboard/
     speed.csv          step, images, seconds of the step, and how many of them its batch was waited for

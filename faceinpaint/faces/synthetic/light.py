@@ -1,6 +1,6 @@
-"""Light: a key with soft shadows, a fill, a rim and light from everywhere, on skin, hair and other matter.
+"""Shading: a key light with soft shadows, a fill, a rim and ambient light, on skin, hair and other matter.
 
-Colours are linear; `develop` makes a picture of them.
+Colours are linear; `develop` makes a picture of them, by tone mapping.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _light_plane(lights: Lights, position: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def _shadow_map(lights: Lights, softness: Tensor, surfaces: Sequence[Surface], size: int) -> Tensor:
-    """Mean and mean square of the heights nearest to the key (variance shadow map, Donnelly & Lauritzen 2006)."""
+    """Variance shadow map (Donnelly & Lauritzen 2006): mean and mean square of the heights nearest to the key."""
     batch, pixel, height = len(lights.key), [], []
     for surface in surfaces:
         # Every other point: the map is coarser than the surfaces are.
@@ -119,14 +119,14 @@ def _shade_solid(surface: Surface, lights: Lights) -> Tensor:
 
 
 def _scattered(facing: Tensor, lit: Tensor) -> Tensor:
-    """The key's light after it has spread under the skin: red far, green less, blue hardly (d'Eon & Luebke 2007)."""
+    """Subsurface scattering of the key's light: red spreads far, green less, blue hardly (d'Eon & Luebke 2007)."""
     texels = max(1, round(facing.shape[-1] / 140))
     red = wrapped(facing, 0.22) * lit**0.8
     return torch.cat([0.4 * red + 0.6 * blur(red, texels), wrapped(facing, 0.10) * lit, wrapped(facing, 0.05) * lit], 1)
 
 
 def _shade_hair(surface: Surface, lights: Lights) -> Tensor:
-    """Kajiya and Kay's (1989) hair: bright where a hair runs across the light; one white, one tinted highlight."""
+    """Hair by Kajiya and Kay (1989): bright where it runs across the light; one white, one tinted highlight."""
     longer = F.pad(surface.position, (0, 1, 0, 0), mode="replicate")
     tangent, outward = unit(longer[..., 1:] - surface.position), surface.normal
     view = unit(lights.camera - surface.position)
@@ -144,7 +144,7 @@ def _shade_hair(surface: Surface, lights: Lights) -> Tensor:
 
 
 def develop(colour: Tensor, exposure: Tensor) -> Tensor:
-    """A picture in [0, 1] of linear colours: exposure, a film's shoulder, and the sRGB curve."""
+    """Tone mapping of linear colours to a picture in [0, 1]: exposure, a film's shoulder, and the sRGB curve."""
     x = colour.clamp(min=0) * exposure
     filmic = (x * (2.2 * x + 0.05) / (x * (2.05 * x + 0.62) + 0.12)).clamp(0, 1)
     return torch.where(filmic <= 0.0031308, 12.92 * filmic, 1.055 * filmic.clamp(min=1e-6) ** (1 / 2.4) - 0.055)

@@ -45,7 +45,7 @@ def smooth_min(a: Tensor, b: Tensor, k: float | Tensor) -> Tensor:
 
 
 def mix(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """a where the weight is 0, b where it is 1."""
+    """Linear interpolation: a where the weight is 0, b where it is 1."""
     return a + (b - a) * weight
 
 

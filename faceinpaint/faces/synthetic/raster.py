@@ -1,4 +1,4 @@
-"""From points to pixels: every surface is diced finer than a pixel and splatted into a depth buffer.
+"""Rasterisation: every surface is diced finer than a pixel and splatted into a depth buffer.
 
 The scheme of Reyes (Cook, Carpenter, Catmull 1987): shade the vertices of small grids, then hide what lies
 behind. A depth buffer keeps the nearest point of each pixel; points hardly behind it are averaged with it, which

@@ -52,7 +52,7 @@ def label_map(name: str, like: Tensor) -> Tensor:
 
 
 def crevices(position: Tensor, normal: Tensor, radius: int, strength: float) -> Tensor:
-    """Share of the light from everywhere that reaches a bumpy grid: (B, 1, H, W).
+    """Ambient occlusion of a bumpy grid: the share of the light from everywhere that reaches it, (B, 1, H, W).
 
     A point below the mean of its surroundings lies in a hollow and sees less of the sky.
     """
