@@ -18,7 +18,7 @@ from faceinpaint.basics.download import fetch, unpack
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.files import in_sole_use, write_csv, write_whole
 from faceinpaint.faces.image_files import use_image
-from faceinpaint.faces.sources.writer import MOST_SKIPPED, Report, make_folder
+from faceinpaint.faces.sources.writer import MOST_SKIPPED, Report
 
 # The authors' link. They publish neither size nor checksum: the archive's own checksums and the masks' hole ratios,
 # of which none is above 0.6, are what can be verified.
@@ -36,7 +36,6 @@ def irregular_masks(out: Path, downloads: Path, sources: tuple[str, ...] = ARCHI
     """
     if (out / INDEX).is_file():
         return Report(len((out / INDEX).read_text(encoding="utf-8").splitlines()) - 1, {})
-    make_folder(out)
     folder = unpack(fetch(sources, downloads / "test_mask.zip"), downloads / "test_mask")
     files = sorted(path for path in folder.rglob("*.png") if not path.name.startswith("."))
     rows, skipped = [], {}
