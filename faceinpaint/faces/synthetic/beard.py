@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceinpaint.faces.synthetic.hair_looks import WHITE, chances
-from faceinpaint.faces.synthetic.maths import bump, dot, mix, noise, normals, step, unit
+from faceinpaint.faces.synthetic.maths import bump, dot, mix, noise, normals, step, unit, vector
 from faceinpaint.faces.synthetic.relief import Relief
 from faceinpaint.faces.synthetic.surface import Surface, label_map
 
@@ -69,15 +69,14 @@ def beard(person, face: Relief, detail: int) -> list[Surface]:
     low = (0.35 + 0.65 * step(-5.0, -9.0, y)) * (0.55 + 0.45 * bump(x, 3.2))  # longest at the chin
     length = torch.where(on_lip, look.moustache_length, look.beard_length * low)
     length = length * (0.55 + 0.6 * random[:, 3:4]) * (0.4 + 0.6 * sparse)
-    down = torch.tensor([0.0, -0.55, 0.0], device=x.device).view(1, 3, 1)
-    bend = down - 0.30 * normal + 0.45 * (random[:, 4:7] - 0.5)
+    bend = vector((0.0, -0.55, 0.0), x.device)[..., 0] - 0.30 * normal + 0.45 * (random[:, 4:7] - 0.5)
     t = torch.linspace(0, 1, points, device=x.device)
     along = length[..., None] * t
     position = root[..., None] + unit(direction)[..., None] * along + bend[..., None] * along * t
     share = (1.25 * look.grey).clamp(max=1)  # beards turn grey first
     grey = (share + 1.2 * share * (1 - share) * (random[:, 7:8] - 0.5)).clamp(0, 1)
-    white = torch.tensor(WHITE, device=x.device).view(1, 3, 1)
-    colour = mix(0.9 * look.natural[..., 0], white, grey) * (0.70 + 0.6 * random[:, 4:5]) * (1 + 0.25 * tufts)
+    colour = mix(0.9 * look.natural, vector(WHITE, x.device), grey[..., None])[..., 0]
+    colour = colour * (0.70 + 0.6 * random[:, 4:5]) * (1 + 0.25 * tufts)
     # A fine hair covers less of its pixel at the tip; roots get less of the light from everywhere.
     albedo = mix(person.skin.colour, colour[..., None], 1 - 0.25 * t**2)
     keep, occlusion = (sparse - random[:, 5:6])[..., None].expand(-1, -1, -1, points), (0.55 + 0.45 * t)

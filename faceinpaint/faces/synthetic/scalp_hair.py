@@ -66,10 +66,6 @@ def loft_grid(person, rows: int, columns: int) -> Tensor:
     return torch.stack(shape.loft(person.head, rows, columns), 1)
 
 
-def _vector(values: tuple[float, float, float], device: torch.device) -> Tensor:
-    return torch.tensor(values, device=device).view(1, 3, 1)
-
-
 def skull_radii(person) -> Tensor:
     """Radius of the head round CENTRE at elevations, top first, and the grid's columns, (B, 1, LEVELS, AROUND)."""
     grid = loft_grid(person, 48, AROUND) - vector(CENTRE, person.device)
@@ -88,7 +84,7 @@ def outside(point: Tensor, radii: Tensor, clearance: Tensor) -> tuple[Tensor, Te
 
     Also how far over that height they were, (B, 1, N) cm.
     """
-    centre = _vector(CENTRE, point.device)
+    centre = vector(CENTRE, point.device)[..., 0]
     p = point - centre
     radius = dot(p, p).sqrt().clamp(min=1e-3)
     elevation, azimuth = (p[:, 1:2] / radius).clamp(-1, 1).asin(), torch.atan2(p[:, 0:1], p[:, 2:3])
@@ -153,7 +149,7 @@ def rooted(person, random: Tensor) -> Guides:
     position, normal = both.split(3, 1)
     y = position[:, 1:2]
     height = y / person.head.height
-    upwards = _vector((0, 1, 0), person.device)
+    upwards = vector((0, 1, 0), person.device)[..., 0]
     normal = unit(mix(unit(normal), upwards, step(10.0, 11.0, height)))  # the grid ends in a point
     mean_y = torch.where(y < 0, y / person.head.face_length, y)
     inside = covered(person, azimuth.view(1, 1, -1), mean_y)
@@ -185,7 +181,7 @@ def _comb(look, guides: Guides) -> Tensor:
 def combed(person, guides: Guides) -> Tensor:
     """Grow guides: their points (B, 3, N, STEPS + 1), root first."""
     look, radii = person.hair, skull_radii(person)
-    down, centre = _vector((0, -1, 0), person.device), _vector(CENTRE, person.device)
+    down, centre = vector((0, -1, 0), person.device)[..., 0], vector(CENTRE, person.device)[..., 0]
     comb = _comb(look, guides)
     lift = look.lift * (0.6 + 0.5 * guides.layer) * (0.55 + 0.45 * torch.maximum(guides.top, look.lift))
     lift = lift + look.quiff * guides.front + 0.25 * guides.brink + 0.06 * guides.vary[:, 3:4]
