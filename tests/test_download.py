@@ -283,14 +283,16 @@ def test_a_web_page_in_place_of_the_file(server, tmp_path):
 
 
 @pytest.mark.parametrize("sent", [None, b"some"], ids=["nothing", "half"])
-def test_slow_server(server, tmp_path, sent):
+def test_slow_server(server, tmp_path, monkeypatch, sent):
+    monkeypatch.setattr(download, "TIMEOUT", 0.1)
+
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if sent:
             send(handler, 200, sent, 1000)
             handler.wfile.flush()
         server.closing.wait(10)
     url = server.gives("/a", answer)
-    assert "does not answer within 0.1 seconds" in refused(fetch, [url], tmp_path / "a", timeout=0.1)
+    assert "does not answer within 0.1 seconds" in refused(fetch, [url], tmp_path / "a")
 
 
 def test_nobody_answers(tmp_path, monkeypatch):
@@ -422,12 +424,16 @@ def test_links_and_devices_in_zip(tmp_path, kind):
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])
-def test_bombs(tmp_path, make):
+def test_bombs(tmp_path, monkeypatch, make):
     archive = make(tmp_path / "archive", {"one": bytes(600_000), "two": bytes(600_000)})
     assert archive.stat().st_size < 10_000
-    unpack(archive, tmp_path / "enough", largest=1_200_000, most=2)
-    assert "more than" in refused(unpack, archive, tmp_path / "out", largest=1_199_999)
-    assert "more than" in refused(unpack, archive, tmp_path / "out", most=1)
+    for folder, largest, most in (("enough", 1_200_000, 2), ("too large", 1_199_999, 2), ("too many", 1_200_000, 1)):
+        monkeypatch.setattr(download, "LARGEST", largest)
+        monkeypatch.setattr(download, "MOST", most)
+        if folder == "enough":
+            unpack(archive, tmp_path / folder)
+        else:
+            assert "more than" in refused(unpack, archive, tmp_path / folder)
     assert names(tmp_path) == {"archive", "enough"}
 
 
@@ -471,11 +477,12 @@ def test_names_that_no_disk_takes(tmp_path, make, name):
     assert names(tmp_path) == {"archive"}
 
 
-def test_a_zip_that_understates_its_size(tmp_path):
+def test_a_zip_that_understates_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 1000)
     archive = zipped(tmp_path / "archive", {"bomb": bytes(600_000)})
     content = archive.read_bytes()
     archive.write_bytes(content.replace((600_000).to_bytes(4, "little"), (600).to_bytes(4, "little")))
-    assert "damaged" in refused(unpack, archive, tmp_path / "out", largest=1000)
+    assert "damaged" in refused(unpack, archive, tmp_path / "out")
     assert names(tmp_path) == {"archive"}
 
 

@@ -51,15 +51,13 @@ class SourceError(Exception):
 
 
 def fetch(
-    sources: Sequence[str], target: Path, size: int | None = None, sha256: str | None = None,
-    md5: str | None = None, timeout: float = TIMEOUT,
+    sources: Sequence[str], target: Path, size: int | None = None, sha256: str | None = None, md5: str | None = None
 ) -> Path:
     """Download `target` from the first of some addresses that gives it; returns `target`.
 
     What has arrived lies in `target.part` until it is whole, and a later call goes on from there. size: bytes;
     sha256, md5: hexadecimal; each is checked where it is known, also on a target that is there already, which then
-    stays as it is. timeout: seconds without a byte. Raises InputError when no source gives the file, and when
-    there is no room or no right to write it.
+    stays as it is. Raises InputError when no source gives the file, and when there is no room or no right to write it.
     """
     if target.is_file() and fault_of(target, size, sha256, md5) is None:
         return target
@@ -68,7 +66,7 @@ def fetch(
     try:
         with sole_use(target.parent, f".{target.name}.lock"):  # two that add to one piece would spoil it
             for source in sources:
-                reason = _from_source(source, part, size, sha256, md5, timeout)
+                reason = _from_source(source, part, size, sha256, md5)
                 if reason is None:
                     os.replace(part, target)
                     return target
@@ -83,16 +81,14 @@ def fetch(
     )
 
 
-def _from_source(
-    source: str, part: Path, size: int | None, sha256: str | None, md5: str | None, timeout: float
-) -> str | None:
+def _from_source(source: str, part: Path, size: int | None, sha256: str | None, md5: str | None) -> str | None:
     """Download `part` from one source in a few attempts: None when it is whole and right, else what is wrong."""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE)
         resumed = part.is_file()
         try:
-            _receive(source, part, size, timeout)
+            _receive(source, part, size)
             fault = fault_of(part, size, sha256, md5)
             if fault is None:
                 return None
@@ -104,17 +100,17 @@ def _from_source(
             if not error.again:
                 break
         except requests.RequestException as error:  # before OSError, of which it is a kind
-            reason = _network_fault(error, timeout)
+            reason = _network_fault(error)
     return reason
 
 
-def _receive(source: str, part: Path, size: int | None, timeout: float) -> None:
+def _receive(source: str, part: Path, size: int | None) -> None:
     """One request: append to `part` what is missing, or write it anew where the server can't send a rest."""
     have = part.stat().st_size if part.is_file() else 0
     headers = {"User-Agent": f"faceinpaint/{__version__}", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    with requests.get(source, headers=headers, stream=True, timeout=timeout) as response:
+    with requests.get(source, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416:  # there is nothing after what we have
             if _range_total(response) != have:
                 part.unlink()
@@ -159,10 +155,10 @@ def _range_total(response: requests.Response) -> int | None:
     return int(match[1]) if match else None
 
 
-def _network_fault(error: requests.RequestException, timeout: float) -> str:
+def _network_fault(error: requests.RequestException) -> str:
     """A few words for what requests says in many."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return f"does not answer within {timeout:g} seconds"
+        return f"does not answer within {TIMEOUT:g} seconds"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "cut the connection"
     if isinstance(error, requests.ConnectionError):
@@ -194,15 +190,12 @@ class Member(NamedTuple):
     content: BinaryIO
 
 
-def unpack(
-    archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda name: True,
-    largest: int = LARGEST, most: int = MOST,
-) -> Path:
+def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> Path:
     """Unpack a zip or tar archive into a new folder, which appears whole or not at all; returns the folder.
 
     wanted: tells by a member's name whether it is written. A folder that is there already is left as it is.
     Nothing in the archive is trusted: InputError for a member outside the folder, a link, a device, a name that
-    comes twice, more than `largest` bytes or `most` files in all, one that grows beyond measure, a damaged archive, and
+    comes twice, more than LARGEST bytes or MOST files in all, one that grows beyond measure, a damaged archive, and
     no room to write.
     """
     if folder.is_dir():
@@ -210,20 +203,20 @@ def unpack(
     if not os.path.isfile(archive):
         raise InputError(f"there is no archive {archive}: run the command again")
     with sole_use(folder.parent, f".{folder.name}.lock"):
-        return _unpack(archive, folder, wanted, largest, most)
+        return _unpack(archive, folder, wanted)
 
 
-def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], largest: int, most: int) -> Path:
+def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> Path:
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-    largest = min(largest, GROWTH * archive.stat().st_size + GROUND)
+    largest = min(LARGEST, GROWTH * archive.stat().st_size + GROUND)
     total = 0
     try:
         for count, member in enumerate(_members(archive, largest), start=1):
             total += member.size
-            if total > largest or count > most:
+            if total > largest or count > MOST:
                 raise InputError(
-                    f"{archive} unpacks to more than {largest / 1e9:.1f} GB or {most:,} files, which is no set of "
+                    f"{archive} unpacks to more than {largest / 1e9:.1f} GB or {MOST:,} files, which is no set of "
                     "photos: get the archive from its publisher"
                 )
             if wanted(member.name):

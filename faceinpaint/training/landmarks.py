@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from faceinpaint.faces.batch import Faces
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, rising_average, set_rate
-from faceinpaint.training.presets import LandmarkTraining, Training
+from faceinpaint.training.presets import LandmarkTraining
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need
 from faceinpaint.weights import fetch
@@ -26,7 +26,7 @@ IMAGENET = "imagenet"  # what `start` calls MobileNetV2's published weights
 @in_sole_use
 def train_landmarks(
     faces: Sequence[str | Path], settings: LandmarkTraining, out: Path, seed: int = 0, resume: bool = False,
-    start: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,
+    start: str | Path | None = None,
 ) -> Path:
     """Train on faces under every kind of mask; returns the file of the averaged predictor's weights.
 
@@ -34,7 +34,7 @@ def train_landmarks(
     error. start: weights to begin with, a name or a file, or `imagenet`: torchvision's backbone, as the paper's was
     pretrained. Raises InputError for faces, a folder, weights or a loss that are no good, and Stopped when told to.
     """
-    machine = machine_of(settings)
+    machine = Machine(settings)
     accelerator = machine.accelerator
     published = fetch.checked("mobilenet_v2") if start == IMAGENET and not resume else None  # before faces are read
     mixture = Mixture(faces, Need.of(settings, machine, settings.size, seed, labelled=True), settings.masks)

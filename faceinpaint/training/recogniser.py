@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from statistics import mean
@@ -21,7 +21,7 @@ from faceinpaint.recognisers import HEADS, FaceResNet, MobileFaceNet, Recogniser
 from faceinpaint.recognisers.margins import MarginHead
 from faceinpaint.training.batches import Mixture
 from faceinpaint.training.machine import Machine, set_rate
-from faceinpaint.training.presets import RecogniserTraining, Training
+from faceinpaint.training.presets import RecogniserTraining
 from faceinpaint.training.run import Run
 from faceinpaint.training.sources import Need, RenderedPeople
 
@@ -45,7 +45,7 @@ class Classifier(nn.Module):
 @in_sole_use
 def train_recogniser(
     faces: Sequence[str | Path], settings: RecogniserTraining, out: Path, predictor: LandmarkPredictor, seed: int = 0,
-    resume: bool = False, start: str | Path | None = None, machine_of: Callable[[Training], Machine] = Machine,
+    resume: bool = False, start: str | Path | None = None,
 ) -> Path:
     """Tell people apart by a margin (ArcFace or CosFace); returns the file of the weights.
 
@@ -54,7 +54,7 @@ def train_recogniser(
     people in a thousand would pass, averaged over the folders. Raises InputError, also where a source has one
     person for validation alone, and Stopped as `train_landmarks`.
     """
-    machine = machine_of(settings)
+    machine = Machine(settings)
     accelerator = machine.accelerator
     predictor = predictor.to(machine.device).eval()
     need = Need.of(settings, machine, SIZE, seed, predictor=predictor, people=settings.people,
