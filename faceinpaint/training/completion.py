@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from faceinpaint import losses, masks, weights
 from faceinpaint.basics.files import in_sole_use
 from faceinpaint.discriminator import Discriminator, ProjectedDiscriminator
+from faceinpaint.evaluation.measures import pixel_measures
 from faceinpaint.faces.batch import Faces
 from faceinpaint.features import Features, load_features
 from faceinpaint.generator import Generator, composite
@@ -300,10 +301,6 @@ def validate(
     psnr (dB, whole image, for each mask and the mean), ssim, face_distance (1 - cosine of the embeddings) and
     perceptual_distance, of which less is better.
     """
-    from torchmetrics.functional.image import (  # late: it takes a second
-        peak_signal_noise_ratio, structural_similarity_index_measure,
-    )
-
     device = next(generator.parameters()).device
     parts = [faces[first : first + AT_ONCE].to(device) for first in range(0, len(faces), AT_ONCE)]
     originals = [objective.embedded(part) for part in parts]  # once for all masks
@@ -314,10 +311,9 @@ def validate(
         for part, original in zip(parts, originals):
             mask = masks.named(name, part.image.shape[-1], part.landmarks).expand(len(part), -1, -1, -1).to(device)
             completed = generator.complete(part.image, mask, predictor(part.image, mask))
-            psnr.append(peak_signal_noise_ratio(
-                completed, part.image, data_range=1.0, reduction="none", dim=(1, 2, 3)))
-            ssim.append(structural_similarity_index_measure(
-                completed, part.image, data_range=1.0, reduction="none"))
+            pixels = pixel_measures(completed, part.image, mask)
+            psnr.append(pixels["psnr"])
+            ssim.append(pixels["ssim"])
             distance.append(objective.recogniser.distance(objective.embed(completed, part.landmarks), original))
             perceptual.append(objective.perceptual(completed, part.image).expand(len(part)))
             if part is parts[0]:
