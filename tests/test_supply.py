@@ -79,7 +79,7 @@ def test_an_encrypted_address_may_not_lead_to_another(tmp_path, monkeypatch):
 
     monkeypatch.setattr(download.requests, "get", lambda *given, **options: Led())
     with pytest.raises(download.SourceError, match="where anybody may change the file"):
-        download._receive("https://somewhere/a", tmp_path / "a.part", None, 1.0)
+        download._receive("https://somewhere/a", tmp_path / "a.part", None)
     assert not list(tmp_path.iterdir())
 
 

@@ -38,8 +38,7 @@ def interval_bars(methods: Mapping[str, Mapping[str, Interval]], label: str, sha
     for number, (name, method) in enumerate(methods.items()):
         heights = np.arange(len(groups)) - 0.41 + (number + 0.5) * thick
         means = np.array([one.mean for one in method.values()])
-        colour = COLOURS[number % len(COLOURS)]
-        ax.barh(heights, means - left, 0.9 * thick, left=left, color=colour, alpha=0.75, label=name)
+        ax.barh(heights, means - left, 0.9 * thick, left=left, alpha=0.75, label=name)
         for height, one in zip(heights, method.values()):
             ax.plot([one.low, one.high], [height, height], color="black", linewidth=0.9)
     ax.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.5), xlim=(left, None),
@@ -85,11 +84,10 @@ def by_hole_ratio(methods: Mapping[str, Sequence[tuple[float, Interval]]]) -> Fi
     figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.5))
     for number, (name, bins) in enumerate(methods.items()):
         places, found = [place for place, _ in bins], [one for _, one in bins]
-        colour = COLOURS[number % len(COLOURS)]
-        ax.plot(places, [one.mean for one in found], DASHES[number % len(DASHES)], color=colour, linewidth=1.7,
-                marker=MARKERS[number % len(MARKERS)], markersize=4.5, label=name)
-        ax.fill_between(places, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.12,
-                        linewidth=0)
+        (line,) = ax.plot(places, [one.mean for one in found], DASHES[number % len(DASHES)], linewidth=1.7,
+                          marker=MARKERS[number % len(MARKERS)], markersize=4.5, label=name)
+        ax.fill_between(places, [one.low for one in found], [one.high for one in found], color=line.get_color(),
+                        alpha=0.12, linewidth=0)
     ax.set(xlabel="share of the picture that is hidden", ylabel="cosine with the original", xlim=(0, None))
     ax.xaxis.set_major_formatter(_per_cent)
     figure.legend(loc="outside upper center", ncols=4)
@@ -131,8 +129,7 @@ def power_curve(chances: Mapping[str, Mapping[int, float]], wanted: float = 0.8)
     """
     figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * 0.5))
     for number, (name, by_people) in enumerate(chances.items()):
-        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
-        ax.plot(list(by_people), list(by_people.values()), dashes, color=colour,
+        ax.plot(list(by_people), list(by_people.values()), DASHES[number % len(DASHES)],
                 marker=MARKERS[number % len(MARKERS)], markersize=4.5, linewidth=1.7, label=name)
     ax.axhline(wanted, color="0.3", linewidth=1, linestyle="--")
     ax.set(xscale="log", ylim=(0, 1.02), xlabel="people in the experiment", ylabel="experiments that find it")

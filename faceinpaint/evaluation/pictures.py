@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import HOLE
+from faceinpaint.evaluation.colours import COLOURS, HOLE
 
 WIDTH = 6.6  # inches: with its margins, about 750 pixels of a page of 800
 TALLEST = WIDTH / 2  # of one picture
@@ -26,7 +26,7 @@ STYLE = {
     "figure.dpi": DPI, "figure.constrained_layout.use": True, "figure.labelsize": FONT, "axes.labelsize": FONT,
     "axes.titlesize": FONT - 1, "xtick.labelsize": FONT - 1, "ytick.labelsize": FONT - 1, "legend.fontsize": FONT - 1,
     "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "axes.axisbelow": True, "grid.color": "0.92",
+    "axes.axisbelow": True, "grid.color": "0.92", "axes.prop_cycle": plt.cycler(color=COLOURS),
 }
 
 Picture = Tensor | Image.Image

@@ -72,7 +72,7 @@ def throughput(speeds: Mapping[str, Mapping[int, float]], across: str = "picture
     wide = 0.8 / len(speeds)
     for number, (way, of_way) in enumerate(speeds.items()):
         places = [group - 0.4 + (number + 0.5) * wide for group in range(len(sizes))]
-        bars = ax.bar(places, of_way.values(), 0.92 * wide, color=COLOURS[number % len(COLOURS)], label=way)
+        bars = ax.bar(places, of_way.values(), 0.92 * wide, label=way)
         ax.bar_label(bars, [f"{value:.3g}" for value in of_way.values()], fontsize=FONT - 2, padding=1)
     ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     ax.margins(y=0.12)
@@ -97,8 +97,7 @@ def time_spent(seconds: Mapping[str, Mapping[str, float]]) -> Figure:
     for number, (name, way) in enumerate(seconds.items()):
         heights = [kind - 0.4 + (number + 0.5) * tall for kind in range(len(kinds))]
         values = [1000 * way.get(kind, 0) for kind in kinds]
-        bars = ax.barh(heights, values, 0.9 * tall, color=COLOURS[number % len(COLOURS)],
-                       label=f"{name}: {sum(values):.0f} ms")
+        bars = ax.barh(heights, values, 0.9 * tall, label=f"{name}: {sum(values):.0f} ms")
         ax.bar_label(bars, [f"{value / sum(values):.0%}" for value in values], fontsize=FONT - 2, padding=3)
     ax.set(yticks=range(len(kinds)), yticklabels=kinds, ylim=(len(kinds) - 0.5, -0.5), xlabel="milliseconds of a step")
     ax.margins(x=0.08)

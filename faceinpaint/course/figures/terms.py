@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import COLOURS, DASHES
+from faceinpaint.evaluation.colours import DASHES
 from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn
 
 FALLS, RISES, NEITHER = "#009e73", "#d55e00", "0.45"
@@ -106,8 +106,7 @@ def lines(
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 2.9))
     for number, (name, (x, y)) in enumerate(curves.items()):
-        ax.plot(x, y, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], linewidth=2,
-                label=name)
+        ax.plot(x, y, DASHES[number % len(DASHES)], linewidth=2, label=name)
     if line is not None:
         name, height = line
         ax.axhline(height, color="0.3", linewidth=1, linestyle="--")
