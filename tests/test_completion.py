@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -352,6 +353,14 @@ def test_random_masks_follow_their_generator(completer, square):
 
     one, same, other = draw(1), draw(1), draw(2)
     assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_threads_may_share_a_completer(completer, square):
+    names = ["mask01", "mask02", "mask05", "face-mask"]
+    alone = [completer(square, name, aligned=True).photo for name in names]
+    with ThreadPoolExecutor(4) as pool:
+        together = pool.map(lambda name: completer(square, name, aligned=True).photo, names)
+    assert not any(changed(one, other).any() for one, other in zip(alone, together))
 
 
 def test_results_are_plain_tensors(completer, square):

@@ -285,8 +285,9 @@ def _sharp(share: np.ndarray) -> np.ndarray:
     """The hole of which a soft mask (H, W) was made, with a margin: a fifth of it, once it is sharpened."""
     import cv2  # only now: a first picture shall not wait for it
 
-    steepest = max(float(np.abs(np.diff(share, axis=axis)).max(initial=0)) for axis in (0, 1))
-    width = 1 / (steepest * (2 * np.pi) ** 0.5)  # of the Gaussian that has blurred it, pixels
+    edge = (share > 0.4) & (share < 0.6)
+    steep = np.median(np.hypot(*np.gradient(share))[edge]) if edge.any() and min(share.shape) > 1 else 1
+    width = 1 / max(steep * (2 * np.pi) ** 0.5, 1e-3)  # of the Gaussian that has blurred it, pixels
     if width < 1.5:  # edges a pixel wide, and JPEG's noise
         return cv2.dilate((share > 0.45).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     coarse = max(1, width / 4)
