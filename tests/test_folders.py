@@ -42,6 +42,13 @@ def test_folders_of_results_masks_and_references_in_it_are_left_out(tmp_path):
     assert names(find_photos([tmp_path / "masks"], [tmp_path / "masks"])[0]) == ["a.png"]  # who asks for it gets it
 
 
+def test_links_are_followed_once(tmp_path):
+    fill(tmp_path, {"in/a.jpg": b"", "elsewhere/b.jpg": b""})
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in" / "link")
+    assert names(find_photos([tmp_path / "in"], [])[0]) == ["a.jpg", "link/b.jpg"]
+
+
 def test_several_photos_and_folders(tmp_path):
     fill(tmp_path, {"a.jpg": b"", "b/c.jpg": b"", "b/d/e.jpg": b"", "notes.txt": b""})
     given = [tmp_path / "a.jpg", tmp_path / "b", tmp_path / "notes.txt"]

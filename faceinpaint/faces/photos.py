@@ -54,6 +54,9 @@ class Photo:
 
         Transparency stays too, but where it was the `hole` (H, W): there it ends.
         """
+        if self.own is self.shown:
+            result.info |= self.own.info
+            return result
         before, after, own = np.asarray(self.shown), np.asarray(result), np.array(self.own)
         where = (before != after).any(axis=-1)
         colours = after[where]
