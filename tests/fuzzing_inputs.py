@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Callable
@@ -118,13 +119,16 @@ def call(rng: random.Random, folder: Path) -> Case:
         ],
     }
     name = rng.choices(list(calls), weights=[4, 2, 2, 2, 2, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1])[0]
-    arguments = [os.fsencode(str(one).replace("\0", "")).decode(errors="surrogateescape") for one in calls[name]]
-    results = {f"{Path(os.fsdecode(one)).stem}.png" for one in names} | {"report.csv", ""}
+    texts = [str(one).replace("\0", "").replace("\ud800", "") for one in calls[name]]  # of no call's arguments
+    arguments = [os.fsencode(text).decode(errors="surrogateescape") for text in texts]
+    whole = [Path(os.fsdecode(one)) for one in names]
+    results = {f"{name}.png" for one in whole for name in (one.stem, one.name)} | {"report.csv", ""}
     kept = {str(Path(place, name)) for place in ("out", "none", "photos", ".") for name in results}
     shown = " ".join(os.path.basename(one)[:30] for one in arguments)
 
     def run() -> None:
-        with mock.patch.object(Completer, "from_pretrained", completer_of):
+        # Where it finds one case's photos by a path that is empty.
+        with contextlib.chdir(photos), mock.patch.object(Completer, "from_pretrained", completer_of):
             command(*arguments)
 
     return Case(shown, run, frozenset(kept))

@@ -49,7 +49,7 @@ def test_four_masks_lie_in_each_bin_of_hole_ratio():
             file = files[4 * index + number]
             assert file.name == f"irregular-{round(100 * low):02d}-{round(100 * high):02d}-{number + 1}.png"
             assert Image.open(file).mode == "1"
-            mask = torch.from_numpy(np.asarray(Image.open(file))).float()[None, None]
+            mask = torch.from_numpy(np.array(Image.open(file))).float()[None, None]
             assert mask.shape == (1, 1, 256, 256) and low < masks.hole_ratio(mask).item() < high
     assert len({mask.tobytes() for mask in pixels_of(DATA / "masks").values()}) == len(files)
 
