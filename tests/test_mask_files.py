@@ -166,6 +166,9 @@ def test_who_says_which_way_round_a_mask_is_is_heard(photo, drawn):
     assert "other way round" in refused(black, photo)
     assert torch.equal(read_mask(DrawnMask(black, invert=True), photo).mask, hole_of(drawn))
     assert torch.equal(read_mask(DrawnMask(black, invert=False), photo).mask, 1 - hole_of(drawn))
+    small = Image.new("L", SIZE)
+    small.paste(255, (30, 40, 60, 70))
+    assert "leave out --invert-mask" in refused(DrawnMask(small, invert=True), photo)
 
 
 @pytest.mark.parametrize("level, said", [(0, "is empty"), (255, "hides the whole"), (7, "value 7 everywhere")])

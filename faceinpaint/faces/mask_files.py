@@ -155,21 +155,22 @@ def _is_same(image: Image.Image, photo: Image.Image) -> bool:
     """Whether two pictures show the same, in grey and seen from afar."""
     small = (picture.convert("L").resize((64, 64), Image.Resampling.BOX) for picture in (image, photo))
     one, other = (np.asarray(picture, int) for picture in small)
-    return bool(np.abs(one - other).mean() < 3 and one.std() > 8)
+    return bool(min(one.std(), other.std()) > 8 and np.abs(one - other).mean() < 3)
 
 
 def _of_transparency(pixels: np.ndarray) -> _Levels | None:
     """Of (H, W, 4): what is painted on nothing, or what was cut out; None where neither tells."""
     alpha = pixels[..., 3]
-    visible = pixels[..., :3][alpha > 8].astype(int)
-    if not len(visible):
+    share = (alpha > 8).mean()
+    if not share:
         raise InputError("the mask is transparent all over: paint what is to be completed white, on black")
+    visible = _some(pixels[alpha > 8][:, :3]).astype(int)
     paint = np.median(visible, axis=0)
     flat = (np.abs(visible - paint).max(axis=-1) <= NEAR).mean() > 0.99
-    if flat and len(visible) <= alpha.size / 2:
+    if flat and share <= 0.5:
         said = "" if paint.min() > 250 and alpha.max() == 255 else f"what is painted ({_hex(paint)}) is the hole"
         return _Levels(alpha, said)
-    if not flat and _two_colours(pixels[alpha > 8][None, :, :3]):
+    if not flat and _two_colours(visible):
         return None
     return _Levels(255 - alpha.astype(int), "what is transparent in the mask is the hole")
 
@@ -188,7 +189,8 @@ def _of_colours(image: Image.Image, name: str) -> _Levels:
         raise _many_colours(name)
     # What has a colour is painted, on black, grey or white; of two colours, or none, the brighter is.
     first, second = sorted(two, key=lambda one: (np.ptp(one) > NEAR, one @ [0.299, 0.587, 0.114]))
-    along = ((colours - first) @ (second - first)) / ((second - first) @ (second - first))
+    line = (second - first) / ((second - first) @ (second - first))
+    along = red * line[0] + green * line[1] + blue * line[2] - first @ line  # 0 at the first, 1 at the second
     if (np.minimum(abs(along), abs(along - 1)) > 0.1).mean() > FLAT:  # a photo in shades of one colour
         raise _many_colours(name)
     if np.ptp(first) > NEAR:
@@ -205,8 +207,8 @@ def _many_colours(name: str) -> InputError:
 
 
 def _two_colours(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The two colours that (H, W, 3) consists of, all others being mixed of them; None where there are more."""
-    pixels = colours.reshape(-1, 3).astype(np.float32)
+    """The two colours that (..., 3) consists of, all others being mixed of them; None where there are more."""
+    pixels = _some(colours.reshape(-1, 3)).astype(np.float32)
     first = _commonest(pixels)
     others = pixels[np.abs(pixels - first).max(axis=-1) > NEAR]
     second = _commonest(others) if len(others) else first
@@ -214,6 +216,11 @@ def _two_colours(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     share = ((pixels - first) @ line / max(line @ line, 1)).clip(0, 1)[:, None]
     far = np.abs(pixels - first - share * line).max(axis=-1) > NEAR
     return None if far.mean() > 0.02 else (first, second)
+
+
+def _some(pixels: np.ndarray) -> np.ndarray:
+    """Enough of the pixels (N, 3) to judge them all by."""
+    return pixels[:: max(1, len(pixels) // 250_000)]
 
 
 def _commonest(pixels: np.ndarray) -> np.ndarray:
@@ -308,6 +315,8 @@ def _ask_back(hole: np.ndarray, drawn: DrawnMask) -> None:
     if hidden in (0, 1):
         what = "is empty" if hidden == 0 else "hides the whole face"
         raise InputError(f"the mask {what}: leave out --invert-mask, or paint what is to be completed white")
+    if drawn.invert and hidden > MOST:
+        raise InputError(f"the mask hides {hidden:.0%} of the photo, the other way round: leave out --invert-mask")
     frame = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]])
     if drawn.invert is None and (hidden > MOST or hidden > 0.5 and frame.mean() > 0.99):
         raise InputError(
