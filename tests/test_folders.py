@@ -62,7 +62,8 @@ def test_names_that_differ_by_their_endings_alone_keep_these(tmp_path):
 
 
 @pytest.mark.parametrize("given, said", [
-    ("none.jpg", "does not exist"), ("https://example.org/a.jpg", "save the photo"), ("empty", "holds no photo"),
+    ("none.jpg", "does not exist"), ("empty", "holds no photo"),
+    ("https://example.org/a.jpg", "^https://example.org/a.jpg .* save the photo"),
 ])
 def test_what_is_no_photo_and_no_folder(tmp_path, monkeypatch, given, said):
     monkeypatch.chdir(tmp_path)

@@ -335,6 +335,7 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
     ("model.pth", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ("model.pth", b"PK\3\4" + bytes(60), "pickle of PyTorch"), ("old.pt", b"\x80\2\x8a\nl\xfc", "pickle of PyTorch"),
     ("renamed.safetensors", b"PK\3\4" + bytes(60), "pickle of PyTorch"),
+    ("model.bin", bytes(8) + b'{"__metadata__"', "rename it"),
     ("step-0000100.pt", b"PK\3\4" + bytes(60), "checkpoint of a run"), ("model.onnx", b"\x08\x07", "no weights"),
 ])
 def test_what_is_no_weight_file_is_named_as_what_it_is(tmp_path, name, content, said):

@@ -58,7 +58,8 @@ def _key(name: Path) -> str:
 def _missing(path: Path) -> str:
     kind = str(path).partition(":")[0].lower()
     if kind in ("http", "https", "ftp", "file", "data"):
-        return f"{path} is an address and nothing is downloaded: save the photo and give its file."
+        address = str(path).replace(":/", "://", 1)
+        return f"{address} is an address and nothing is downloaded: save the photo and give its file."
     return f"{path} does not exist: give a photo or a folder of photos."
 
 

@@ -148,6 +148,8 @@ def _no_weights(path: Path) -> InputError:
         return InputError(f"{path} is a checkpoint of a run: give the run's .safetensors, or go on by train --resume")
     if begin.startswith((b"PK", b"\x80")):
         return InputError(f"{path} is a pickle of PyTorch, which might run code: give the weights as .safetensors")
+    if path.suffix != ".safetensors" and begin[8:9] == b"{":
+        return InputError(f"{path} is a safetensors file under another name: rename it to end in .safetensors")
     if path.suffix != ".safetensors":
         return InputError(f"{path} holds no weights of a network here: give a .safetensors file")
     return InputError(f"{path} is not a whole safetensors file: train or fetch it again")
