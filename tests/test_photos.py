@@ -217,6 +217,17 @@ def test_a_profile_that_is_none_or_not_the_photo_s_is_left_out_with_a_word(small
         assert "icc_profile" not in photo.own.info and difference(photo.shown, small.convert(mode).convert("RGB")) == 0
 
 
+def test_a_damaged_profile_is_left_out_with_a_word(small):
+    whole, random = profile_of("RGB"), np.random.default_rng(0)
+    for _ in range(40):
+        profile = np.frombuffer(whole, dtype=np.uint8).copy()
+        profile[random.integers(128, len(whole), 6)] = random.integers(0, 256, 6)
+        photo = open_photo(as_file(small, icc_profile=profile.tobytes()))
+        result, where = repainted(photo)
+        assert np.array_equal(np.asarray(result)[~where], np.asarray(photo.own)[~where])
+        assert "icc_profile" in photo.own.info or "profile" in photo.notes[0]
+
+
 def test_srgb_s_own_profile_changes_nothing(small):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     photo = open_photo(as_file(small, icc_profile=profile))

@@ -114,8 +114,13 @@ def _photo_of(image: Image.Image, notes: list[str], source: str) -> Photo:
         own = own.convert("RGB")
     if profile and space != {"L": "GRAY", "CMYK": "CMYK"}.get(own.mode, "RGB"):
         said, profile = [*said, "its colour profile does not fit it and is left out"], None
-    shown = _in_srgb(own, profile)
-    if own.mode == "CMYK":
+    try:
+        shown = _in_srgb(own, profile)
+    except Exception as error:  # a profile may hold anything
+        said, profile = [*said, f"its colour profile can't be used ({reason_of(error)}) and is left out"], None
+        shown = _in_srgb(own, None)
+    if own.mode == "CMYK" or not _leads_back(profile, own.mode):
+        said = said if own.mode == "CMYK" else [*said, "its colours became sRGB, for its profile does not lead back"]
         own, profile = shown, None
     shown = _flattened(shown)
     own.info = {key: value for key, value in ((PROFILE, profile), ("exif", about)) if value}
@@ -191,11 +196,21 @@ def _transforms(profile: bytes, mode: str) -> tuple | None:
     there = ImageCms.buildTransform(other, srgb, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
     if mode == "CMYK":
         return there, None
+    try:
+        back = ImageCms.buildTransform(srgb, other, "RGB", mode, ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    except ImageCms.PyCMSError:  # of a scanner, say, into whose colours nothing is converted
+        return there, None
     levels = np.stack(np.meshgrid(*[np.arange(0, 256, 51, dtype=np.uint8)] * 3), axis=-1).reshape(1, -1, 3)
     probe = Image.fromarray(levels).convert(mode)
     if np.abs(np.asarray(ImageCms.applyTransform(probe, there), int) - np.asarray(probe.convert("RGB"), int)).max() < 3:
         return None
-    return there, ImageCms.buildTransform(srgb, other, "RGB", mode, ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    return there, back
+
+
+def _leads_back(profile: bytes | None, mode: str) -> bool:
+    """Whether what is painted in sRGB can be converted into a profile's colours, if there is a profile."""
+    transforms = _transforms(profile, "RGB" if mode == "RGBA" else mode) if profile else None
+    return transforms is None or transforms[1] is not None
 
 
 def _in_srgb(own: Image.Image, profile: bytes | None) -> Image.Image:
