@@ -155,7 +155,8 @@ class Completer:
             completed = self._complete_face(pixels, hole, crop, reference, style, untouched)
             if completed is not None:
                 faces.append(completed)
-                result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop)
+                region = masks.face_region(completed.landmarks, self.size)
+                result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop, region)
         if not faces:
             raise InputError("the mask hides nothing of the face: draw it on the face, or choose another by --face")
         if photo_mask is not None:

@@ -321,6 +321,9 @@ def test_sharp_crop_pasted_into_a_small_photo_does_not_alias():
     assert (pasted - 0.5).abs().max() < 0.25  # single samples would reach 0.5
 
 
+FACELESS = torch.zeros(1, 1, 64, 64)
+
+
 def wrong_by(error: float, side: int) -> tuple[torch.Tensor, torch.Tensor, Crop]:
     """A smooth photo of `side` pixels whose crop of 64 has its left half painted too bright, and the hole."""
     photo = torch.linspace(0.2, 0.5, side).expand(1, 3, side, side).contiguous()
@@ -333,19 +336,28 @@ def wrong_by(error: float, side: int) -> tuple[torch.Tensor, torch.Tensor, Crop]
 
 def test_a_hole_that_reaches_the_edge_of_the_crop_runs_into_the_photo():
     pasted, hole, crop = wrong_by(0.3, 128)
-    blended = align.blend_rim(pasted, hole, crop)
+    face = FACELESS.clone()
+    face[..., 14:] = 1
+    blended = align.blend_rim(pasted, hole, crop, face)
     row, unblended = blended[0, 0, 64, 28:48], pasted[0, 0, 64, 28:48]
     assert unblended.diff().abs().max() > 0.29
     assert row.diff().abs().max() < 0.1  # the rim of this small crop is four pixels wide
-    assert row[-1] == unblended[-1]  # further in, the painting stays
+    assert row[-1] == unblended[-1]  # in the face the painting stays
+
+
+def test_what_is_not_the_face_is_painted_as_what_lies_around_the_crop():
+    pasted, hole, crop = wrong_by(0.3, 128)
+    wrong = pasted - wrong_by(0.0, 128)[0]
+    left = (align.blend_rim(pasted, hole, crop, FACELESS) - wrong_by(0.0, 128)[0])[(hole > 0).expand_as(wrong)]
+    assert left.abs().mean() < 0.4 * wrong[(hole > 0).expand_as(wrong)].abs().mean()
 
 
 def test_blending_leaves_known_pixels_alone():
     pasted, hole, crop = wrong_by(0.3, 128)
     known = (hole == 0).expand_as(pasted)
-    assert torch.equal(align.blend_rim(pasted, hole, crop)[known], pasted[known])
+    assert torch.equal(align.blend_rim(pasted, hole, crop, FACELESS)[known], pasted[known])
 
 
 def test_nothing_is_blended_where_the_photo_ends_with_the_crop():
     pasted, hole, crop = wrong_by(0.3, 64)
-    assert torch.equal(align.blend_rim(pasted, hole, crop), pasted)
+    assert torch.equal(align.blend_rim(pasted, hole, crop, FACELESS), pasted)

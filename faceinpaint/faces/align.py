@@ -243,13 +243,14 @@ def paste(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop) -> T
     return result
 
 
-def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
+def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop, face: Tensor) -> Tensor:
     """Let a hole that reaches the crop's edge run smoothly into the photo around the crop.
 
-    The networks see nothing beyond the crop, so what they paint at its rim may differ from the photo there. Over the
-    outermost RIM of the crop the painted pixels (mask_photo (1, 1, H, W), 1 = unknown) fade into a smooth
-    continuation of the known ones. Known pixels of `pasted` (1, 3, H, W) stay. Nothing changes where the photo ends
-    with the crop.
+    The networks see nothing beyond the crop, so what they paint as its ground may differ from the photo there. The
+    step at the crop's edge is carried inwards, less and less towards the face, (1, 1, S, S) of the crop, and towards
+    what is known (Poisson blending's idea); over the outermost RIM the painted pixels (mask_photo (1, 1, H, W),
+    1 = unknown) fade into a smooth continuation of the known ones. Known pixels of `pasted` (1, 3, H, W) stay. Nothing
+    changes where the photo ends with the crop.
     """
     height, width = pasted.shape[-2:]
     border = max(2, int(crop.half_side * RIM))
@@ -258,16 +259,21 @@ def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
     window, hole = pasted[..., rows, columns], mask_photo[..., rows, columns]
     grid = _pixel_grid(window.shape[-1], window.shape[-2], pasted.device) + _point(columns.start, rows.start, pasted)
     places = (to_crop(grid, crop, 2) - 0.5).abs().amax(-1)  # 0 in the middle of the crop, 1 at its edge
-    beyond = (places > 1) & (hole[0, 0] < 0.5)
-    if not (beyond.any() and hole.any()):
+    outside = places > 1
+    around = (outside & (hole[0, 0] < 0.5))[None, None].to(window.dtype)
+    if not (around.any() and hole.any()):
         return pasted
 
     # Only what lies around the crop is continued: the face's own edge of the hole is the painter's business.
-    around = beyond[None, None].to(window.dtype)
     smooth = smooth_fill(window * around, around)
+    edge = hole * ((places > 1 - RIM / 4) & ~outside)
+    still = torch.maximum(1 - hole, mask_to_photo(face, crop, (height, width))[..., rows, columns]) * ~outside
+    fixed = torch.maximum(edge, still).to(window.dtype)
+    inside = hole * ~outside
+    carried = window + inside * smooth_fill((smooth - window) * edge, fixed)
     weight = ((places - (1 - RIM)) / RIM).clamp(0, 1).to(window.dtype) * hole
     result = pasted.clone()
-    result[..., rows, columns] = torch.where(weight > 0, window + weight * (smooth - window), window)
+    result[..., rows, columns] = torch.where(hole > 0, carried + weight * (smooth - carried), window).clamp(0, 1)
     return result
 
 

@@ -391,7 +391,7 @@ class Session:
         painted = self._painter(name, style)(self.original, seen, landmarks).cpu()
         report(0.7, "pasting back")
         pasted = align.paste(to_tensor(self.photo), painted, hole, crop)
-        photo = to_image(align.blend_rim(pasted, hole, crop))
+        photo = to_image(align.blend_rim(pasted, hole, crop, masks.face_region(landmarks.cpu(), self.size)))
         report(0.85, "asking the recogniser")
         distance = completer.distance(self.original, painted, self.whole).item()
         self._count += 1
