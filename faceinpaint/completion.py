@@ -23,6 +23,7 @@ from faceinpaint.basics.threads import leave_a_core
 from faceinpaint.faces import align, detection
 from faceinpaint.faces.mask_files import DrawnMask, Source, colour_of, read_mask
 from faceinpaint.faces.photos import Photo, open_photo, to_image, to_tensor
+from faceinpaint.faces.worn import worn_mask
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.prior.answers import Style, expressed
@@ -34,10 +35,11 @@ leave_a_core()
 
 AT_ONCE = 8 * 256**2  # pixels on a CPU, whose caches more of them leave: 16 pictures then take a tenth longer each
 NO_VERDICT = (
-    "no verdict: a drawn mask may hide a damage as well as a face, so give the untouched photo as the original, or a "
-    "reference, to compare with"
+    "no verdict: whether an untouched face lay under the mask is not known, so give the photo before as the original, "
+    "or a reference, to compare with"
 )
 SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory
+LEARNT = 256  # pixels of a face, by the weights of the package
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,14 @@ class Completer:
     ) -> Completer:
         """With the weights of the package, or the generator of a .safetensors file; no network needed.
 
-        Raises InputError when weights are missing, altered or of another architecture.
+        Raises InputError when weights are missing, altered or of another architecture, and for more pixels than the
+        package's own have learnt to paint.
         """
+        if LEARNT < size <= SIZES[1] and generator in weights.manifest():
+            raise InputError(
+                f"{generator} has learnt to paint faces of {LEARNT} pixels, and of {size} it would paint monsters: "
+                "leave the size out, for the photo keeps its own in any case"
+            )
         return cls(
             weights.load(generator, Generator), weights.load("landmarks", LandmarkPredictor),
             load_recogniser(), size, device,
@@ -139,6 +147,8 @@ class Completer:
         photo_mask = None
         if is_mask_name(mask):
             masks.check_name(mask)  # now, not after a search for faces
+            if mask == masks.WORN:
+                photo_mask = self._worn(photo, pixels, aligned)
         else:
             photo_mask = _read_mask(mask, source, notes)
             hidden = photo_mask[0, 0].bool().numpy()
@@ -256,12 +266,15 @@ class Completer:
         """Cosine distance (B,) of faces in two pictures (B, 3, S, S) with common landmarks (B, 68, 2)."""
         return self.recogniser.distance(self.embed(a, landmarks), self.embed(b, landmarks))
 
-    def find(self, photo: Image.Image, hole: Tensor | None = None, many: bool = False) -> list[align.Crop]:
+    def find(
+        self, photo: Image.Image, hole: Tensor | None = None, many: bool = False, pixels: Tensor | None = None
+    ) -> list[align.Crop]:
         """The faces of an RGB photo, the largest first, whatever lies under a hole (1, 1, H, W), 1 = unknown.
 
-        many: small ones too. Raises InputError where there is none.
+        many: small ones too. pixels: the photo's, (1, 3, H, W), where they are at hand. InputError where there is none.
         """
-        found = detection.find(photo, to_tensor(photo), hole, self.predict, self.paint, many)
+        pixels = to_tensor(photo) if pixels is None else pixels
+        found = detection.find(photo, pixels, hole, self.predict, self.paint, many)
         if not found:
             raise InputError(
                 "no face was found: give a photo in which a face is larger than 40 pixels and enough of it visible"
@@ -273,14 +286,25 @@ class Completer:
     ) -> list[align.Crop]:
         if aligned:
             return [align.aligned_crop((photo.height, photo.width))]
-        found = self.find(photo, hole, all_faces)
+        found = self.find(photo, hole, all_faces, pixels)
         if not all_faces and face >= len(found):
-            found = self.find(photo, hole, many=True)
+            found = self.find(photo, hole, True, pixels)
         if all_faces:
             return found
         if not 0 <= face < len(found):
             raise InputError(f"there is no face {face}: the photo shows {len(found)}, the largest is face 0")
         return [found[face]]
+
+    def _worn(self, photo: Image.Image, pixels: Tensor, aligned: bool) -> Tensor:
+        """What worn face masks hide of the photo, (1, 1, H, W)."""
+        hidden = torch.zeros_like(pixels[:, :1])
+        # Landmarks that agree are asked for later, when the mask is off. No face in MTCNN's eyes is blue or red.
+        found = detection.detect(photo) or detection.detect(photo.convert("L").convert("RGB"))
+        crops = [align.crop_from_points(one.points) for one in found]
+        for crop in [align.aligned_crop((photo.height, photo.width))] if aligned else crops:
+            worn = worn_mask(align.cut(pixels, crop, self.size), self.predict)
+            hidden = torch.maximum(hidden, align.mask_to_photo(worn, crop, hidden.shape[-2:]))
+        return hidden
 
     def _whole(self, pixels: Tensor, crop: align.Crop) -> Tensor:
         """Landmarks (1, 68, 2) of a face with nothing hidden but what lies beyond the photo."""
@@ -361,11 +385,11 @@ def quick_bfloat16(device: torch.device) -> bool:
 
 
 def is_mask_name(mask: Source | DrawnMask) -> bool:
-    """Whether a mask is given by name: one of `masks.NAMES`, or a misspelt one, a word that is no file or colour."""
+    """Whether a mask is given by name, one of `masks.ALL_NAMES` or a misspelt one: a word that is no file or colour."""
     if not isinstance(mask, str) or colour_of(mask):
         return False
     path = Path(mask)
-    return mask in ("", *masks.NAMES) or not (path.suffix or path.name != mask or os.path.exists(path))
+    return mask in ("", *masks.ALL_NAMES) or not (path.suffix or path.name != mask or os.path.exists(path))
 
 
 def _read_photo(photo: Image.Image | str | Path) -> Photo:

@@ -65,6 +65,8 @@ _FACE_MASK_OUTLINES = {
     ),
 }
 FACE_MASK_SHAPES = tuple(_FACE_MASK_OUTLINES)
+WORN = "worn-mask"  # the name of what `faces.worn` finds in a photo
+ALL_NAMES = (*NAMES, *(f"face-mask-{shape}" for shape in FACE_MASK_SHAPES), WORN)
 
 LARGE_HOLE = (0.6, 0.85)  # hole ratio of free-form holes that leave little of the face
 PARTS = (slice(36, 48), slice(48, 68))  # landmarks of both eyes, and of the mouth
@@ -199,10 +201,10 @@ def hole_ratio(mask: Tensor) -> Tensor:
 def named(
     name: str, size: Size, landmarks: Tensor | None = None, generator: torch.Generator | None = None
 ) -> Tensor:
-    """The mask of a name in `NAMES`: (1, 1, H, W), or one per face (B, 1, H, W) where landmarks shape it.
+    """The mask of a name in `ALL_NAMES`: (1, 1, H, W), or one per face (B, 1, H, W) where landmarks shape it.
 
     "irregular" and "block" draw one mask per face of the landmarks (one without them) from the generator
-    (seed 0 without one). InputError for an unknown name, or where the mask needs landmarks.
+    (seed 0 without one). InputError for an unknown name, where the mask needs landmarks, and for WORN.
     """
     check_name(name)
     generator = generator or torch.Generator().manual_seed(0)
@@ -211,14 +213,16 @@ def named(
         return irregular(count, size, generator)
     if name == "block":
         return block(count, size, generator)
-    if name == "face-mask":
-        return face_mask(landmarks, size)
+    if name == WORN:
+        raise InputError(f"{WORN} is what a photo shows, not what is drawn: choose one of {', '.join(NAMES)}")
+    if name.startswith("face-mask"):
+        return face_mask(landmarks, size, name.removeprefix("face-mask").removeprefix("-") or FACE_MASK_SHAPES[0])
     return standard(name, size, landmarks)
 
 
 def check_name(name: str) -> None:
-    """Raise InputError, which names the nearest, unless `name` is one of NAMES."""
-    require_known("mask", name, NAMES)
+    """Raise InputError, which names the nearest, unless `name` is one of ALL_NAMES."""
+    require_known("mask", name, ALL_NAMES)
 
 
 def random_training_mask(

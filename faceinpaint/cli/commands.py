@@ -91,14 +91,14 @@ def complete(
     photos: Annotated[list[Path], typer.Argument(metavar="INPUT ...", help="photos, or folders of photos")],
     out: Annotated[Path, typer.Option(callback=_folder, help="folder for the completed photos and report.csv")],
     mask: Annotated[Optional[str], typer.Option(
-        help="mask01 ... mask12, irregular, block, face-mask; or an image, white = unknown; or a folder of images "
-        "named like the photos; or the colour of what is painted in the photos, such as white or #00ff00"
+        help="mask01 ... mask12, irregular, block, face-mask, worn-mask; or an image, white = unknown; or a folder of "
+        "images named like the photos; or the colour of what is painted in the photos, such as white or #00ff00"
     )] = None,
     weights: Annotated[
         str, typer.Option(help="shipped weights by name, or a generator's .safetensors file")
     ] = "generator",
     size: Annotated[
-        int, typer.Option(help="pixels of the aligned face that the networks see, a multiple of 8")
+        int, typer.Option(help="pixels of the face that the networks see, a multiple of 8; fewer are quicker")
     ] = 256,
     aligned: Annotated[
         bool, typer.Option("--aligned", help="the photos are square aligned crops already")
@@ -110,6 +110,10 @@ def complete(
     ] = 0,
     reference: Annotated[Optional[Path], typer.Option(
         help="another photo of the same person, to go by; or a folder of them, named like the photos"
+    )] = None,
+    original: Annotated[Optional[Path], typer.Option(
+        help="the photo before it was touched, to measure the face distance from where the mask is drawn; or a folder "
+        "of them, named like the photos"
     )] = None,
     answers: Annotated[
         int, typer.Option(min=1, max=99, help="how many completions: DIR/<stem>-2.png is the second one")
@@ -134,14 +138,15 @@ def complete(
 
     if mask is None:
         raise InputError("nothing says what is to be completed: give --mask mask01, or an image that is white there")
-    besides = [out, *([Path(mask)] if os.path.isdir(mask) else []), *([reference] if reference else [])]
+    besides = [out, *([Path(mask)] if os.path.isdir(mask) else []), *filter(None, (reference, original))]
     found, left_out = find_photos(photos, besides)
     masks = [_mask_of(photo, mask) for photo in found]
     drawn_on = mask_on and mask_on.value
     options = {"invert": invert_mask, "grow": grow, "drawn_on": drawn_on}
-    references = [_reference_of(photo, reference) for photo in found]
+    references = [_beside(photo, reference, "reference") for photo in found]
+    originals = [_beside(photo, original, "original") for photo in found]
     targets = [[_answer(photo, out, number, format) for number in range(answers)] for photo in found]
-    _refuse_overwriting([photo.path for photo in found], masks + references, sum(targets, []), out)
+    _refuse_overwriting([photo.path for photo in found], masks + references + originals, sum(targets, []), out)
     masks = [_with_options(one, options) for one in masks]
     completer = Completer.from_pretrained(weights, size, device)
     _make_folder(out)
@@ -150,21 +155,21 @@ def complete(
         typer.echo(one_line(f"left out, as no photos: {left_out[0].name}{further}"))
 
     rows = []
-    for photo, its_mask, other, its_targets in zip(found, masks, references, targets):
+    for photo, its_mask, other, before, its_targets in zip(found, masks, references, originals, targets):
         begin, row = time.perf_counter(), {"file": photo.name.as_posix()}
         try:
             others = None if other is None else completer.reference(other, aligned)
             styles = [None, *Style.draw(answers - 1, torch.Generator().manual_seed(seed)).each()]
             for target, style in zip(its_targets, styles):
                 generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
-                result = completer(photo.path, its_mask, aligned, face, all_faces, generator, others, style)
+                result = completer(photo.path, its_mask, aligned, face, all_faces, generator, others, style, before)
                 written = _write_completion(result, completer.recogniser, target, format, quality)
                 row |= written if target == its_targets[0] else {}
         except InputError as error:
             row["error"] = str(error)
         except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
             reason = str(error).partition("\n")[0] or type(error).__name__
-            row["error"] = f"the networks failed ({reason}): try a smaller photo or --size"
+            row["error"] = f"the networks failed ({reason}): try a smaller photo"
         row["seconds"] = f"{time.perf_counter() - begin:.2f}"
         rows.append(row)
         typer.echo(one_line(f"{photo.name}: {row.get('error') or row['said']}"), err="error" in row)
@@ -207,15 +212,15 @@ def _with_options(mask: str | Path, options: dict) -> str | Path | DrawnMask:
     return mask
 
 
-def _reference_of(photo: Found, reference: Path | None) -> Path | None:
-    """The reference of one photo: the photo that was given, or the folder's photo of its name."""
+def _beside(photo: Found, given: Path | None, what: str) -> Path | None:
+    """The reference or original of one photo: the photo that was given, or the folder's photo of its name."""
     from faceinpaint.faces.folders import beside
 
-    if reference is None or not reference.is_dir():
-        return reference
-    alike = beside(reference, photo)
+    if given is None or not given.is_dir():
+        return given
+    alike = beside(given, photo)
     if not alike:
-        said = f"{reference} has no reference for {photo.name}"
+        said = f"{given} has no {what} for {photo.name}"
         raise InputError(f"{said}: name it {photo.path.stem} too, or give one photo")
     return alike[0]
 
