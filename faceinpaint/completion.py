@@ -46,7 +46,7 @@ LEARNT = 256  # pixels of a face, by the weights of the package
 class CompletedFace:
     """One face before and after, in the pixels of its aligned crop."""
 
-    original: Tensor  # (1, 3, S, S) in [0, 1]
+    original: Tensor  # (1, 3, S, S) in [0, 1]; the hole is black where nobody knows what was there
     mask: Tensor  # (1, 1, S, S), 1 = unknown
     landmarks: Tensor  # (1, 68, 2), predicted from the visible part
     completed: Tensor  # (1, 3, S, S)
@@ -156,13 +156,13 @@ class Completer:
         untouched = pixels if photo_mask is None else self._untouched(original, size)
         result, faces = pixels, []
         for crop in self._crops(photo, pixels, photo_mask, aligned, face, all_faces):
+            before = None if untouched is None else self._before(untouched, crop)
             hole = photo_mask
             if hole is None:
                 # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
                 # the one must not show in the other.
-                laid = masks.named(mask, self.size, self._whole(pixels, crop), generator)
-                hole = align.mask_to_photo(laid, crop, size)
-            completed = self._complete_face(pixels, hole, crop, reference, style, untouched)
+                hole = align.mask_to_photo(masks.named(mask, self.size, before.landmarks, generator), crop, size)
+            completed = self._complete_face(pixels, hole, crop, reference, style, before)
             if completed is not None:
                 faces.append(completed)
                 region = masks.face_region(completed.landmarks, self.size)
@@ -306,10 +306,10 @@ class Completer:
             hidden = torch.maximum(hidden, align.mask_to_photo(worn, crop, hidden.shape[-2:]))
         return hidden
 
-    def _whole(self, pixels: Tensor, crop: align.Crop) -> Tensor:
-        """Landmarks (1, 68, 2) of a face with nothing hidden but what lies beyond the photo."""
-        beyond = align.beyond(crop, pixels.shape[-2:], self.size).float()
-        return self.predict(align.cut(pixels, crop, self.size), beyond).cpu()
+    def _before(self, pixels: Tensor, crop: align.Crop) -> Reference:
+        """A face of a photo, and its landmarks with nothing hidden but what lies beyond the photo."""
+        image = align.cut(pixels, crop, self.size)
+        return Reference(image, self.predict(image, align.beyond(crop, pixels.shape[-2:], self.size).float()).cpu())
 
     def _untouched(self, original: Image.Image | str | Path | None, size: tuple[int, int]) -> Tensor | None:
         """The pixels (1, 3, H, W) of the original, if one is given; InputError where its size is not the photo's."""
@@ -325,38 +325,29 @@ class Completer:
 
     def _complete_face(
         self, pixels: Tensor, hole: Tensor, crop: align.Crop, reference: Reference | None, style: Style | None,
-        untouched: Tensor | None,
+        before: Reference | None,
     ) -> CompletedFace | None:
-        """The face in a crop of the photo; None when the hole (1, 1, H, W) leaves it as it is."""
+        """The face in a crop of the photo; None when the hole (1, 1, H, W) leaves it. before: untouched, if known."""
         mask = align.cut_mask(hole, crop, self.size)
-        beyond = align.beyond(crop, pixels.shape[-2:], self.size)
-        hidden = mask * ~beyond
+        hidden = mask * ~align.beyond(crop, pixels.shape[-2:], self.size)
         if not hidden.any():
             return None
         if mask.all():
             raise InputError("the mask hides the whole face: leave a part of it visible to go by")
-        visible = align.cut(pixels * (1 - hole), crop, self.size)  # or the last digits would know what is hidden
-        completed, landmarks = self.complete(visible, mask, reference, style)
+        image = align.cut(pixels * (1 - hole), crop, self.size)  # or the last digits would know what is hidden
+        completed, landmarks = self.complete(image, mask, reference, style)
         if not completed.isfinite().all():
             raise InputError("the generator painted what is no colour (NaN): choose other weights")
-        distance = self._distance(completed, landmarks, crop, reference, untouched)
+        original = image if before is None else torch.where(mask > 0.5, before.image, image)
+        distance = None
+        if before is not None:
+            distance = self.distance(before.image, completed, before.landmarks).item()
+        elif reference is not None:
+            faces = self.embed(completed, landmarks), self.embed(reference.image, reference.landmarks)
+            distance = self.recogniser.distance(*faces).item()
         return CompletedFace(
-            torch.where(mask > 0.5, align.cut(pixels, crop, self.size), visible), mask, landmarks.cpu(),
-            completed.cpu(), crop, distance, masks.hole_ratio(hidden).item(),
+            original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(hidden).item()
         )
-
-    def _distance(
-        self, completed: Tensor, landmarks: Tensor, crop: align.Crop, reference: Reference | None,
-        untouched: Tensor | None,
-    ) -> float | None:
-        """Of a completed face from the untouched one, or else the reference's; None where neither is known."""
-        if untouched is not None:
-            whole = self._whole(untouched, crop)
-            return self.distance(align.cut(untouched, crop, self.size), completed, whole).item()
-        if reference is None:
-            return None
-        faces = (self.embed(completed, landmarks), self.embed(reference.image, reference.landmarks))
-        return self.recogniser.distance(*faces).item()
 
 
 def find_device(name: str = "auto") -> torch.device:

@@ -148,7 +148,7 @@ def test_who_is_not_confirmed_by_landmarks_is_not_believed(portrait):
     pixels = to_tensor(portrait)
     points = detection.detect(portrait)[0].points
     crop = align.crop_from_points(points)
-    there = align.to_crop(points.double(), crop, detection.UPRIGHT_SIDE).float()
+    there = align.to_crop(points.double(), crop, detection.GLANCE_SIDE).float()
 
     def predict(shift: float):
         def landmarks(image: Tensor, mask: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def test_who_is_not_confirmed_by_landmarks_is_not_believed(portrait):
         return landmarks
 
     assert detection.find(portrait, pixels, None, predict(0.0), None) == [crop]
-    assert detection.find(portrait, pixels, None, predict(0.1 * detection.UPRIGHT_SIDE), None) == []
+    assert detection.find(portrait, pixels, None, predict(0.1 * detection.GLANCE_SIDE), None) == []
 
 
 def test_a_small_face_in_a_large_photo_is_found_by_a_closer_look(portrait, completer):

@@ -27,8 +27,10 @@ DETECTION_SIDE = 1024
 DETECTION_MIN_SIDE = 64
 # A closer look at a large photo shrinks it by this only: then faces of 40 px have the 20 that are looked for.
 CLOSER = 2
-# The face that is looked at again is shown upright in a square of this side.
+# The face that is looked at again is shown upright in a square of this side ...
 UPRIGHT_SIDE = 256
+# ... and to those who predict landmarks and paint in this: quick, and as good a place for it.
+GLANCE_SIDE = 128
 # MTCNN is above 0.99 for faces seen from the front; its mistakes mostly stay below this.
 MIN_PROBABILITY = 0.9
 
@@ -111,11 +113,11 @@ def _sighting(
         crop = align.crop_from_points(found.points)
         align.require_near(crop, pixels.shape[-2:])
         image, mask = _cut(pixels, hole, crop)
-        if not mask[~align.beyond(crop, pixels.shape[-2:], UPRIGHT_SIDE)].any():
+        if not mask[~align.beyond(crop, pixels.shape[-2:], GLANCE_SIDE)].any():
             return Sighting(crop, _apart(found.points, predict(image, mask), crop))
         # What a half face's detection is off by, predicted landmarks make good, and completed faces once more.
         for _ in range(2):
-            landmarks = align.to_photo(predict(image, mask).double(), crop, UPRIGHT_SIDE)
+            landmarks = align.to_photo(predict(image, mask).double(), crop, GLANCE_SIDE)
             crop = align.crop_from_landmarks(landmarks)
             align.require_near(crop, pixels.shape[-2:])
             image, mask = _cut(pixels, hole, crop)
@@ -125,7 +127,7 @@ def _sighting(
         again = _upright_face(paint(image, mask, landmarks))
         if again is None:
             return None
-        points = align.to_photo(again.double(), crop, UPRIGHT_SIDE)
+        points = align.to_photo(again.double(), crop, GLANCE_SIDE)
         return Sighting(align.crop_from_points(points), _apart(points, landmarks, crop))
     except InputError:
         return None
@@ -133,16 +135,17 @@ def _sighting(
 
 def _cut(pixels: Tensor, hole: Tensor | None, crop: Crop) -> tuple[Tensor, Tensor]:
     """The crop, and what is unknown in it."""
-    hole = torch.zeros_like(pixels[:, :1]) if hole is None else hole
-    mask = align.cut_mask(hole, crop, UPRIGHT_SIDE)
-    return align.cut(pixels, crop, UPRIGHT_SIDE), mask
+    image = align.cut(pixels, crop, GLANCE_SIDE)
+    if hole is None:
+        return image, align.beyond(crop, pixels.shape[-2:], GLANCE_SIDE).float()
+    return image, align.cut_mask(hole, crop, GLANCE_SIDE)
 
 
 def _apart(points: Tensor, landmarks: Tensor, crop: Crop) -> float:
     """The mean distance of five points in the photo to those of landmarks in the crop, over the crop's side."""
     there = align.five_points(landmarks.cpu().double())[0]
-    here = align.to_crop(points.double(), crop, UPRIGHT_SIDE)
-    return (here - there).norm(dim=-1).mean().item() / UPRIGHT_SIDE
+    here = align.to_crop(points.double(), crop, GLANCE_SIDE)
+    return (here - there).norm(dim=-1).mean().item() / GLANCE_SIDE
 
 
 # ------------------------------------------------------------------------------------ looking
@@ -225,8 +228,8 @@ def _second_look(pixels: np.ndarray, points: Tensor) -> Tensor:
 def _upright_face(image: Tensor) -> Tensor | None:
     """The five points (5, 2) of the face in the middle of a crop (1, 3, S, S); None where there is none."""
     for face in _mtcnn((image[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy()):
-        from_middle = (face.points.mean(dim=0) - UPRIGHT_SIDE / 2).norm()
-        if from_middle < UPRIGHT_SIDE / 6:  # about the distance of the eyes; further off is a neighbour
+        from_middle = (face.points.mean(dim=0) - image.shape[-1] / 2).norm()
+        if from_middle < image.shape[-1] / 6:  # about the distance of the eyes; further off is a neighbour
             return face.points
     return None
 
