@@ -39,6 +39,7 @@ NO_VERDICT = (
     "or a reference, to compare with"
 )
 SIZES = (64, 1024)  # pixels; below, no eye is left to see, above, memory
+LOOKED_AT = 32  # pixels of a crop, to see how much of it is hidden
 LEARNT = 256  # pixels of a face, by the weights of the package
 
 
@@ -291,6 +292,8 @@ class Completer:
             found = self.find(photo, hole, True, pixels)
         if all_faces:
             return found
+        if hole is not None and face == 0:  # the mask says whom it means
+            return [max(found, key=lambda crop: align.cut(hole, crop, LOOKED_AT).mean() * crop.half_side**2)]
         if not 0 <= face < len(found):
             raise InputError(f"there is no face {face}: the photo shows {len(found)}, the largest is face 0")
         return [found[face]]

@@ -307,7 +307,7 @@ def test_full_mask_is_refused(completer, square, portrait):
     assert "whole face" in refused(completer, portrait, torch.ones(200, 180))
 
 
-def test_mask_beside_the_face_is_refused_or_left_as_it_is_and_said(completer, two_faces):
+def test_mask_beside_the_faces_is_refused_and_one_astride_is_said(completer, two_faces):
     beside, astride = torch.zeros(2, 200, 440)
     beside[:, 230:260] = 1
     assert "hides nothing of the face" in refused(completer, two_faces, beside)
@@ -316,6 +316,13 @@ def test_mask_beside_the_face_is_refused_or_left_as_it_is_and_said(completer, tw
     assert "of the mask lies outside" in result.notes[0]
     difference = changed(result.photo, two_faces)
     assert difference[60:100, 100:140].mean() > 0.8 and not difference[:, 230:].any()
+
+
+def test_a_drawn_mask_says_whom_it_means(completer, two_faces):
+    mask = torch.zeros(200, 440)
+    mask[60:100, 330:390] = 1  # in the smaller face
+    difference = changed(completer(two_faces, mask).photo, two_faces)
+    assert difference[60:100, 330:390].mean() > 0.8 and not difference[:, :300].any()
 
 
 # ------------------------------------------------------------------------------------ which face

@@ -104,7 +104,7 @@ def test_neighbour_is_not_taken_for_the_face_itself(astronaut, monkeypatch):
     face = detection.Detection(points, torch.zeros(4), 1.0)
     beside = face._replace(points=face.points + 110)
     answers = iter([[face], [beside]])
-    monkeypatch.setattr(detection, "_mtcnn", lambda pixels: next(answers))
+    monkeypatch.setattr(detection, "_mtcnn", lambda *given: next(answers))
     (found,) = detection.detect(astronaut.crop((0, 0, 200, 200)))
     assert torch.equal(found.points, face.points)
 

@@ -33,6 +33,9 @@ UPRIGHT_SIDE = 256
 GLANCE_SIDE = 128
 # MTCNN is above 0.99 for faces seen from the front; its mistakes mostly stay below this.
 MIN_PROBABILITY = 0.9
+THRESHOLDS = (0.6, 0.7, 0.7)  # of MTCNN's three networks, as published
+# Of half a face they are less sure. Whether there is one is seen when it is completed.
+OF_A_PART, OF_PARTS = 0.5, (0.4, 0.5, 0.4)
 
 # MTCNN's points lie right of and below the truth by half a pixel (it counts from the pixel's edge, we from
 # its centre) and by another half (it cuts its boxes at whole pixels): 0.9 is measured on mirrored photos.
@@ -42,7 +45,9 @@ POINT_OFFSET = 1.0
 # faces 0.005 to 0.02, of what MTCNN takes for faces in photos that stand on their head mostly 0.035 to 0.12.
 AGREED = 0.03  # then no other way to turn the photo is tried
 BELIEVED = 0.05  # the most
+BELIEVED_OF_A_PART = 0.025  # of faces that were completed first: a painter sees faces, too, where there are none
 
+SKIN = (1.3, 0.95, 0.75)  # red, green and blue over its brightness
 TURNS = (0, 1, 3, 2)  # quarters, counterclockwise, the likelier first
 
 Predict = Callable[[Tensor, Tensor], Tensor]  # images (1, 3, S, S), masks (1, 1, S, S) -> landmarks (1, 68, 2)
@@ -96,11 +101,12 @@ def _least_doubt(sightings: list[Sighting]) -> float:
 def _believed(
     photo: Image.Image, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint, turn: int, closely: bool
 ) -> list[Sighting]:
-    """What is believed of what is detected in the photo, turned by quarters; a hole is filled in two ways for it."""
-    for fill in (None,) if hole is None else (smooth_fill, _mean_fill):
+    """What is believed of what is detected in the photo, turned by quarters; a hole is filled in three ways for it."""
+    for fill in (None,) if hole is None else (smooth_fill, _mean_fill, _tinted_fill):
         found = detect(photo, hole, fill, turn, closely)
         seen = [_sighting(one, pixels, hole, predict, paint) for one in found]
-        if believed := [one for one in seen if one is not None and one.doubt <= BELIEVED]:
+        most = BELIEVED if hole is None else BELIEVED_OF_A_PART
+        if believed := [one for one in seen if one is not None and one.doubt <= most]:
             return believed
     return []
 
@@ -170,7 +176,8 @@ def detect(
     turned = np.ascontiguousarray(np.rot90(pixels, turn))
     scale = torch.tensor([photo.width / size[0], photo.height / size[1]])
     found = []
-    for face in _mtcnn(turned):
+    partly = hole is not None and not turn  # upright faces are the likely ones
+    for face in _mtcnn(turned, *(OF_A_PART, OF_PARTS) if partly else (MIN_PROBABILITY, THRESHOLDS)):
         points = face.points if hole is not None else _second_look(turned, face.points)
         # The picture's edges stay edges.
         points = (_turned_back(points, turn, size) + 0.5) * scale - 0.5
@@ -204,6 +211,12 @@ def _mean_fill(image: Tensor, known: Tensor) -> Tensor:
     return torch.where(known > 0, image, mean)
 
 
+def _tinted_fill(image: Tensor, known: Tensor) -> Tensor:
+    """All of the picture in the tone of skin, by which MTCNN knows half a face of a black-and-white photograph."""
+    grey = smooth_fill(image, known).mean(1, keepdim=True)
+    return grey * torch.tensor(SKIN).view(1, 3, 1, 1)
+
+
 def _turned_back(points: Tensor, turn: int, size: tuple[int, int]) -> Tensor:
     """Points (N, 2) in a picture turned counterclockwise by quarters, as points of the picture, (width, height)."""
     x, y = points.unbind(-1)
@@ -234,26 +247,28 @@ def _upright_face(image: Tensor) -> Tensor | None:
     return None
 
 
-def _mtcnn(pixels: np.ndarray) -> list[Detection]:
+def _mtcnn(
+    pixels: np.ndarray, least: float = MIN_PROBABILITY, thresholds: tuple[float, ...] = THRESHOLDS
+) -> list[Detection]:
     """One look at uint8 pixels (H, W, 3): the faces that are likely enough, the largest first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        boxes, probabilities, points = _detector().detect(pixels, landmarks=True)
+        boxes, probabilities, points = _detector(thresholds).detect(pixels, landmarks=True)
     if boxes is None:
         return []
     # facenet-pytorch returns arrays of objects under NumPy 2.
     boxes = torch.from_numpy(np.asarray(boxes, dtype=np.float32))
     points = torch.from_numpy(np.asarray(points, dtype=np.float32)) - POINT_OFFSET
     found = [Detection(*face) for face in zip(points, boxes, map(float, probabilities))]
-    return [face for face in found if face.probability >= MIN_PROBABILITY]
+    return [face for face in found if face.probability >= least]
 
 
-@lru_cache(maxsize=1)
-def _detector():
+@lru_cache(maxsize=2)
+def _detector(thresholds: tuple[float, ...]):
     """MTCNN on the CPU, made once; imported here because only detection needs it, and it is slow."""
     # Its networks start from random numbers before the weights are read: the caller's stay untouched.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         from facenet_pytorch import MTCNN
 
-        return MTCNN(keep_all=True, device="cpu").eval()
+        return MTCNN(keep_all=True, thresholds=thresholds, device="cpu").eval()
