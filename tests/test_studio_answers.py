@@ -57,6 +57,23 @@ def test_it_is_what_the_completer_does(astronaut):
     assert result.note == "another answer, with the reference"
 
 
+def test_a_face_is_compared_with_the_reference_where_the_original_is_not_known(astronaut):
+    other = astronaut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    session = Session(size=64)
+    session.open(content(astronaut))
+    session.draw([10, [24, 40, 40, 40]])
+    session.open_reference(content(other))
+    (result,) = session.generate()
+    completer = Completer.from_pretrained(size=64)
+    # What is remembered is painted in the drawn pixels alone, what was compared in those of the photo's grid too.
+    faces = (result.completed, result.landmarks), (session.reference.image, session.reference.landmarks)
+    expected = completer.recogniser.distance(*(completer.embed(*face) for face in faces)).item()
+    assert result.distance == pytest.approx(expected, abs=0.02) and result.against == "reference"
+    assert result.verdict.endswith("compared with the reference")
+    session.whole_beneath = True
+    assert session.generate()[0].against == "original"
+
+
 @pytest.mark.parametrize("bad, sentence", [
     (b"no picture", "the reference is no good: .*not an image"),
     (content(Image.new("RGB", (300, 300), "grey")), "the reference is no good: no face was found"),

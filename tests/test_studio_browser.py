@@ -183,6 +183,22 @@ def test_of_several_faces_one_is_clicked(page, astronaut):
     page.click(".fi-first .fi-extent .fi-crop")
 
 
+def test_a_photo_is_turned_and_saved_as_it_is_shown(page, astronaut):
+    photo = astronaut.crop((60, 0, 420, 300))
+    changed(page, lambda: upload(page, as_png(photo)))
+    changed(page, lambda: page.click(".fi-turn"))
+    says(page, "the photo was turned; one face found")
+    changed(page, lambda: draw(page, [(110, 160), (150, 160)]))
+    generate(page)
+    result = np.array(Image.open(io.BytesIO(saved(page, ".fi-first .fi-save"))))
+    different = (np.rot90(result, -1) != np.array(photo)).any(-1)
+    assert result.shape == (360, 300, 3) and 0 < different.mean() < 0.2
+    upload(page, as_png(Image.new("RGB", (400, 300), "grey")))
+    says(page, "^no face was found")
+    page.click(".fi-turn")
+    says(page, "the photo was turned, but no face was found")
+
+
 @pytest.mark.parametrize("content, sentence", [
     (b"no picture", "not an image"), (as_png(Image.new("RGB", (400, 300), "grey")), "no face was found"),
     (bytes(7_000_000), "larger than 6 MB and no image"),
@@ -234,6 +250,23 @@ def test_only_the_hole_changes_and_the_distance_is_said(page):
     assert verdict.startswith("Same person: ") and "distance 0." in verdict
     assert "threshold 0." in page.inner_text(".fi-first .fi-gauge")
     shot(page, "result")
+
+
+def test_a_drawn_mask_gets_a_verdict_once_the_photo_is_said_to_be_whole(page, astronaut):
+    box, gauge = page.locator(".fi-beneath input"), page.locator(".fi-first .fi-gauge")
+    assert box.is_checked() and box.is_disabled()  # of the studio's own photos it is known
+    changed(page, lambda: upload(page, as_png(astronaut)))
+    says(page, "one face found")
+    changed(page, lambda: draw(page, ZIGZAG))
+    generate(page)
+    assert page.inner_text(".fi-first .fi-verdict").startswith("No verdict: ")
+    assert not gauge.is_visible() and not box.is_checked()
+    assert "yes" not in says(page, "no verdict")
+    shot(page, "no-verdict")
+    box.check()
+    says(page, "generate again")
+    generate(page)
+    assert page.inner_text(".fi-first .fi-verdict").startswith("Same person: ") and gauge.is_visible()
 
 
 def test_the_slider_wipes(page):

@@ -125,6 +125,65 @@ def test_the_faces_to_begin_with_need_the_package_alone(monkeypatch, tmp_path):
         portraits.built_in.cache_clear()
 
 
+# ------------------------------------------------------------------------------------------ a turned photo
+
+
+def test_a_turned_photo_is_completed_and_kept_turned(session, astronaut):
+    photo = astronaut.crop((60, 0, 420, 300))
+    session.open(content(photo))
+    session.whole_beneath = True
+    session.draw([8, [20, 40, 44, 40]])
+    assert session.turn() == "the photo was turned; one face found"
+    assert session.photo.tobytes() == photo.transpose(Image.Transpose.ROTATE_90).tobytes()
+    assert not session.mask.any() and session.whole_beneath  # it is the same photo
+    session.draw([8, [20, 40, 44, 40]])
+    (result,) = session.generate("mirror")
+    before, after = (np.asarray(one.transpose(Image.Transpose.ROTATE_270)) for one in (result.before, result.photo))
+    assert before.shape == (300, 360, 3) and np.array_equal(before, np.asarray(photo))
+    assert 0 < (before != after).any(-1).mean() < 0.2
+    for _ in range(3):
+        session.turn()
+    assert session.photo.tobytes() == photo.tobytes()
+
+
+def test_a_photo_without_a_face_is_turned_next(session, astronaut, monkeypatch):
+    portrait, photo = session.photo, astronaut.crop((60, 0, 420, 300))
+    seen, find = [], session._completer().find
+
+    def find_when_it_stands_on_its_head(one):
+        seen.append(one)
+        if len(seen) % 3:
+            raise InputError("no face was found: give another")
+        return find(one)
+
+    monkeypatch.setattr(session._completer(), "find", find_when_it_stands_on_its_head)
+    session.lay("mask03")
+    mask = session.mask
+    with pytest.raises(InputError, match="^no face was found: give another$"):
+        session.open(content(photo))
+    with pytest.raises(InputError, match="^the photo was turned, but no face was found: give another$"):
+        session.turn()
+    assert session.photo is portrait and session.person == "portrait 1" and torch.equal(session.mask, mask)
+    assert session.turn() == "the photo was turned; one face found"
+    assert session.photo.tobytes() == photo.transpose(Image.Transpose.ROTATE_180).tobytes()
+    assert session.person is None and not session.mask.any()
+
+
+def test_what_is_done_to_the_open_photo_makes_it_the_one_to_turn():
+    session = Session(size=64)
+    with pytest.raises(InputError, match="no photo yet"):
+        session.turn()
+    grey = content(Image.new("RGB", (300, 300), "grey"))
+    with pytest.raises(InputError, match="no face was found"):
+        session.open(grey)
+    assert session.can_turn
+    session.open_built_in("portrait 1")
+    with pytest.raises(InputError, match="no face was found"):
+        session.open(grey)
+    session.draw([8, [20, 40, 44, 40]])
+    assert "one face found" in session.turn() and session.person == "portrait 1"
+
+
 # ------------------------------------------------------------------------------------------- the mask
 
 
@@ -296,6 +355,40 @@ def test_it_is_what_the_completer_does(astronaut):
     expected = Completer.from_pretrained(size=64)(astronaut, "mask03")
     assert result.photo.tobytes() == expected.photo.tobytes()
     assert result.distance == pytest.approx(expected.faces[0].distance, abs=1e-5)
+
+
+def test_a_verdict_needs_an_untouched_original(session, astronaut):
+    session.draw([8, [20, 40, 44, 40]])
+    (known,) = session.generate("mirror")  # of a portrait that comes with the package
+    assert known.against == "original" and known.same and known.distance > 0
+    session.open(content(astronaut))
+    (unknown,) = session.generate("mirror")
+    assert (unknown.distance, unknown.same, unknown.against) == (None, "", "")
+    assert unknown.verdict == studio_session.NO_VERDICT
+    session.whole_beneath = True
+    (said,) = session.generate("mirror")
+    assert said.distance > 0 and said.against == "original" and "distance" in said.verdict
+    session.import_mask(session.export_mask())
+    assert session.generate("mirror")[0].distance == said.distance
+    session.open(content(astronaut))  # it was said of the other photo
+    assert not session.whole_beneath and session.generate("mirror")[0].distance is None
+    session.recall(said.number)
+    assert session.whole_beneath and session.generate("mirror")[0].distance == said.distance
+
+
+def test_a_mask_has_its_name_again_when_it_is_had_back(session, astronaut):
+    session.open(content(astronaut))
+    session.lay("mask01")
+    (named,) = session.generate("mirror")
+    assert named.against == "original"
+    session.draw([4, [40, 40]])
+    assert not session.knows_original
+    session.undo()
+    assert session.knows_original
+    session.redo()
+    assert not session.knows_original
+    session.recall(named.number)
+    assert session.generate("mirror")[0].distance == named.distance
 
 
 def test_all_weights_can_complete_side_by_side(session):

@@ -83,6 +83,46 @@ def test_the_button_completes_and_is_there_again(studio):
     assert studio.status.kind == "error" and not studio.generate_button.disabled
 
 
+def test_without_an_original_there_is_no_verdict(studio, astronaut):
+    content = io.BytesIO()
+    astronaut.save(content, "png")
+    send(studio.faces, do="choose", id="portrait 1")
+    assert studio.whole.value and studio.whole.disabled and not studio.session.whole_beneath
+    send(studio.opener, [content.getvalue()], do="open")
+    assert not studio.whole.value and not studio.whole.disabled
+    send(studio.editor, do="paint", stroke=[8, [20, 40, 44, 40]])
+    studio.generate_button.click()
+    view = studio.results[0]
+    assert (view.same, view.distance) == ("", None) and view.sentence.startswith("No verdict: ")
+    for said in (studio.status.words, studio.history.items[0]["title"]):
+        assert "no verdict" in said and "same person" not in said
+    assert studio.whole.description in view.sentence
+    studio.whole.value = True
+    studio.generate_button.click()
+    assert view.same and view.distance > 0 and "same person" in studio.status.words
+    number = studio.history.chosen
+    send(studio.faces, do="choose", id="portrait 4")
+    assert not studio.session.whole_beneath
+    send(studio.history, do="choose", id=number)
+    assert studio.session.whole_beneath and studio.whole.value and not studio.whole.disabled
+
+
+def test_the_photo_is_turned_and_one_without_a_face_too(studio, astronaut):
+    send(studio.faces, do="choose", id="portrait 1")
+    send(studio.masks, do="choose", id="mask01")
+    shown, size = studio.editor.picture, studio.session.photo.size
+    send(studio.opener, do="turn")
+    assert studio.status.words == "The photo was turned; one face found." and studio.session.photo.size == size[::-1]
+    assert studio.masks.chosen == studio.faces.chosen == "" and studio.editor.ratio == 0
+    assert studio.editor.picture != shown
+    content = io.BytesIO()
+    Image.new("RGB", (300, 200), "grey").save(content, "png")
+    send(studio.opener, [content.getvalue()], do="open")
+    send(studio.opener, do="turn")
+    assert studio.status.kind == "error" and "The photo was turned, but no face" in studio.status.words
+    assert studio.opener.turnable and studio.session.photo.size == size[::-1]
+
+
 def test_no_result_is_shown_beside_another_photo(studio):
     send(studio.faces, do="choose", id="portrait 1")
     send(studio.masks, do="choose", id="mask01")

@@ -98,6 +98,11 @@ const render = ({ model, el }) => {
   };
   button(el, "fi-webcam", "Camera", "Take a photo with the camera", look);
   button(el, "fi-new-person", "New person", "Render somebody who does not exist", () => model.send({ do: "new" }));
+  const title = "Turn the photo, or the last one in which no face was found, to the left and look for faces again";
+  const turn = button(el, "fi-turn", "Turn", title, () => model.send({ do: "turn" }));
+  const showTurn = () => { turn.disabled = !model.get("turnable"); };
+  model.on("change:turnable", showTurn);
+  showTurn();
   const box = make("div", "fi-camera", { role: "group", "aria-label": "Camera" }, el);
   box.hidden = true;
   const video = make("video", "fi-video", { playsinline: "" }, box);

@@ -23,7 +23,8 @@ def _module(*names: str) -> str:
 class Opener(anywidget.AnyWidget):
     """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too), "mask" or "reference".
 
-    A reference that is there is shown small, in `picture`; `known`: whether one can be rendered.
+    A reference that is there is shown small, in `picture`; `known`: whether one can be rendered. `turnable`: whether
+    there is a photo to turn.
     """
 
     _esm = _module("reference", "opener")
@@ -32,6 +33,7 @@ class Opener(anywidget.AnyWidget):
     title = Unicode().tag(sync=True)
     picture = Bytes().tag(sync=True)
     known = Bool(False).tag(sync=True)
+    turnable = Bool(False).tag(sync=True)
 
 
 class Strip(anywidget.AnyWidget):
@@ -93,8 +95,9 @@ class ResultView(anywidget.AnyWidget):
     hint = Unicode().tag(sync=True)
     sentence = Unicode().tag(sync=True)
     note = Unicode().tag(sync=True)
-    same = Unicode().tag(sync=True)  # person: "yes" or "no"
-    distance = Float(0.0).tag(sync=True)
+    same = Unicode().tag(sync=True)  # person: "yes", "no", or "" where nothing is known to compare with
+    against = Unicode().tag(sync=True)  # with which it is compared: "original" or "reference"
+    distance = Float(None, allow_none=True).tag(sync=True)
     threshold = Float(1.0).tag(sync=True)
     middle = Float(50.0).tag(sync=True)  # of the hole, per cent of the picture from its left
     original = Bytes().tag(sync=True)

@@ -1,6 +1,6 @@
 // One result beside what it was made from: a slider wipes from the one to the other.
 
-const MEANING = "How far a face recogniser finds the completed face from the original one: "
+const MEANING = (other) => `How far a face recogniser finds the completed face from ${other}: `
   + "up to the threshold it takes both for the same person";
 
 const render = ({ model, el }) => {
@@ -71,11 +71,12 @@ const render = ({ model, el }) => {
     sentence.textContent = model.get("sentence");
     note.textContent = model.get("note");
     sentence.dataset.same = model.get("same");
+    if (distance === null) return;
     const share = Math.min(1, Math.max(0, (0.5 * distance) / threshold));
     needle.style.left = `calc(${share} * (100% - 12px))`; // 12: its own width
     legend[1].textContent = `threshold ${threshold.toFixed(3)}`;
     gauge.setAttribute("aria-label", `face distance ${distance.toFixed(3)}, the threshold is ${threshold.toFixed(3)}`);
-    gauge.title = MEANING;
+    gauge.title = MEANING(model.get("against") === "reference" ? "the reference" : "the original one");
   };
   const show = () => {
     const there = Boolean(urls.completed), whole = look.extent === "photo", original = look.left === "original";
@@ -86,6 +87,7 @@ const render = ({ model, el }) => {
     title.textContent = model.get("heading");
     for (const one of [edge, before, after, sentence]) one.hidden = !there;
     note.hidden = !there || !model.get("note");
+    gauge.hidden = there && model.get("distance") === null;
     board.classList.toggle("fi-whole", there && whole);
     markLeft();
     markExtent();

@@ -8,7 +8,8 @@
     session.open_reference(Path("another.jpg").read_bytes())  # of the same person: what it shows, the next ones use
     other = session.another_answer()
 
-Every fault is an InputError of one sentence and leaves the session as it was. Nothing is written to a disk.
+Every fault is an InputError of one sentence and leaves the session as it was, but for a photo in which no face was
+found: `turn` tries it turned. Nothing is written to a disk.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
@@ -36,12 +38,18 @@ from faceinpaint.prior.answers import Style, expressed
 from faceinpaint.prior.reference import Reference
 from faceinpaint.studio import portraits, strokes
 
+if TYPE_CHECKING:
+    from faceinpaint.completion import Completer
+    from faceinpaint.recognisers import Recogniser
+
 SIZE = 256  # pixels of the face that the networks see
 MAX_BYTES = 32_000_000  # of an upload
 MAX_SIDE = 2048  # pixels; a larger photo is scaled down to it
 REMEMBERED = 10  # results
 STEPS_BACK = 100  # that can be undone
 BASELINES = ("mirror", "biharmonic")
+WHOLE = "Photo is whole under the mask"  # what one ticks for `Session.whole_beneath`
+NO_VERDICT = f"no verdict: what the mask hides may be damage; tick '{WHOLE}' if the photo is whole there"
 
 Report = Callable[[float, str], None]  # is told the share that is done, and in words what comes next
 
@@ -60,14 +68,17 @@ class Result:
     landmarks: Tensor  # (1, 68, 2) that the generator was given
     crop: align.Crop
     crops: list[align.Crop]  # of all faces in the photo, this one among them
-    distance: float  # of the original's and the completed face's embeddings
+    distance: float | None  # of the completed face's embedding from that of the face it is compared with, if any
     threshold: float  # of the recogniser: up to it, two faces are the same person's
-    verdict: str  # all that in words
+    verdict: str  # all that in words, or why there is none
     seconds: float
     person: str | int | None = None  # who the photo shows, where that is known
     reference: Reference | None = None  # a second photo of the person that was open; see `note`
     style: Style | None = None  # which answer; None is the likeliest one
     pulled: bool = False  # whether landmarks had been moved by hand
+    against: str = ""  # with which face it is compared: "original", "reference" or none
+    mask_name: str = ""  # where the mask has one
+    whole_beneath: bool = False  # as the session's was
 
     @property
     def masked(self) -> Tensor:
@@ -76,7 +87,9 @@ class Result:
 
     @property
     def same(self) -> str:
-        """Whether it is the same person to the recogniser, "yes" or "no"."""
+        """Whether it is the same person to the recogniser, "yes" or "no"; "" where there is nothing to compare with."""
+        if self.distance is None:
+            return ""
         return "yes" if self.distance <= self.threshold else "no"
 
     @property
@@ -106,9 +119,11 @@ class Session:
         self.original: Tensor | None = None
         self.mask = torch.zeros(1, 1, size, size)
         self.results: deque[Result] = deque(maxlen=REMEMBERED)
+        self.whole_beneath = False  # whether the visitor says that the open photo is no damaged one under the mask
+        self._aside: tuple | None = None  # a photo without a face, to be turned: it, its person, its `whole_beneath`
         self._count = 0
-        self._before: list[Tensor] = []  # masks to go back to, as bools: there may be many
-        self._after: list[Tensor] = []
+        self._before: list[tuple[Tensor, str]] = []  # masks to go back to, as bools: there may be many; and their names
+        self._after: list[tuple[Tensor, str]] = []
         self._name = ""  # of the mask, while it is one that has a name
         self._whole: Tensor | None = None  # landmarks with nothing hidden
         self._predicted: Tensor | None = None  # landmarks by what the mask leaves visible
@@ -121,13 +136,11 @@ class Session:
         """Take an image file's content as the photo; returns a sentence about it.
 
         A photo with a side above MAX_SIDE is scaled down, which the sentence says. Raises InputError for what is no
-        image, too large, or shows no face.
+        image, too large, or shows no face; `turn` then tries it turned.
         """
         _require_small(content)
         photo, (wide, high) = _scaled(read_photo(content))
-        crops = self._completer().find(photo)
-        self._take(photo, crops)
-        said = "one face found" if len(crops) == 1 else f"{len(crops)} faces found: click the one you mean"
+        said = self._search(photo)
         if photo.size != (wide, high):
             said += f"; the photo was scaled down from {wide} × {high} to {photo.width} × {photo.height} pixels"
         return said
@@ -145,6 +158,28 @@ class Session:
         self._take(photo, [align.crop_from_points(points)], seed)
         return f"a new person, number {seed}, who does not exist"
 
+    def turn(self) -> str:
+        """Turn the photo by 90° counterclockwise, hide nothing, and look for faces anew; returns a sentence about it.
+
+        It is the open photo, or the last one in which no face was found, until something else is done. Raises
+        InputError without a photo, and where none is found again: the next call turns on.
+        """
+        if not self.can_turn:
+            self._need_photo()
+        photo, person, whole = self._aside or (self.photo, self.person, self.whole_beneath)
+        try:
+            said = self._search(photo.transpose(Image.Transpose.ROTATE_90), person, whole)
+        except InputError as error:
+            raise InputError(f"the photo was turned, but {error}") from None
+        if self.mask.any():
+            self.clear()
+        return f"the photo was turned; {said}"
+
+    @property
+    def can_turn(self) -> bool:
+        """Whether there is a photo to turn."""
+        return self.photo is not None or self._aside is not None
+
     def choose_face(self, number: int) -> None:
         """Take the `number`-th face of the photo, the largest is 0; InputError where there is none.
 
@@ -152,15 +187,22 @@ class Session:
         """
         if not 0 <= number < len(self.crops):
             raise InputError(f"there is no face {number}: the photo shows {len(self.crops)}, the largest is face 0")
-        self.face = number
+        self.face, self._aside = number, None
         self.original = align.cut(to_tensor(self.photo), self.crops[number], self.size)
         self._whole = self._predicted = self._pulled = self.reference = None
         if self._name and _follows_the_face(self._name):  # the other masks stay where they are
             self.mask = masks.named(self._name, self.size, self.whole)
 
     def _take(self, photo: Image.Image, crops: list[align.Crop], person: str | int | None = None) -> None:
-        self.photo, self.crops, self.person = photo, crops, person
+        self.photo, self.crops, self.person, self.whole_beneath = photo, crops, person, False
         self.choose_face(0)
+
+    def _search(self, photo: Image.Image, person: str | int | None = None, whole: bool = False) -> str:
+        self._aside = photo, person, whole
+        crops = self._completer().find(photo)
+        self._take(photo, crops, person)
+        self.whole_beneath = whole
+        return "one face found" if len(crops) == 1 else f"{len(crops)} faces found: click the one you mean"
 
     # ----------------------------------------------------------------------------- the reference
 
@@ -225,7 +267,7 @@ class Session:
         """Make this the mask, (1, 1, S, S) of 0 and 1; what it was can be had back by `undo`."""
         if mask.shape != self.mask.shape:
             raise InputError(f"the mask is {tuple(mask.shape)}: give one of shape {tuple(self.mask.shape)}")
-        self._before = [*self._before, self.mask > 0.5][-STEPS_BACK:]
+        self._before = [*self._before, (self.mask > 0.5, self._name)][-STEPS_BACK:]
         self._after = []
         self._show(mask, name)
 
@@ -245,16 +287,16 @@ class Session:
         """The mask as it was one step ago; False where there is none."""
         if not self._before:
             return False
-        self._after.append(self.mask > 0.5)
-        self._show(self._before.pop().float())
+        self._after.append((self.mask > 0.5, self._name))
+        self._show(*self._before.pop())
         return True
 
     def redo(self) -> bool:
         """Take the last `undo` back; False where there is none."""
         if not self._after:
             return False
-        self._before.append(self.mask > 0.5)
-        self._show(self._after.pop().float())
+        self._before.append((self.mask > 0.5, self._name))
+        self._show(*self._after.pop())
         return True
 
     @property
@@ -287,7 +329,7 @@ class Session:
         return png(Image.fromarray((mask[0, 0] * 255).byte().numpy()))
 
     def _show(self, mask: Tensor, name: str = "") -> None:
-        self.mask, self._name, self._predicted = mask, name, None
+        self.mask, self._name, self._predicted, self._aside = mask.float(), name, None, None
 
     def _photo_mask(self) -> Tensor:
         self._need_photo()
@@ -393,15 +435,33 @@ class Session:
         pasted = align.paste(to_tensor(self.photo), painted, hole, crop)
         photo = to_image(align.blend_rim(pasted, hole, crop, masks.face_region(landmarks.cpu(), self.size)))
         report(0.85, "asking the recogniser")
-        distance = completer.distance(self.original, painted, self.whole).item()
+        distance, against = self._compared(completer, painted, landmarks)
         self._count += 1
-        judge = completer.recogniser
         return Result(
             self._count, name, self.photo, photo, self.original, self.mask,
             torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, self.crops,
-            distance, judge.threshold, judge.verdict(distance), time.perf_counter() - begin,
-            self.person, self.reference, style, self.pulled,
+            distance, completer.recogniser.threshold, _verdict(completer.recogniser, distance, against),
+            time.perf_counter() - begin, self.person, self.reference, style, self.pulled, against, self._name,
+            self.whole_beneath,
         )
+
+    def _compared(self, completer: Completer, painted: Tensor, landmarks: Tensor) -> tuple[float | None, str]:
+        """How far a completed face is, and from which: the original if it is untouched, or the reference, or none."""
+        if self.knows_original:
+            return completer.distance(self.original, painted, self.whole).item(), "original"
+        if self.reference is None:
+            return None, ""
+        faces = (painted, landmarks), (self.reference.image, self.reference.landmarks)
+        return completer.recogniser.distance(*(completer.embed(*face) for face in faces)).item(), "reference"
+
+    @property
+    def knows_original(self) -> bool:
+        """Whether the photo is whole under the mask, so that one can tell how far a completed face is from the person.
+
+        So it is under a mask with a name, in the studio's own photos, and where `whole_beneath` says so. What is drawn
+        or imported may lie on damage.
+        """
+        return self.whole_beneath or self.person is not None or bool(self._name)
 
     def recall(self, number: int) -> Result:
         """A remembered result by its number.
@@ -414,9 +474,9 @@ class Session:
         if not self.shows(found):
             self.photo, self.crops, self.person = found.before, found.crops, found.person
             self.choose_face(found.crops.index(found.crop))
-        self.reference = found.reference
+        self.reference, self.whole_beneath = found.reference, found.whole_beneath
         self._pulled = found.landmarks if found.pulled else None
-        self.set_mask(found.mask)
+        self.set_mask(found.mask, found.mask_name)
         return found
 
     def shows(self, result: Result) -> bool:
@@ -432,7 +492,7 @@ class Session:
         if self.photo is not None:
             self.whole
 
-    def _completer(self, name: str = "generator"):
+    def _completer(self, name: str = "generator") -> Completer:
         """The networks around a generator; a method without learning has those of the shipped one."""
         from faceinpaint.completion import Completer  # late: a page is to be seen before the networks are there
         from faceinpaint.generator import Generator
@@ -484,6 +544,12 @@ def _scaled(photo: Image.Image) -> tuple[Image.Image, tuple[int, int]]:
 
 def _chance(seed: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(torch.seed() % 2**31 if seed is None else seed)
+
+
+def _verdict(judge: Recogniser, distance: float | None, against: str) -> str:
+    if distance is None:
+        return NO_VERDICT
+    return judge.verdict(distance) + (", compared with the reference" if against == "reference" else "")
 
 
 def png(picture: Image.Image) -> bytes:

@@ -7,8 +7,11 @@ const HELP = [
   ["l", "show the landmarks, which tell the generator where to paint what; drag one, or"],
   ["[ and ]", "go through them"], ["arrows", "move the chosen one by a pixel, with shift by five; then generate again"],
   ["Reference", "a second photo of the same person: what it shows of the hidden part is used"],
-  ["Face distance", "how far a face recogniser finds the completed face from the original one: 0 is the same picture, "
-    + "and up to the threshold it takes both for the same person"],
+  ["Turn", "turns the photo, or the last one in which no face was found, and looks for faces again"],
+  ["Face distance", "how far a face recogniser finds the completed face from the original one, or from the reference: "
+    + "0 is the same picture, and up to the threshold it takes both for the same person"],
+  ["Whole photo", "what you hide yourself may be damage, and then there is no original face to compare with: tick that "
+    + "the photo is whole under the mask"],
 ];
 
 const render = ({ model, el }) => {

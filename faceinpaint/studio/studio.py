@@ -14,7 +14,7 @@ from functools import partial
 
 import ipywidgets
 import torch
-from ipywidgets import Box, Button, Dropdown, VBox
+from ipywidgets import Box, Button, Checkbox, Dropdown, VBox
 from safetensors import safe_open
 
 from faceinpaint import masks, weights
@@ -22,9 +22,13 @@ from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.faces import align
 from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Slider, Status, Strip
-from faceinpaint.studio.session import Result, Session, png
+from faceinpaint.studio.session import WHOLE, Result, Session, png
 
 REFERENCE = "Open a second photo of the same person, to go by: choose a file, or drop or paste one here"
+WHY_WHOLE = (
+    "A mask that you draw or import may hide damage; only in a whole photo the completed face can be compared with the "
+    "original one"
+)
 ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
 HEADINGS = ("Result", "Beside")  # of the frames for results while they are empty
@@ -60,6 +64,7 @@ class Studio(VBox):
         self.masks = Strip(label="Masks", items=_mask_items())
         title = "How much the random strokes of the irregular mask hide"
         self.ratio = Slider(label="Irregular", title=title, value=0.3, least=RATIO[0], most=RATIO[1])
+        self.whole = Checkbox(description=WHOLE, tooltip=WHY_WHOLE, indent=False)
         choices = self.session.choices()
         self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
         self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
@@ -72,7 +77,7 @@ class Studio(VBox):
 
     def _name_parts(self) -> None:
         self._photo_box = _section("photo", "Photo", self.opener, self.faces, self.reference)
-        self._mask_box = _section("mask", "Mask", self.masks, self.ratio, self.mask_opener)
+        self._mask_box = _section("mask", "Mask", self.masks, self.ratio, self.mask_opener, self.whole)
         self._paint_box = _section("paint", "Complete", self.weights, self.beside, self.generate_button,
                                    self.another_button)
         self._results = Box(self.results)
@@ -84,7 +89,7 @@ class Studio(VBox):
             "fi-results": self._results, "fi-ratio-slider": self.ratio, "fi-weights": self.weights,
             "fi-beside": self.beside, "fi-generate": self.generate_button, "fi-another": self.another_button,
             "fi-first": self.results[0], "fi-second": self.results[1], "fi-edit": self.editor, "fi-say": self.status,
-            "fi-faces": self.faces, "fi-masks": self.masks, "fi-refer": self.reference,
+            "fi-faces": self.faces, "fi-masks": self.masks, "fi-refer": self.reference, "fi-beneath": self.whole,
         }
         for name, widget in names.items():
             widget.add_class(name)
@@ -100,6 +105,7 @@ class Studio(VBox):
         self.generate_button.on_click(lambda _: self._safely(self._generate))
         self.another_button.on_click(lambda _: self._safely(self._another_answer))
         self.ratio.observe(lambda _: self._safely(self._mask_chosen, {"id": "irregular"}), "value")
+        self.whole.observe(lambda _: self._safely(self._whole_said), "value")
         self.beside.observe(lambda _: self._safely(self._arrange), "value")
 
     def _safely(self, handler: Callable, content: dict | None = None, buffers: list | None = None) -> None:
@@ -131,16 +137,25 @@ class Studio(VBox):
     def _opened(self, content: dict, buffers: list | None = None) -> None:
         if content["do"] == "say":
             raise InputError(content["words"])
-        if content["do"] == "new":
-            self.say("rendering somebody who does not exist")
-            said = self.session.open_new_person()
-        else:
-            self.say("looking for faces in the photo")
-            said = self.session.open(bytes(buffers[0]))
-            said += f"; {content['note']}" if content.get("note") else ""
+        try:
+            said = self._open(content, buffers)
+        finally:  # one without a face can be turned too
+            self.opener.turnable = self.session.can_turn
         self.faces.chosen = ""
         self._show_face(choosing=len(self.session.crops) > 1)
         self.say(said)
+
+    def _open(self, content: dict, buffers: list | None) -> str:
+        if content["do"] == "new":
+            self.say("rendering somebody who does not exist")
+            return self.session.open_new_person()
+        self.say("looking for faces in the photo")
+        if content["do"] == "turn":
+            said = self.session.turn()
+            self.masks.chosen = ""
+            return said
+        said = self.session.open(bytes(buffers[0]))
+        return f"{said}; {content['note']}" if content.get("note") else said
 
     def _face_chosen(self, content: dict) -> None:
         said = self.session.open_built_in(content["id"])
@@ -156,6 +171,8 @@ class Studio(VBox):
             self.editor.several = several
             self._show_mask()
             self.editor.boxes = pictures.boxes(self.session) if choosing else []
+        self.opener.turnable = self.session.can_turn
+        self._show_whole()
         self._show_reference()
         self._forget_others()
 
@@ -182,6 +199,18 @@ class Studio(VBox):
             self.reference.known = self.session.has_another_photo
 
     # --------------------------------------------------------------------------------- the mask
+
+    def _show_whole(self) -> None:
+        """Tick what is known of the photo; of the studio's own nobody need say it."""
+        known = self.session.person is not None
+        self.whole.disabled = True  # whatever it shows, nobody has said it
+        self.whole.value = known or self.session.whole_beneath
+        self.whole.disabled = known
+
+    def _whole_said(self) -> None:
+        if not self.whole.disabled:
+            self.session.whole_beneath = self.whole.value
+            self.say("generate again for a verdict" if self.whole.value else "the mask may hide damage")
 
     def _edited(self, content: dict) -> None:
         do, session = content["do"], self.session
@@ -279,9 +308,8 @@ class Studio(VBox):
         with self.history.hold_sync():
             self.history.items, self.history.chosen = items, str(made[0].number)
         self._show_mask()
-        answers = ", ".join(one.same if len(made) == 1 else f"{one.same} by {one.weights}" for one in made)
         notes = "".join(f"; {one.note}" for one in made if one.note)
-        self.say(f"completed in {sum(one.seconds for one in made):.1f} s; same person: {answers}{notes}")
+        self.say(f"completed in {sum(one.seconds for one in made):.1f} s{notes}; {_answers(made)}")
 
     def _report(self, share: float, words: str) -> None:
         self.status.share = share
@@ -298,7 +326,7 @@ class Studio(VBox):
             if result:
                 view.middle = pictures.middle(result.mask)
                 view.note = result.note[:1].upper() + result.note[1:]
-                view.sentence = f"Same person: {result.same}, distance {result.distance:z.3f}"
+                view.sentence, view.against = _sentence(result), result.against
                 view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
 
     def _show_first(self, result: Result) -> None:
@@ -329,7 +357,7 @@ class Studio(VBox):
         self._show_first(result)
         self.history.chosen = content["id"]
         self._show_face()
-        self.say(f"result {result.number} by {_described(result)}; same person: {result.same}")
+        self.say(f"result {result.number} by {_described(result)}; {_answers([result])}")
 
     def _saved(self, place: int, content: dict) -> None:
         result = self._shown[place]
@@ -340,6 +368,22 @@ class Studio(VBox):
 def _described(result: Result) -> str:
     """By which weights a result was made, and what is special about it."""
     return f"{result.weights}, {result.note}" if result.note else result.weights
+
+
+def _answers(made: list[Result]) -> str:
+    """Whether results of one hole show the same person, in few words: on a phone there is little room."""
+    if made[0].distance is None:
+        return "no verdict"
+    answers = ", ".join(one.same if len(made) == 1 else f"{one.same} by {one.weights}" for one in made)
+    return f"same person: {answers}"
+
+
+def _sentence(result: Result) -> str:
+    """What stands beside a result."""
+    if result.distance is None:
+        return result.verdict[:1].upper() + result.verdict[1:]
+    compared = " from the reference" if result.against == "reference" else ""
+    return f"Same person: {result.same}, distance {result.distance:z.3f}{compared}"
 
 
 def _section(name: str, title: str, *widgets: ipywidgets.Widget) -> VBox:
