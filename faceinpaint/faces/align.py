@@ -258,7 +258,9 @@ def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop, face: Tensor) -> T
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     window, hole = pasted[..., rows, columns], mask_photo[..., rows, columns]
     grid = _pixel_grid(window.shape[-1], window.shape[-2], pasted.device) + _point(columns.start, rows.start, pasted)
-    places = (to_crop(grid, crop, 2) - 0.5).abs().amax(-1)  # 0 in the middle of the crop, 1 at its edge
+    size = face.shape[-1]
+    points = to_crop(grid, crop, size)
+    places = ((2 * points + 1) / size - 1).abs().amax(-1)  # 0 in the middle of the crop, 1 at its edge
     outside = places > 1
     around = (outside & (hole[0, 0] < 0.5))[None, None].to(window.dtype)
     if not (around.any() and hole.any()):
@@ -267,7 +269,8 @@ def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop, face: Tensor) -> T
     # Only what lies around the crop is continued: the face's own edge of the hole is the painter's business.
     smooth = smooth_fill(window * around, around)
     edge = hole * ((places > 1 - RIM / 4) & ~outside)
-    still = torch.maximum(1 - hole, mask_to_photo(face, crop, (height, width))[..., rows, columns]) * ~outside
+    column, row = (points + 0.5).long().clamp(0, size - 1).unbind(-1)
+    still = torch.maximum(1 - hole, face[..., row, column]) * ~outside
     fixed = torch.maximum(edge, still).to(window.dtype)
     inside = hole * ~outside
     carried = window + inside * smooth_fill((smooth - window) * edge, fixed)
@@ -308,6 +311,8 @@ def _sample(image: Tensor, points: Tensor, mode: str) -> Tensor:
 def _window(photo: Tensor, crop: Crop, border: int) -> tuple[Tensor, tuple[int, int]]:
     """The photo under the crop and a border, mirrored beyond its edges, and its first pixel (x, y)."""
     left, top, right, bottom = _bounds(crop, border)
+    if left >= 0 and top >= 0 and right <= photo.shape[-1] and bottom <= photo.shape[-2]:
+        return photo[..., top:bottom, left:right], (left, top)
     rows = _mirrored(torch.arange(top, bottom, device=photo.device), photo.shape[-2])
     columns = _mirrored(torch.arange(left, right, device=photo.device), photo.shape[-1])
     return photo[:, :, rows][:, :, :, columns], (left, top)
