@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_detection import completer, portrait  # noqa: F401, fixtures
 
 from faceinpaint import masks
 from faceinpaint.completion import NO_VERDICT, Completer
@@ -14,16 +15,6 @@ from faceinpaint.faces.photos import to_image, to_tensor
 from faceinpaint.faces.worn import worn_mask
 
 WORN = {"white": "surgical", "steelblue": "cloth", "black": "scarf", "crimson": "ffp2"}
-
-
-@pytest.fixture(scope="module")
-def completer() -> Completer:
-    return Completer.from_pretrained()
-
-
-@pytest.fixture(scope="module")
-def portrait(astronaut) -> Image.Image:
-    return astronaut.crop((96, 0, 352, 256))
 
 
 def dressed(image: torch.Tensor, completer: Completer, colour: str, larger: float) -> tuple[torch.Tensor, torch.Tensor]:
