@@ -62,12 +62,13 @@ def test_names_that_differ_by_their_endings_alone_keep_these(tmp_path):
 
 
 @pytest.mark.parametrize("given, said", [
-    ("none.jpg", "does not exist"), ("empty", "holds no photo"),
+    ("none.jpg", "does not exist"), ("empty", "holds no photo"), ("link.jpg", "leads nowhere, to gone.jpg"),
     ("https://example.org/a.jpg", "^https://example.org/a.jpg .* save the photo"),
 ])
 def test_what_is_no_photo_and_no_folder(tmp_path, monkeypatch, given, said):
     monkeypatch.chdir(tmp_path)
     fill(tmp_path, {"empty/notes.txt": b""})
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
     with pytest.raises(InputError, match=said):
         find_photos([Path(given)], [])
 

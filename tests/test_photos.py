@@ -258,6 +258,74 @@ def test_transparency_that_is_the_hole_ends(small):
     assert np.array_equal(result[~hole], np.asarray(own)[~hole])
 
 
+@pytest.mark.parametrize("known", [0, 3, 254])
+def test_the_hole_of_a_cut_out_becomes_opaque_whatever_else_is_transparent(small, known):
+    own, hole = small.convert("RGBA"), np.zeros((64, 96), dtype=bool)
+    hole[5:35, 5:45] = True
+    alpha = np.where(hole, 0, 255).astype(np.uint8)
+    alpha[:, 60:] = known
+    own.putalpha(Image.fromarray(alpha))
+    photo = open_photo(own)
+    painted = photo.shown.copy()
+    painted.paste((180, 120, 90), (5, 5, 45, 35))
+    painted.paste("white", (10, 10, 20, 20))  # as transparency looks
+    result = np.asarray(photo.painted(painted, hole))
+    assert (result[hole][:, 3] == 255).all() and np.array_equal(result[~hole], np.asarray(own)[~hole])
+    assert np.array_equal(result[hole][:, :3], np.asarray(painted)[hole])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", [{"form": "tiff"}, {"form": "tiff", "compression": "tiff_lzw"}, {"form": "webp"}])
+def test_how_a_photo_was_turned_is_known_in_every_format(small, orientation, form):
+    content = as_file(small, exif=turned_by_exif(orientation), **form)
+    for given in (content, Image.open(io.BytesIO(content))):
+        photo = open_photo(given)
+        assert photo.orientation == orientation
+        assert photo.shown.size == (small.size if orientation < 5 else small.size[::-1])
+
+
+@pytest.mark.parametrize("mode", ["LAB", "La", "RGBa"])
+def test_modes_that_pillow_hardly_converts(small, mode):
+    profiles = [ImageCms.createProfile(space) for space in ("sRGB", "LAB")]
+    given = {"LAB": lambda: ImageCms.profileToProfile(small, *profiles, outputMode="LAB")}
+    given |= {one: lambda one=one: small.convert(one.upper()).convert(one) for one in ("La", "RGBa")}
+    expected = small.convert("L").convert("RGB") if mode == "La" else small
+    assert difference(open_photo(given[mode]()).shown, expected) < 2
+
+
+@pytest.mark.parametrize("form, most", [
+    ("avif", 2), ("gif", 100), ("webp", 3), ("jpeg2000", 3), ("bmp", 300), ("tiff", 300), ("png", 10), ("jpeg", 10),
+])
+def test_a_few_missing_bytes_are_mended(astronaut, form, most):
+    large = astronaut.crop((100, 0, 340, 240))
+    whole = as_file(large, form)
+    for missing in (1, 2, most):
+        photo = open_photo(whole[:-missing])
+        off = np.abs(np.asarray(photo.shown).astype(int) - np.asarray(open_photo(whole).shown)).max(axis=(1, 2))
+        assert (off > 24).mean() <= 0.14 and all("some rows" in note for note in photo.notes)
+
+
+@pytest.mark.parametrize("options", [
+    {"form": "avif"}, {"form": "gif"}, {"form": "webp"}, {"form": "webp", "lossless": True}, {"form": "jpeg2000"},
+    {"form": "jpeg2000", "tile_size": (32, 32)}, {"form": "tiff", "compression": "tiff_lzw"}, {"form": "bmp"},
+])
+def test_what_misses_too_much_is_refused_in_honest_words(small, options):
+    whole = as_file(small, **options)
+    for share in (0.3, 0.5, 0.7, 0.9):
+        said = refused(open_photo, whole[: int(share * len(whole))])
+        assert "film" not in said and " at 0x" not in said and ("cut short" in said or "not an image" in said)
+    for missing in (2, 5, 20, 60):
+        try:
+            assert "some rows" in (open_photo(whole[:-missing]).notes or ["some rows"])[0]
+        except InputError as error:
+            assert "cut short" in str(error) and " at 0x" not in str(error)
+
+
+def test_a_link_that_leads_nowhere_is_called_so(tmp_path):
+    (tmp_path / "a.png").symlink_to("gone.png")
+    assert "leads nowhere, to gone.png" in refused(open_photo, tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("form", ["png", "jpeg"])
 def test_exif_stays_but_place_orientation_and_small_pictures(small, form):
     exif = turned_by_exif(6)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.faces.image_files import begins_as_image
+from faceinpaint.faces.image_files import begins_as_image, missing
 
 NO_PHOTOS = frozenset(  # endings of what nobody means as a photo, unless it begins as one
     ".aae .avi .bat .cfg .csv .css .db .doc .docx .gz .h5 .htm .html .ini .ipynb .js .json .jsonl .lnk .lock .log .m4a "
@@ -60,7 +60,7 @@ def _missing(path: Path) -> str:
     if kind in ("http", "https", "ftp", "file", "data"):
         address = str(path).replace(":/", "://", 1)
         return f"{address} is an address and nothing is downloaded: save the photo and give its file."
-    return f"{path} does not exist: give a photo or a folder of photos."
+    return missing(path, "give a photo or a folder of photos.")
 
 
 def _files_below(folder: Path, besides: Sequence[Path]) -> Iterator[Path]:

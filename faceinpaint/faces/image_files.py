@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+import struct
 import warnings
 import zlib
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from faceinpaint.basics.errors import InputError, reason_of
 # What Pillow may read: no format that runs a program (EPS), is a film or nests another picture of unknown size (ICO).
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
+TURNED = "turned"  # in a picture's `info`: the orientation by which Pillow itself has turned it, a TIFF, on loading
 MAX_SIDE = 65_535  # pixels, as of a JPEG; decoders take minutes for a picture of a million rows
 
 BEGINS_AS_IMAGE = re.compile(
@@ -33,7 +35,8 @@ UNREADABLE = tuple((re.compile(pattern, re.DOTALL | re.IGNORECASE), kind, remedy
     (rb"version https://git-lfs", "a pointer of Git LFS", "run `git lfs pull` to get the file itself"),
     (rb"....ftyp(?:hei|hev|mif1|msf1)", "a HEIC photo", f"{EXPORT}, or let the phone take JPEG (most compatible)"),
     (rb"....ftypcrx |II\*\0....CR|FUJIFILMCCD-RAW|IIRO|IIRS|MMOR|IIU\0|\0MRM", "a camera's RAW file", EXPORT),
-    (rb"....(?:ftyp|moov|mdat|wide)|RIFF....AVI |\x1aE\xdf\xa3|\0\0\x01\xba|FLV", "a film", "save a frame as PNG"),
+    (rb"....(?:ftyp(?!avi[fs])|moov|mdat|wide)|RIFF....AVI |\x1aE\xdf\xa3|\0\0\x01\xba|FLV", "a film",
+     "save a frame as PNG"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture", "save it as JPEG or PNG"),
     (rb"%PDF", "a PDF document", "save the page as PNG"),
     (rb"8BPS", "a Photoshop document", "export it as PNG"),
@@ -79,21 +82,29 @@ def use_image(given: str | Path | bytes | Image.Image, use: Callable[[Image.Imag
             except Exception as error:  # a decoder may raise anything on a damaged file
                 file.seek(0)
                 content = file.read(2 * MAX_PIXELS)
-                mended = _mended(content)
-                if mended is None:
+                mended, note = _mended(content) or (b"", "")
+                try:
+                    image, notes = _decoded(io.BytesIO(mended), source)
+                except Exception:
                     raise _unreadable(source, content, error) from error
-                image, notes = _decoded(io.BytesIO(mended[0]), source)
-                return use(image, [mended[1], *notes])
+                return use(image, [note, *notes])
     except InputError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{source} does not exist: check the path.") from error
+        raise InputError(missing(source, "check the path.")) from error
     except IsADirectoryError as error:
         raise InputError(f"{source} is a folder where one image is wanted: name a file in it.") from error
     except PermissionError as error:
         raise InputError(f"{source} may not be read: change its permissions.") from error
     except Exception as error:
         raise _damaged(source, error) from error
+
+
+def missing(path: str | Path, remedy: str) -> str:
+    """The sentence about a path that leads to nothing."""
+    if os.path.islink(path):
+        return f"{path} is a link that leads nowhere, to {os.readlink(path)}: {remedy}"
+    return f"{path} does not exist: {remedy}"
 
 
 def _too_large(source: str, image: Image.Image | None = None) -> InputError:
@@ -137,8 +148,21 @@ def _loaded(image: Image.Image, source: str) -> tuple[Image.Image, list[str]]:
     if 50706 in tags or tags.get(254) == 1 and 330 in tags:  # DNG; or a small preview before the sensor's data
         raise InputError(f"{source} is a camera's RAW file, not an image that can be read: {EXPORT}.")
     notes = _notes_of(image)
+    turned = {TURNED: tags[274]} if 274 in tags else {}
     image.load()
+    image = _convertible(image)
+    image.info |= turned
     return image, notes
+
+
+def _convertible(image: Image.Image) -> Image.Image:
+    """The picture in a mode that Pillow converts to all that is asked for later."""
+    if image.mode == "LAB":
+        from PIL import ImageCms
+
+        profiles = (ImageCms.createProfile(space) for space in ("LAB", "sRGB"))
+        return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+    return image.convert(image.mode.upper()) if image.mode in ("La", "RGBa") else image
 
 
 def _notes_of(image: Image.Image) -> list[str]:
@@ -162,20 +186,22 @@ def _unreadable(source: str, content: bytes, error: Exception) -> InputError:
     for pattern, kind, remedy in UNREADABLE:
         if pattern.match(content[:4096]):
             return InputError(f"{source} is {kind}, not an image that can be read: {remedy}.")
-    if isinstance(error, UnidentifiedImageError):
-        return InputError(f"{source} is not an image that can be read: save it as JPEG or PNG.")
-    return _damaged(source, error)
+    if not isinstance(error, UnidentifiedImageError):
+        return _damaged(source, error)
+    if BEGINS_AS_IMAGE.match(content):
+        return _damaged(source, ValueError("it begins as an image and does not go on as one"))
+    return InputError(f"{source} is not an image that can be read: save it as JPEG or PNG.")
 
 
 def _damaged(source: str, error: Exception) -> InputError:
-    reason = reason_of(error)
+    reason = re.sub(r" *<[^<>]* at 0x[0-9a-f]+>", "", reason_of(error))  # Pillow names its own objects
     return InputError(f"{source} is cut short, damaged or of a rare kind ({reason}): get it again, or save it as PNG.")
 
 
 # ------------------------------------------------------------------------- what viewers open too
 
 MISSING = 0.05  # of a picture's rows, the most that may be missing at its end
-SHORT = "the file lacks its last bytes: the last rows of the photo may be missing"
+SHORT = "the file lacks its last bytes: some rows of the photo may be missing"  # of a BMP the first ones
 
 
 def _mended(content: bytes) -> tuple[bytes, str] | None:
@@ -186,7 +212,70 @@ def _mended(content: bytes) -> tuple[bytes, str] | None:
         return _mended_jpeg(content)
     if content.startswith((b"BM", b"P4", b"P5", b"P6", b"II*\0", b"MM\0*")):
         return content + bytes(int(len(content) * MISSING)), SHORT
+    if content.startswith(b"GIF8"):
+        return _mended_gif(content)
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return _continued(content, int.from_bytes(content[4:8], "little") + 8 - len(content))
+    if content[4:11] in (b"ftypavi", b"ftypmif"):
+        return _continued(content, int(len(content) * MISSING))
+    if content.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")):
+        end = _end_of_tiles(content)
+        return _continued(content[:end], end - len(content[:end]), b"\xff\xd9")
     return None
+
+
+def _continued(content: bytes, missing: int, end: bytes = b"") -> tuple[bytes, str] | None:
+    """With so many further bytes and an end, if nearly all rows are the same whatever these bytes are."""
+    if not 0 <= missing <= max(64, MISSING * len(content)):
+        return None
+    first, second = (content + filling * missing + end for filling in (b"\0", b"\x55"))
+    return (first, SHORT) if _missing_rows(_pixels(first), _pixels(second)) <= MISSING else None
+
+
+def _missing_rows(first: np.ndarray | None, second: np.ndarray | None) -> float:
+    """The share of a picture's rows below the first one that differs between two continuations, 1 if all do."""
+    if first is None or second is None or first.shape != second.shape:
+        return 1
+    off = np.abs(first.astype(np.int16) - second).reshape(len(first), -1).max(axis=1)
+    differing = np.flatnonzero(off > 24)  # less are the last, finest details of a progressive one
+    missing = len(first) - differing[0] if len(differing) else 0
+    return 0 if missing <= 32 else missing / len(first)  # 32: two rows of blocks
+
+
+def _end_of_tiles(content: bytes) -> int:
+    """Where the last tile of a JPEG 2000 says that it ends; 0 where it is not there, or does not say so."""
+    size = content.find(b"\xff\x4f\xff\x51") + 8
+    if len(content) < size + 32:
+        return 0
+    width, height, _, _, wide, high, left, top = struct.unpack(">8I", content[size : size + 32])
+    tiles = -((left - width) // max(wide, 1)) * -((top - height) // max(high, 1))
+    at, last = content.find(b"\xff\x90\0\x0a"), -1
+    while 0 <= at and content[at : at + 4] == b"\xff\x90\0\x0a":
+        last, length = int.from_bytes(content[at + 4 : at + 6], "big"), int.from_bytes(content[at + 6 : at + 10], "big")
+        at += length or len(content)
+    return at if last == tiles - 1 else 0
+
+
+def _mended_gif(content: bytes) -> tuple[bytes, str] | None:
+    """With a few further pixels of the first colour."""
+    at = 13 + (3 << (content[10] & 7) + 1 if content[10] & 128 else 0)
+    while content[at : at + 1] == b"!":
+        at = _after_blocks(content, at + 2)
+    if content[at : at + 1] != b",":
+        return None
+    area = int.from_bytes(content[at + 5 : at + 7], "little") * int.from_bytes(content[at + 7 : at + 9], "little")
+    at = _after_blocks(content, at + 11 + (3 << (content[at + 9] & 7) + 1 if content[at + 9] & 128 else 0))
+    if at <= len(content) or area > MAX_PIXELS:
+        return None
+    blocks = int(MISSING * area * 1.5 / 255) + 1  # at most 12 bits a pixel
+    return content + bytes(at - 1 - len(content)) + (b"\xff" + bytes(255)) * blocks + b"\0;", SHORT
+
+
+def _after_blocks(content: bytes, at: int) -> int:
+    """Where a GIF goes on after blocks of up to 255 bytes, each led by its length, and a last one without any."""
+    while at < len(content) and content[at]:
+        at += 1 + content[at]
+    return at + 1
 
 
 def _mended_png(content: bytes) -> tuple[bytes, str] | None:
@@ -238,12 +327,7 @@ def _mended_jpeg(content: bytes) -> tuple[bytes, str] | None:
     end = b"\xff\xd9"
     # Two continuations: the picture is known down to the first row that depends on which.
     first, second = (_pixels(content + filling + end) for filling in (b"", bytes(4096)))
-    if first is None or second is None or first.shape != second.shape:
-        return None
-    off = np.abs(first.astype(np.int16) - second).reshape(len(first), -1).max(axis=1)
-    differing = np.flatnonzero(off > 24)  # less are the last, finest details of a progressive one
-    missing = len(first) - differing[0] if len(differing) else 0
-    return (content + end, SHORT) if missing <= max(32, MISSING * len(first)) else None  # 32: two rows of blocks
+    return (content + end, SHORT) if _missing_rows(first, second) <= MISSING else None
 
 
 def _pixels(content: bytes) -> np.ndarray | None:

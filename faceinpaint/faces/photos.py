@@ -20,7 +20,7 @@ from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.basics.files import parse_json
 from faceinpaint.faces import align, detection
 from faceinpaint.faces.batch import Faces
-from faceinpaint.faces.image_files import named, use_image
+from faceinpaint.faces.image_files import TURNED, named, use_image
 
 PHOTO_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MIN_SIDE = 32  # pixels; a smaller picture shows no face that could be aligned
@@ -61,8 +61,10 @@ class Photo:
         where = (before != after).any(axis=-1)
         colours = after[where]
         if self.own.mode == "RGBA":
-            if hole is not None and not (own[..., 3] < 255)[~hole].any():
-                own[where, 3] = 255
+            if hole is not None and where.any():
+                where |= hole & box_around(where) & (own[..., 3] < 255)  # painted white is painted too
+                own[where & hole, 3] = 255
+                colours = after[where]
             share = np.maximum(own[where, 3:], 1) / 255  # laid over white again, the colour is the painted one
             colours = np.clip((colours - 255 * (1 - share)) / share, 0, 255).round().astype(np.uint8)
             own[where, :3] = _from_srgb(colours, "RGB", self.own.info.get(PROFILE))
@@ -71,6 +73,14 @@ class Photo:
         photo = Image.fromarray(own)
         photo.info |= self.own.info
         return photo
+
+
+def box_around(where: np.ndarray) -> np.ndarray:
+    """The smallest box that holds all that is true in (H, W), as (H, W)."""
+    rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+    box = np.zeros_like(where)
+    box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return box
 
 
 def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
@@ -97,7 +107,7 @@ def open_photo(source: str | Path | bytes | Image.Image) -> Photo:
 def upright(image: Image.Image) -> tuple[Image.Image, int]:
     """A copy of a picture as a viewer shows it, and its orientation as EXIF counts."""
     try:
-        orientation = image.getexif().get(ORIENTATION, 1)
+        orientation = image.info.get(TURNED) or image.getexif().get(ORIENTATION, 1)
         turned = ImageOps.exif_transpose(image)
     except Exception:  # EXIF may hold anything
         return image.copy(), 1
