@@ -108,6 +108,62 @@ def test_arrays_and_tensors(photo, drawn, make, kind):
     assert torch.equal(mask, hole_of(drawn)) and notes == []
 
 
+@pytest.mark.parametrize("kind", [bool, np.float32, np.uint8])
+@pytest.mark.parametrize("make", [
+    lambda one: np.stack([one] * 3), lambda one: np.stack([one] * 3, axis=-1), lambda one: np.stack([one] * 3)[None],
+])
+def test_arrays_whose_channels_are_alike(photo, drawn, make, kind):
+    assert torch.equal(read_mask(make(np.array(drawn) > 0).astype(kind), photo).mask, hole_of(drawn))
+
+
+@pytest.mark.parametrize("mode", ["LAB", "La", "RGBa"])
+def test_modes_that_pillow_hardly_converts(photo, drawn, mode):
+    given = {"LAB": Image.merge("LAB", [drawn, *[Image.new("L", SIZE, 128)] * 2])}
+    given |= {one: drawn.convert(one.upper()).convert(one) for one in ("La", "RGBa")}
+    assert torch.equal(read_mask(given[mode], photo).mask, hole_of(drawn))
+
+
+@pytest.mark.parametrize("ground", ["black", "#808080", "white"])
+@pytest.mark.parametrize("boxes", [
+    [(10, 10, 18, 18), (40, 10, 48, 18), (70, 60, 78, 68)], [(0, 0, 47, 127), (70, 10, 76, 20), (60, 90, 61, 91)],
+    [(0, 0, 27, 127), (28, 0, 55, 127), (56, 0, 83, 127)],
+])
+def test_every_colour_that_is_painted_is_the_hole(photo, ground, boxes):
+    labels, hole = Image.new("RGB", SIZE, ground), Image.new("L", SIZE)
+    for colour, box in zip(("red", "#00ff00", "blue"), boxes):
+        labels.paste(colour, box)
+        hole.paste(255, box)
+    mask, notes = read_mask(DrawnMask(labels, invert=False), photo)
+    assert torch.equal(mask, hole_of(hole)) and "any colour" in notes[0]
+    noisy = read_mask(DrawnMask(as_file(labels, "jpeg", quality=90), invert=False), photo).mask
+    assert (noisy >= hole_of(hole))[..., 2:-2, 2:-2].float().mean() > 0.999
+    indices = np.zeros(SIZE[::-1], np.uint8)
+    for index, (left, top, right, bottom) in enumerate(boxes[:2], start=1):
+        indices[top:bottom, left:right] = index
+    voc = Image.fromarray(indices, "P")
+    voc.putpalette((0, 0, 0, 128, 0, 0, 0, 128, 0))
+    assert torch.equal(read_mask(voc, photo).mask[0, 0], torch.from_numpy(indices > 0).float())
+
+
+@pytest.mark.parametrize("ground", ["black", "white", "#00ff00", None])
+def test_a_part_of_the_photo_is_the_hole(photo, drawn, ground):
+    held = photo.shown.copy()
+    if ground is None:
+        held.putalpha(drawn)
+    else:
+        held.paste(ground, (0, 0), drawn.point(lambda level: 255 - level))
+    for picture in (held, as_file(held), np.array(held)):
+        mask, notes = read_mask(picture, photo)
+        assert (mask >= hole_of(drawn)).all() and "is the hole" in notes[0]
+        assert (mask - hole_of(drawn)).sum() < 0.05 * hole_of(drawn).sum()
+
+
+def test_a_part_of_another_picture_in_grey_is_refused(photo, drawn, astronaut):
+    other = Image.new("L", SIZE)
+    other.paste(astronaut.crop((150, 40, 246, 168)).convert("L"), (0, 0), drawn)
+    assert "paint what is to be completed white" in refused(other, photo)
+
+
 def test_a_photo_of_which_a_part_was_erased_is_its_own_mask(photo, drawn):
     cut = photo.shown.copy()
     cut.putalpha(drawn.point(lambda level: 255 - level))
@@ -127,6 +183,18 @@ def test_of_a_soft_edge_everything_that_is_not_known_is_hole(photo, drawn, width
     soft = drawn.filter(ImageFilter.GaussianBlur(width))
     mask, notes = read_mask(soft, photo)
     assert (mask >= hole_of(drawn)).all() and apart(mask, hole_of(drawn)) <= 2 and "soft" in notes[0]
+
+
+@pytest.mark.parametrize("soft", [
+    *(lambda one, width=width: one.filter(ImageFilter.GaussianBlur(width)) for width in (1, 2, 3, 5)),
+    *(lambda one, level=level: Image.open(io.BytesIO(as_file(one, "jpeg", quality=level))) for level in (40, 90)),
+])
+@pytest.mark.parametrize("colour", ["white", "red"])
+def test_what_is_not_known_is_hole_the_other_way_round_too(photo, drawn, soft, colour):
+    ground = Image.composite(Image.new("RGB", SIZE, "black"), Image.new("RGB", SIZE, colour), drawn)
+    mask, notes = read_mask(DrawnMask(soft(ground), invert=True), photo)
+    assert (mask >= hole_of(drawn)).all() and apart(mask, hole_of(drawn)) <= 2
+    assert colour == "white" or "is known" in notes[0]
 
 
 def test_a_mask_may_grow(photo, drawn):
@@ -149,6 +217,13 @@ def test_what_is_painted_into_the_photo_in_a_colour(photo, drawn, form, colour):
     assert (mask >= hole_of(drawn)).all() and colour in notes[0]
     assert apart(mask, hole_of(drawn)) <= 4 or colour == "white"  # of which there is more in the photo
     assert "nothing in the photo is #00ff00" in refused("#00ff00", photo)
+
+
+def test_a_backdrop_in_the_colour_of_the_strokes_is_named(photo):
+    framed = Image.new("RGB", (240, 260), "white")
+    framed.paste(photo.shown, (70, 60))
+    said = refused("white", open_photo(framed))
+    assert "backdrop" in said and "white" in said and "mask image" in said and "--invert-mask" not in said
 
 
 # ---------------------------------------------------------------------------------- asked back, refused

@@ -6,6 +6,7 @@ is asked back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +19,14 @@ from torch.nn import functional as F
 
 from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.faces.image_files import named, use_image
-from faceinpaint.faces.photos import Photo, upright
+from faceinpaint.faces.photos import Photo, box_around, upright
 
 Source = str | Path | bytes | Image.Image | np.ndarray | Tensor
 
 MOST = 0.85  # of the photo hidden, above which it is asked whether the mask is the other way round
 NEAR = 40  # of 255: colours that are one, in a JPEG
 FLAT = 0.5  # the most of a mask that may be neither hidden nor known; a photo has more
+LABELS = 9  # the most flat colours of a mask; a photo has more
 FAINT = 32  # of 255: what differs less, is noise of a JPEG
 TURNS = (  # what EXIF's orientations 1 to 8 do to stored pixels (H, W)
     lambda one: one, np.fliplr, lambda one: np.rot90(one, 2), np.flipud, np.transpose, lambda one: np.rot90(one, -1),
@@ -56,6 +58,7 @@ class _Levels(NamedTuple):
     said: str = ""
     top: float = 255
     turned: bool = False  # its file says how it stands: it is drawn on the photo as shown
+    inverted: bool = False
 
 
 def read_mask(given: Source | DrawnMask, photo: Photo) -> ReadMask:
@@ -66,12 +69,11 @@ def read_mask(given: Source | DrawnMask, photo: Photo) -> ReadMask:
     """
     drawn = given if isinstance(given, DrawnMask) else DrawnMask(given)
     colour = colour_of(drawn.source)
-    levels = _painted_in(photo, colour, str(drawn.source)) if colour else _levels(drawn.source, photo)
-    hole, said = _hole_of(levels)
-    notes = [one for one in (levels.said, said) if one]
-    if drawn.invert:
-        hole = ~hole
-    _ask_back(hole, drawn)
+    inverted = bool(drawn.invert)
+    levels = _painted_in(photo, colour, str(drawn.source), inverted) if colour else _levels(drawn.source, photo)
+    hole, said = _hole_of(_the_other_way_round(levels) if inverted else levels)
+    notes = [one for one in (levels.said.replace("is the hole", "is known") if inverted else levels.said, said) if one]
+    _ask_back(hole, drawn, colour is not None)
     if not colour:
         hole = _turned(hole, levels.turned, photo, drawn.drawn_on, notes)
     mask = _fitted(torch.from_numpy(np.ascontiguousarray(hole))[None, None].float(), photo, notes)
@@ -99,6 +101,12 @@ def grown(mask: Tensor, pixels: int) -> Tensor:
 # ------------------------------------------------------------------------------- what is the hole
 
 
+def _the_other_way_round(levels: _Levels) -> _Levels:
+    """Levels whose highest are the lowest, before an edge is looked for: its margin belongs to the hole."""
+    low, high = levels.values.min(), levels.values.max()
+    return levels if low == high else levels._replace(values=low + (high - levels.values), inverted=True)
+
+
 def _levels(source: Source, photo: Photo) -> _Levels:
     if isinstance(source, Tensor):
         source = source.detach().cpu().float().numpy() if source.is_floating_point() else source.detach().cpu().numpy()
@@ -113,18 +121,36 @@ _NO_MASK = "this is no mask: give a name, a file, a PIL image, an array (H, W) o
 
 
 def _levels_of_array(values: np.ndarray, photo: Photo) -> _Levels:
-    """Of (H, W), with axes of length 1 anywhere, or a picture (H, W, 3 or 4) of bytes."""
-    if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype == np.uint8:
-        return _levels_of_picture(Image.fromarray(values), "the mask", photo)
-    inner = [side for side in values.shape if side != 1]
-    if values.ndim < 2 or not values.size or len(inner) > 2 or values.dtype.kind not in "biuf":
+    """Of (H, W), with axes of length 1 anywhere, or with 3 or 4 colours on the first axis or the last one."""
+    if values.dtype.kind not in "biuf" or not values.size or not np.isfinite(values).all():
+        raise InputError(_NO_MASK)
+    while values.ndim > 3 and 1 in values.shape:
+        values = values.squeeze(values.shape.index(1))
+    if values.ndim == 3 and 1 not in values.shape and values.shape[-1] not in (3, 4):
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim == 3 and 1 not in values.shape and values.shape[-1] in (3, 4):
+        if values.shape[-1] == 4 or values.dtype == np.uint8 or (values != values[..., :1]).any():
+            return _levels_of_picture(Image.fromarray(_bytes_of(values)), "the mask", photo)
+        values = values[..., 0]
+    if values.ndim < 2 or len([side for side in values.shape if side != 1]) > 2:
         raise InputError(_NO_MASK)
     last = values.shape[-3:-1] if values.shape[-1] == 1 and values.ndim > 2 else values.shape[-2:]
-    if values.size != last[0] * last[1] or not np.isfinite(values).all():
+    if values.size != last[0] * last[1]:
         raise InputError(_NO_MASK)
     values = values.reshape(last).astype(np.float32)
     top = 1 if values.max() <= 1 else 255 if values.max() <= 255 else 65535
     return _Levels(values, top=top)
+
+
+def _bytes_of(colours: np.ndarray) -> np.ndarray:
+    """Colours in [0, 1], up to 255 or of 16 bits as bytes."""
+    if colours.dtype == np.uint8:
+        return np.ascontiguousarray(colours)
+    low, high = float(colours.min()), float(colours.max())
+    if low < 0 or high > 65535:
+        raise InputError(f"the mask's colours reach from {low:g} to {high:g}: give them from 0 to 1, or to 255")
+    scale = 255 if high <= 1 else 1 if high <= 255 else 255 / 65535
+    return (colours.astype(np.float32) * scale).round().astype(np.uint8)
 
 
 def _levels_of_picture(image: Image.Image, name: str, photo: Photo) -> _Levels:
@@ -135,7 +161,7 @@ def _levels_of_picture(image: Image.Image, name: str, photo: Photo) -> _Levels:
         image = image.convert("RGBA")
         pixels = np.asarray(image)
         if pixels[..., 3].min() < 250:
-            levels = _of_transparency(pixels)
+            levels = _of_transparency(pixels, photo)
             if levels is not None:
                 return levels._replace(turned=turned)
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
@@ -148,7 +174,7 @@ def _levels_of_picture(image: Image.Image, name: str, photo: Photo) -> _Levels:
             f"photo and mask are one picture ({name}): give a mask that is white where the photo is to be completed, "
             "or the colour of what is painted in it, as in --mask white"
         )
-    return _of_colours(image, name)._replace(turned=turned)
+    return _of_colours(image, name, photo)._replace(turned=turned)
 
 
 def _is_same(image: Image.Image, photo: Image.Image) -> bool:
@@ -158,7 +184,7 @@ def _is_same(image: Image.Image, photo: Image.Image) -> bool:
     return bool(min(one.std(), other.std()) > 8 and np.abs(one - other).mean() < 3)
 
 
-def _of_transparency(pixels: np.ndarray) -> _Levels | None:
+def _of_transparency(pixels: np.ndarray, photo: Photo) -> _Levels | None:
     """Of (H, W, 4): what is painted on nothing, or what was cut out; None where neither tells."""
     alpha = pixels[..., 3]
     share = (alpha > 8).mean()
@@ -170,23 +196,78 @@ def _of_transparency(pixels: np.ndarray) -> _Levels | None:
     if flat and share <= 0.5:
         said = "" if paint.min() > 250 and alpha.max() == 255 else f"what is painted ({_hex(paint)}) is the hole"
         return _Levels(alpha, said)
-    if not flat and _two_colours(visible):
+    if not flat and not _shows(pixels, photo) and _kinds(pixels[..., :3], alpha > 8) is not None:
         return None
+    frame = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
+    if share <= 0.5 and (frame <= 8).mean() > 0.9 and not _is_cut_out(alpha, photo):
+        return _Levels((alpha > 8) * 255, "what is visible in the mask is the hole")
     return _Levels(255 - alpha.astype(int), "what is transparent in the mask is the hole")
 
 
-def _of_colours(image: Image.Image, name: str) -> _Levels:
-    """Of an opaque picture: grey, or of two colours, of which the painted one or the brighter is the hole."""
+def _is_cut_out(alpha: np.ndarray, photo: Photo) -> bool:
+    """Whether the transparency (H, W) is the photo's own: then what was erased is to be completed."""
+    return photo.own.mode == "RGBA" and np.array_equal(np.asarray(photo.own)[..., 3], alpha)
+
+
+def _shows(pixels: np.ndarray, photo: Photo) -> bool:
+    """Whether what is visible of (H, W, 4) is a part of the photo."""
+    if pixels.shape[1::-1] != photo.shown.size:
+        return False
+    seen = pixels[..., 3] > 250
+    off = np.abs(pixels[seen][:, :3].astype(np.int16) - np.asarray(photo.shown)[seen]).max(axis=-1)
+    return bool(seen.any() and (off <= NEAR).mean() > 0.99)
+
+
+def _of_the_photo(image: Image.Image, photo: Photo) -> _Levels | None:
+    """Of a mask that holds a part of the photo itself on one colour; None of one that does not."""
+    import cv2  # only now: a first picture shall not wait for it
+
+    if image.size != photo.shown.size:
+        return None
+    grey = image.mode == "L"
+    colours, shown = (np.asarray(one.convert("L" if grey else "RGB").convert("RGB")) for one in (image, photo.shown))
+    ground = _ground_beside(colours, shown)
+    if ground is None:
+        return None
+    other, part = _off(colours, shown) > NEAR, _off(colours, ground) > FAINT // 2
+    _, pieces, about, _ = cv2.connectedComponentsWithStats((~part & ~other).astype(np.uint8))
+    small = about[:, cv2.CC_STAT_AREA] <= part.size / 50  # what has that colour in the photo too, beside the rest
+    beside = np.zeros_like(small)
+    beside[pieces[_wider(part)]] = True
+    hole = part | beside[pieces] & (small[pieces] | box_around(part)) & ~other
+    return _Levels(hole * 255, f"what of the photo is in the mask, on {_hex(ground)}, is the hole")
+
+
+def _ground_beside(colours: np.ndarray, shown: np.ndarray) -> np.ndarray | None:
+    """The one colour that a mask (H, W, 3) has where it is not the photo, if that is enough; a part of it decides."""
+    step = max(1, round((colours.size / 750_000) ** 0.5))
+    colours, shown = colours[::step, ::step], shown[::step, ::step]
+    other = _off(colours, shown) > NEAR
+    if not 0.05 < other.mean() < 1:
+        return None
+    ground = _commonest(colours[other])
+    off = _off(colours, ground)
+    part = off > FAINT // 2
+    if (off[other] > FAINT // 2).mean() > 0.01 or not part.any() or colours[part].std(axis=0).max() < 10:
+        return None
+    return ground
+
+
+def _of_colours(image: Image.Image, name: str, photo: Photo) -> _Levels:
+    """Of an opaque picture: grey, of two colours, of which the painted or brighter one is the hole, or of more."""
+    held = _of_the_photo(image, photo)
+    if held is not None:
+        return held
     if image.mode == "L":
         return _Levels(np.asarray(image))
     colours = np.asarray(image.convert("RGB"))
     red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
-    brightest = np.maximum(np.maximum(red, green), blue)
+    brightest = _most([red, green, blue])
     if (brightest - np.minimum(np.minimum(red, green), blue) > NEAR).mean() < 0.0005:
         return _Levels(brightest)
     two = _two_colours(colours)
     if two is None:
-        raise _many_colours(name)
+        return _of_labels(colours, name)
     # What has a colour is painted, on black, grey or white; of two colours, or none, the brighter is.
     first, second = sorted(two, key=lambda one: (np.ptp(one) > NEAR, one @ [0.299, 0.587, 0.114]))
     line = (second - first) / ((second - first) @ (second - first))
@@ -197,7 +278,58 @@ def _of_colours(image: Image.Image, name: str) -> _Levels:
         said = f"of two colours the brighter one ({_hex(second)}) is the hole"
     else:
         said = f"what is painted ({_hex(second)}) is the hole"
-    return _Levels((along.clip(0, 1) * 255).round(), said)
+    values = (along.clip(0, 1) * 255).round()
+    third = _in_strips(lambda strip: _off_line(strip, first, second) > NEAR, colours)
+    if _is_noisy(colours, first):  # a JPEG's edges have any colour
+        third = _wider(third & _is_flat(colours), 2)
+    if third.any():
+        values[third], said = 255, f"what is painted on {_hex(first)}, in any colour, is the hole"
+    return _Levels(values, said)
+
+
+def _of_labels(colours: np.ndarray, name: str) -> _Levels:
+    """Of several flat colours (H, W, 3) on black, grey or white: all of them are the hole."""
+    kinds = _kinds(colours)
+    if kinds is None:
+        raise _many_colours(name)
+    grounds = [one for one, share in kinds if np.ptp(one) <= NEAR and share > 0.05]
+    if len(grounds) != 1:
+        said = f"{name} holds {len(kinds)} colours, of which any may be the hole"
+        raise InputError(f"{said}: paint what is to be completed white, and all else black")
+    off = _off(colours, grounds[0])
+    painted = _wider(off > FAINT) if _is_noisy(colours, grounds[0]) else off > 0.05 * 255
+    return _Levels(painted * 255, f"what is painted on {_hex(grounds[0])}, in any colour, is the hole")
+
+
+def _is_noisy(colours: np.ndarray, ground: np.ndarray) -> bool:
+    """Whether the ground of a mask (H, W, 3) has the noise of a JPEG."""
+    off = _off(colours, ground)
+    return bool(((off > 2) & (off <= FAINT)).mean() > 0.001)
+
+
+def _wider(hole: np.ndarray, pixels: int = 1) -> np.ndarray:
+    """A hole (H, W) that reaches so many pixels further."""
+    import cv2  # only now: a first picture shall not wait for it
+
+    return cv2.dilate(hole.astype(np.uint8), np.ones((2 * pixels + 1,) * 2, np.uint8)) > 0
+
+
+def _kinds(colours: np.ndarray, where: np.ndarray | None = None) -> list[tuple[np.ndarray, float]] | None:
+    """The few flat colours of (H, W, 3), `where` it counts, each with its share of them; None where it has others."""
+    import cv2  # only now: a first picture shall not wait for it
+
+    flat = _is_flat(colours)
+    where = np.ones_like(flat) if where is None else cv2.erode(where.astype(np.uint8), np.ones((3, 3))) > 0
+    rest = _some(colours[flat & where]).astype(np.float32)
+    count, kinds = len(rest), []
+    if not count or (flat & where).sum() < FLAT * where.sum():
+        return None
+    while len(rest) > 0.01 * count and len(kinds) < LABELS:
+        kind = _commonest(rest)
+        near = np.abs(rest - kind).max(axis=-1) <= FAINT // 2
+        kinds.append((kind, near.sum() / count))
+        rest = rest[~near]
+    return kinds if len(rest) <= 0.01 * count else None
 
 
 def _many_colours(name: str) -> InputError:
@@ -207,15 +339,47 @@ def _many_colours(name: str) -> InputError:
 
 
 def _two_colours(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The two colours that (..., 3) consists of, all others being mixed of them; None where there are more."""
+    """The two colours that (H, W, 3) consists of, nearly all others being mixed of them; None where there are more."""
+    flat = _some(_is_flat(colours).reshape(-1, 1))[:, 0]  # other pixels are a JPEG's edges, which have any colour
     pixels = _some(colours.reshape(-1, 3)).astype(np.float32)
     first = _commonest(pixels)
-    others = pixels[np.abs(pixels - first).max(axis=-1) > NEAR]
-    second = _commonest(others) if len(others) else first
+    painted = np.abs(pixels - first).max(axis=-1) > NEAR
+    second = _commonest(pixels[painted]) if painted.any() else first
+    off, painted = _off_line(pixels, first, second), painted & flat
+    more = (off > NEAR).mean() > 0.02 or painted.any() and (off[painted] > FAINT // 2).mean() > 0.15
+    return None if more else (first, second)
+
+
+def _is_flat(colours: np.ndarray) -> np.ndarray:
+    """Where (H, W, 3) has one colour around a pixel, (H, W)."""
+    import cv2  # only now: a first picture shall not wait for it
+
+    square = np.ones((3, 3), np.uint8)
+    return _most(np.moveaxis(cv2.dilate(colours, square) - cv2.erode(colours, square), -1, 0)) <= FAINT // 2
+
+
+def _off(colours: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """By how much (H, W, 3) is off a colour, or another picture's, in the channel where it is most, (H, W)."""
+    other = np.asarray(other).round().astype(np.uint8)
+    pairs = [(colours[..., channel], other[..., channel]) for channel in range(3)]
+    return _most([np.maximum(one, another) - np.minimum(one, another) for one, another in pairs])
+
+
+def _most(channels: np.ndarray | list[np.ndarray]) -> np.ndarray:
+    """The largest of three channels (3, ...): far quicker than numpy's own over a last axis."""
+    return np.maximum(np.maximum(channels[0], channels[1]), channels[2])
+
+
+def _in_strips(function: Callable[[np.ndarray], np.ndarray], colours: np.ndarray) -> np.ndarray:
+    """A function of each pixel of (H, W, C), a few rows at a time: it would take much memory for all."""
+    return np.concatenate([function(colours[row : row + 256]) for row in range(0, len(colours), 256)])
+
+
+def _off_line(pixels: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """By how much (..., 3) is off the nearest mixture of two colours, of 255, (...,)."""
     line = second - first
-    share = ((pixels - first) @ line / max(line @ line, 1)).clip(0, 1)[:, None]
-    far = np.abs(pixels - first - share * line).max(axis=-1) > NEAR
-    return None if far.mean() > 0.02 else (first, second)
+    share = ((pixels - first) @ line / max(line @ line, 1)).clip(0, 1)[..., None]
+    return _most(np.moveaxis(np.abs(pixels - first - share * line), -1, 0))
 
 
 def _some(pixels: np.ndarray) -> np.ndarray:
@@ -234,8 +398,8 @@ def _hex(colour: np.ndarray) -> str:
     return "#" + "".join(f"{int(round(float(one))):02x}" for one in colour)
 
 
-def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str) -> _Levels:
-    """What is painted into a photo in a colour, and the edges of the strokes, which JPEG smears."""
+def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str, inverted: bool) -> _Levels:
+    """What is painted into a photo in a colour, and the edges of the strokes, which JPEG smears: always in the hole."""
     import cv2  # only now: a first picture shall not wait for it
 
     off = np.abs(np.asarray(photo.shown).astype(np.int16) - np.array(colour, np.int16)).max(axis=-1)
@@ -250,8 +414,9 @@ def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str) -> _Level
         raise InputError(f"nothing in the photo is {name}: give the colour of the strokes as #rrggbb, or a mask")
     margin = 3 if photo.lossy else 1
     beside = cv2.dilate(painted.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    painted |= beside & (off <= 4 * FAINT)
-    hole = cv2.dilate(painted.astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8))
+    if not inverted:
+        painted |= beside & (off <= 4 * FAINT)
+    hole = (cv2.erode if inverted else cv2.dilate)(painted.astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8))
     return _Levels(hole, f"what is {name} in the photo is the hole, {hole.mean():.0%} of it with a margin", top=1)
 
 
@@ -260,6 +425,8 @@ def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str) -> _Level
 
 def _hole_of(levels: _Levels) -> tuple[np.ndarray, str]:
     """Which pixels are the hole, everything that is not clearly known; and what to say of it."""
+    import cv2  # only now: a first picture shall not wait for it
+
     values, low, high = levels.values, float(levels.values.min()), float(levels.values.max())
     if low == high:
         if low in (0, levels.top):
@@ -270,7 +437,8 @@ def _hole_of(levels: _Levels) -> tuple[np.ndarray, str]:
     between = ~hole & (values != low)
     if not between.any():
         plain = levels.said or low == 0 and high == levels.top
-        return hole, "" if plain else f"of the mask's two values, {low:g} and {high:g}, the higher is the hole"
+        which = "lower" if levels.inverted else "higher"
+        return hole, "" if plain else f"of the mask's two values, {low:g} and {high:g}, the {which} is the hole"
     if (high - low) * 255 / levels.top < FAINT:
         said = f"the mask holds values from {low:g} to {high:g}, of which none stands out"
         raise InputError(f"{said}: paint what is to be completed white, and all else black")
@@ -282,34 +450,42 @@ def _hole_of(levels: _Levels) -> tuple[np.ndarray, str]:
     if flat.sum() > middle.sum() / 2:  # no soft edge
         others = np.unique(values[:-1, :-1][flat])
         if len(others) == 1:
-            return share > 0.05, f"the mask's values {others[0]:g} and {high:g} are both the hole"
+            two = (low, low + (high - others[0])) if levels.inverted else (others[0], high)
+            return share > 0.05, f"the mask's values {two[0]:g} and {two[1]:g} are both the hole"
         said = f"the mask holds {len(others) + 2} values, of which any may be the hole"
         raise InputError(f"{said}: paint it white, and all else black")
-    return _sharp(share), "the soft edges of the mask belong to the hole"
+    hole, width = _sharp(share)
+    deep = cv2.distanceTransform(middle.astype(np.uint8), cv2.DIST_L2, 5) > 2 * width + 2  # deeper than an edge is wide
+    if (deep & ~hole).any() and deep.sum() > 0.01 * min(hole.sum(), (~hole).sum()):
+        raise InputError("the mask holds a picture in grey: paint what is to be completed white, and all else black")
+    return hole, "the soft edges of the mask belong to the hole"
 
 
-def _sharp(share: np.ndarray) -> np.ndarray:
-    """The hole of which a soft mask (H, W) was made, with a margin: a fifth of it, once it is sharpened."""
+def _sharp(share: np.ndarray) -> tuple[np.ndarray, float]:
+    """The hole of which a soft mask (H, W) was made, with a margin: a fifth of it, once it is sharpened.
+
+    And the width of its edge, pixels.
+    """
     import cv2  # only now: a first picture shall not wait for it
 
     edge = (share > 0.4) & (share < 0.6)
     steep = np.median(np.hypot(*np.gradient(share))[edge]) if edge.any() and min(share.shape) > 1 else 1
     width = 1 / max(steep * (2 * np.pi) ** 0.5, 1e-3)  # of the Gaussian that has blurred it, pixels
     if width < 1.5:  # edges a pixel wide, and JPEG's noise
-        return cv2.dilate((share > 0.45).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        return _wider(share > 0.45), width
     coarse = max(1, width / 4)
     size = tuple(max(8, round(side / coarse)) for side in share.shape[::-1])
     known = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
     sharp = known
     for _ in range(20):  # van Cittert's: what blurring it again lacks, is added
         sharp = np.clip(sharp + known - cv2.GaussianBlur(sharp, (0, 0), width / coarse), 0, 1)
-    return cv2.resize(sharp, share.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.2
+    return cv2.resize(sharp, share.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.2, width
 
 
 # ------------------------------------------------------------------------------------ where it lies
 
 
-def _ask_back(hole: np.ndarray, drawn: DrawnMask) -> None:
+def _ask_back(hole: np.ndarray, drawn: DrawnMask, in_photo: bool) -> None:
     """InputError for a mask that hides nothing, everything, or so much that it may be the other way round."""
     hidden = hole.mean()
     if hidden in (0, 1):
@@ -319,6 +495,11 @@ def _ask_back(hole: np.ndarray, drawn: DrawnMask) -> None:
         raise InputError(f"the mask hides {hidden:.0%} of the photo, the other way round: leave out --invert-mask")
     frame = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]])
     if drawn.invert is None and (hidden > MOST or hidden > 0.5 and frame.mean() > 0.99):
+        if in_photo:
+            raise InputError(
+                f"{hidden:.0%} of the photo is {drawn.source}, not strokes alone but a backdrop or a frame too: give a "
+                "mask image, white where the photo is to be completed, or paint in another colour"
+            )
         raise InputError(
             f"the mask hides {hidden:.0%} of the photo: is it the other way round? Then give --invert-mask, "
             "and otherwise --no-invert-mask"
