@@ -222,6 +222,9 @@ def named(
 
 def check_name(name: str) -> None:
     """Raise InputError, which names the nearest, unless `name` is one of ALL_NAMES."""
+    if name.lower() in ("transparent", "transparency", "alpha"):
+        said = f"there is no mask '{name}', for transparency is no colour"
+        raise InputError(f"{said}: give an image that is transparent there as the mask, be it the photo itself")
     require_known("mask", name, ALL_NAMES)
 
 

@@ -576,6 +576,42 @@ def test_bad_references_and_numbers_of_answers_end_in_a_sentence(call, portrait,
     assert not (tmp_path / "c").exists()
 
 
+def test_a_verdict_says_when_it_is_about_the_reference(call, portrait, tmp_path) -> None:
+    photo, drawn = tmp_path / "photo.png", tmp_path / "drawn.png"
+    portrait.save(photo)
+    mask = Image.new("L", portrait.size)
+    mask.paste(255, HOLE)
+    mask.save(drawn)
+    options = ["--size", "64", "--reference", photo]
+    for given, said in (
+        (["--mask", drawn], "same person as in the reference: "), (["--mask", "mask01"], "same person: "),
+        (["--mask", drawn, "--original", photo], "same person: "),
+    ):
+        status, out, _ = call("complete", photo, "--out", tmp_path / "out", *given, *options)
+        assert status == 0 and said in out
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--quality", "50"], "--format jpeg"), (["--quality", "50", "--format", "png"], "--format jpeg"),
+    (["--mask", "transparent"], "an image that is transparent there"),
+    (["--mask", "link.png"], "leads nowhere, to gone.png"),
+])
+def test_wrong_calls_say_what_is_right(call, square, tmp_path, monkeypatch, options, said):
+    monkeypatch.chdir(tmp_path)
+    Path("link.png").symlink_to("gone.png")
+    mask = [] if "--mask" in options else ["--mask", "mask01"]
+    status, _, error = call("complete", square, "--out", tmp_path / "out", *mask, *options)
+    assert status == 2 and said in error and is_sentence(error) and "did you mean" not in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format, suffix", [("JPEG", "jpg"), ("Png", "png")])
+def test_a_format_may_be_written_in_capitals(call, square, tmp_path, format, suffix):
+    options = ["--mask", "mask01", "--aligned", "--size", "64", "--format", format]
+    assert call("complete", square, "--out", tmp_path / "out", *options)[0] == 0
+    assert (tmp_path / "out" / f"square.{suffix}").exists()
+
+
 def test_a_run_that_is_killed_has_told_of_what_it_did(call, square, tmp_path, monkeypatch):
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -52,6 +53,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face complet
 app.add_typer(data, name="data")
 
 REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "notes", "error")
+QUALITY = 95
 REPORTED = 50  # photos after which it is written anew
 
 
@@ -125,8 +127,10 @@ def complete(
     mask_on: Annotated[Optional[DrawnOn], typer.Option(
         help="the mask was drawn on the photo as viewers show it, or as it is stored, before EXIF turns it"
     )] = None,
-    format: Annotated[Format, typer.Option(help="of the results; JPEG changes known pixels a little")] = Format.png,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="of JPEG")] = 95,
+    format: Annotated[
+        Format, typer.Option(case_sensitive=False, help="of the results; JPEG changes known pixels a little")
+    ] = Format.png,
+    quality: Annotated[Optional[int], typer.Option(min=1, max=100, help=f"of JPEG; {QUALITY} by default")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Complete the faces in photos: DIR/<stem>.png each, and DIR/report.csv."""
@@ -138,6 +142,8 @@ def complete(
 
     if mask is None:
         raise InputError("nothing says what is to be completed: give --mask mask01, or an image that is white there")
+    if quality is not None and format is not Format.jpeg:
+        raise InputError("--quality is for JPEG alone: give --format jpeg too, or leave it out")
     besides = [out, *([Path(mask)] if os.path.isdir(mask) else []), *filter(None, (reference, original))]
     found, left_out = find_photos(photos, besides)
     masks = [_mask_of(photo, mask) for photo in found]
@@ -163,7 +169,8 @@ def complete(
             for target, style in zip(its_targets, styles):
                 generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
                 result = completer(photo.path, its_mask, aligned, face, all_faces, generator, others, style, before)
-                written = _write_completion(result, completer.recogniser, target, format, quality)
+                verdict = _verdict(completer.recogniser, its_mask, before, other)
+                written = _write_completion(result, verdict, target, format, quality or QUALITY)
                 row |= written if target == its_targets[0] else {}
         except InputError as error:
             row["error"] = str(error)
@@ -184,6 +191,7 @@ def _mask_of(photo: Found, mask: str) -> str | Path:
     """The mask of one photo: the name or colour that was given, the image, or the folder's image of that name."""
     from faceinpaint.completion import is_mask_name
     from faceinpaint.faces.folders import beside
+    from faceinpaint.faces.image_files import missing
     from faceinpaint.faces.mask_files import colour_of
     from faceinpaint.masks import check_name
 
@@ -192,6 +200,8 @@ def _mask_of(photo: Found, mask: str) -> str | Path:
         return mask
     if colour_of(mask):
         return mask
+    if os.path.islink(mask) and not os.path.exists(mask):
+        raise InputError(missing(mask, "give an image, a folder of images or a mask's name"))
     if not os.path.exists(mask):
         raise InputError(f"there is no mask {mask}: give an image, a folder of images or a mask's name")
     if not os.path.isdir(mask):
@@ -231,8 +241,20 @@ def _answer(photo: Found, out: Path, number: int, format: Format) -> Path:
     return out / photo.result.with_name(photo.result.name + (f"-{number + 1}" if number else "") + suffix)
 
 
+def _verdict(
+    recogniser: Recogniser, mask: str | Path | DrawnMask, original: Path | None, reference: Path | None
+) -> Callable[[float], str]:
+    """What says a face's distance in words, and of a reference's face that it is the reference's."""
+    from faceinpaint.completion import is_mask_name
+    from faceinpaint.masks import WORN
+
+    if reference is None or original is not None or is_mask_name(mask) and mask != WORN:
+        return recogniser.verdict
+    return lambda distance: recogniser.verdict(distance).replace("same person:", "same person as in the reference:")
+
+
 def _write_completion(
-    result: Completion, recogniser: Recogniser, target: Path, format: Format, quality: int
+    result: Completion, verdict: Callable[[float], str], target: Path, format: Format, quality: int
 ) -> dict[str, str]:
     """Write a completed photo; returns its row of the report, and under `said` what to print."""
     from faceinpaint.faces.photos import encoded
@@ -242,7 +264,7 @@ def _write_completion(
     if format is Format.jpeg and result.photo.mode == "RGBA":
         notes.append("a JPEG has no transparency: it was laid over white")
     distances = [face.distance for face in result.faces if face.distance is not None]
-    said = [str(target), *map(recogniser.verdict, distances), *notes]
+    said = [str(target), *map(verdict, distances), *notes]
     return {
         "faces": str(len(result.faces)),
         "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces),
