@@ -159,7 +159,7 @@ def test_bad_pictures_are_refused(completer, square):
 
 
 @pytest.mark.parametrize("mask", [
-    torch.zeros(2, 1, 256, 256), torch.zeros(1, 3, 256, 256), torch.zeros(256), 3, None, np.zeros((256, 256, 2)),
+    torch.zeros(2, 1, 256, 256), torch.zeros(1, 2, 256, 256), torch.zeros(256), 3, None, np.zeros((256, 256, 2)),
 ])
 def test_what_is_no_mask_is_refused(completer, square, mask):
     assert "(1, 1, H, W)" in refused(completer, square, mask, aligned=True)

@@ -25,8 +25,7 @@ from faceinpaint.prior.symmetry import smooth_fill
 DETECTION_SIDE = 1024
 # ... but never below this shorter side, where nothing could be found (MTCNN looks for 20 px and more).
 DETECTION_MIN_SIDE = 64
-# A closer look at a large photo shrinks it by this only: then faces of 40 px have the 20 that are looked for.
-CLOSER = 2
+STEP = 0.709  # from one size of faces that MTCNN looks for to the next
 # The face that is looked at again is shown upright in a square of this side ...
 UPRIGHT_SIDE = 256
 # ... and to those who predict landmarks and paint in this: quick, and as good a place for it.
@@ -52,6 +51,18 @@ TURNS = (0, 1, 3, 2)  # quarters, counterclockwise, the likelier first
 
 Predict = Callable[[Tensor, Tensor], Tensor]  # images (1, 3, S, S), masks (1, 1, S, S) -> landmarks (1, 68, 2)
 Paint = Callable[[Tensor, Tensor, Tensor], Tensor]  # the same and landmarks -> completed images (1, 3, S, S)
+
+
+class Look(NamedTuple):
+    """How to look at a photo: for faces of how many pixels and more, once it was shrunk, and by how much at most."""
+
+    smallest: float = 20.0
+    shrink: float = float("inf")
+
+
+USUAL = Look()
+QUICK = Look(smallest=USUAL.smallest / STEP**2)  # without the two smallest sizes, three quarters of the work
+CLOSE = Look(shrink=2)  # so that faces of 40 pixels have 20
 
 
 class Detection(NamedTuple):
@@ -81,11 +92,10 @@ def find(
     landmarks from what a mask leaves visible. paint: completes a face. many: look closely at once, also for small ones.
     """
     visible = pixels if hole is None else pixels * (1 - hole)
-    distant = _shrink(photo.size, DETECTION_SIDE) > CLOSER
-    for closely in (True,) if many and distant else (False, True) if distant else (False,):
+    for look in (CLOSE,) if many else (QUICK, CLOSE):
         best: list[Sighting] = []
         for turn in TURNS:
-            seen = _believed(photo, visible, hole, predict, paint, turn, closely)
+            seen = _believed(photo, visible, hole, predict, paint, turn, look)
             best = min(filter(None, (best, seen)), key=_least_doubt, default=[])
             if best and _least_doubt(best) <= AGREED:
                 break
@@ -99,11 +109,11 @@ def _least_doubt(sightings: list[Sighting]) -> float:
 
 
 def _believed(
-    photo: Image.Image, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint, turn: int, closely: bool
+    photo: Image.Image, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint, turn: int, look: Look
 ) -> list[Sighting]:
     """What is believed of what is detected in the photo, turned by quarters; a hole is filled in three ways for it."""
     for fill in (None,) if hole is None else (smooth_fill, _mean_fill, _tinted_fill):
-        found = detect(photo, hole, fill, turn, closely)
+        found = detect(photo, hole, fill, turn, look)
         seen = [_sighting(one, pixels, hole, predict, paint) for one in found]
         most = BELIEVED if hole is None else BELIEVED_OF_A_PART
         if believed := [one for one in seen if one is not None and one.doubt <= most]:
@@ -159,7 +169,7 @@ def _apart(points: Tensor, landmarks: Tensor, crop: Crop) -> float:
 
 def detect(
     photo: Image.Image, hole: Tensor | None = None, fill: Callable[[Tensor, Tensor], Tensor] | None = None,
-    turn: int = 0, closely: bool = False,
+    turn: int = 0, look: Look = USUAL,
 ) -> list[Detection]:
     """The faces in an RGB photo, the largest first; an empty list when there is none.
 
@@ -167,17 +177,17 @@ def detect(
     `align.five_points`. Each face is looked at twice, the second time turned upright by what the first look
     found: MTCNN learnt from upright faces, and this halves its error on tilted ones. hole: (1, 1, H, W), 1 = unknown,
     which `fill` (image, known) makes good; then the first look is all. turn: quarters, counterclockwise, by which the
-    photo is turned. closely: a large photo is shrunk by CLOSER at most.
+    photo is turned.
     """
-    shrink = _shrink(photo.size, DETECTION_SIDE)
-    shrink = min(shrink, CLOSER) if closely else shrink
+    shrink = min(max(photo.size) / DETECTION_SIDE, min(photo.size) / DETECTION_MIN_SIDE)
+    shrink = min(shrink, look.shrink)
     size = [round(side / shrink) for side in photo.size] if shrink > 1 else photo.size
     pixels = _shrunk(photo, size) if hole is None else _filled(photo, hole, size, fill)
     turned = np.ascontiguousarray(np.rot90(pixels, turn))
     scale = torch.tensor([photo.width / size[0], photo.height / size[1]])
     found = []
     partly = hole is not None and not turn  # upright faces are the likely ones
-    for face in _mtcnn(turned, *(OF_A_PART, OF_PARTS) if partly else (MIN_PROBABILITY, THRESHOLDS)):
+    for face in _mtcnn(turned, *(OF_A_PART, OF_PARTS) if partly else (MIN_PROBABILITY, THRESHOLDS), look.smallest):
         points = face.points if hole is not None else _second_look(turned, face.points)
         # The picture's edges stay edges.
         points = (_turned_back(points, turn, size) + 0.5) * scale - 0.5
@@ -185,10 +195,6 @@ def detect(
         box = torch.cat([corners.amin(0), corners.amax(0)])
         found.append(Detection(points, box, face.probability))
     return found
-
-
-def _shrink(size: tuple[int, int], side: int) -> float:
-    return min(max(size) / side, min(size) / DETECTION_MIN_SIDE)
 
 
 def _shrunk(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
@@ -248,12 +254,13 @@ def _upright_face(image: Tensor) -> Tensor | None:
 
 
 def _mtcnn(
-    pixels: np.ndarray, least: float = MIN_PROBABILITY, thresholds: tuple[float, ...] = THRESHOLDS
+    pixels: np.ndarray, least: float = MIN_PROBABILITY, thresholds: tuple[float, ...] = THRESHOLDS,
+    smallest: float = USUAL.smallest,
 ) -> list[Detection]:
     """One look at uint8 pixels (H, W, 3): the faces that are likely enough, the largest first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        boxes, probabilities, points = _detector(thresholds).detect(pixels, landmarks=True)
+        boxes, probabilities, points = _detector(thresholds, smallest).detect(pixels, landmarks=True)
     if boxes is None:
         return []
     # facenet-pytorch returns arrays of objects under NumPy 2.
@@ -263,12 +270,14 @@ def _mtcnn(
     return [face for face in found if face.probability >= least]
 
 
-@lru_cache(maxsize=2)
-def _detector(thresholds: tuple[float, ...]):
+@lru_cache(maxsize=4)
+def _detector(thresholds: tuple[float, ...], smallest: float):
     """MTCNN on the CPU, made once; imported here because only detection needs it, and it is slow."""
     # Its networks start from random numbers before the weights are read: the caller's stay untouched.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         from facenet_pytorch import MTCNN
 
-        return MTCNN(keep_all=True, thresholds=thresholds, device="cpu").eval()
+        return MTCNN(
+            min_face_size=smallest, factor=STEP, keep_all=True, thresholds=thresholds, device="cpu"
+        ).eval()

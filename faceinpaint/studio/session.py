@@ -199,7 +199,7 @@ class Session:
 
     def _search(self, photo: Image.Image, person: str | int | None = None, whole: bool = False) -> str:
         self._aside = photo, person, whole
-        crops = self._completer().find(photo)
+        crops = self._completer().find(photo, many=True)
         self._take(photo, crops, person)
         self.whole_beneath = whole
         return "one face found" if len(crops) == 1 else f"{len(crops)} faces found: click the one you mean"

@@ -89,7 +89,8 @@ def completions(faces: Sequence[CompletedFace], titles: Sequence[str]) -> Figure
         landmarks(axes[1], face.landmarks)
         axes[0].set_ylabel(title)
         axes[1].set_xlabel(f"{face.hole_ratio:.0%} hidden")
-        axes[2].set_xlabel(f"face distance {face.distance:z.3f}")
+        if face.distance is not None:
+            axes[2].set_xlabel(f"face distance {face.distance:z.3f}")
     for ax, heading in zip(grid[0], ("original", "what the networks see", "completed")):
         ax.set_title(heading)
     return figure
