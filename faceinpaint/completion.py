@@ -405,6 +405,6 @@ def _note_rest(photo_mask: Tensor, faces: list[CompletedFace], notes: list[str])
     rest = photo_mask.clone()
     for face in faces:
         rest *= 1 - align.mask_to_photo(torch.ones_like(face.mask), face.crop, photo_mask.shape[-2:])
-    if rest.any():
-        share = rest.sum() / photo_mask.sum()
+    share = rest.sum() / photo_mask.sum()
+    if share >= 0.005:
         notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")

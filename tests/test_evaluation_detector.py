@@ -9,7 +9,7 @@ import torch
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import detector_measures, find_eyes
-from faceinpaint.faces import align
+from faceinpaint.faces import detection
 from faceinpaint.faces.photos import to_tensor
 
 EYES = torch.tensor([[[20.0, 30.0], [40.0, 30.0]]])
@@ -21,10 +21,10 @@ def portrait(astronaut):
     return to_tensor(astronaut.crop((126, 20, 326, 220)).resize((128, 128)))
 
 
-def detection(left, top, right, bottom, eyes=EYES[0]):
+def face_at(left, top, right, bottom, eyes=EYES[0]):
     """A face in a box, with eyes."""
     points = torch.cat([eyes, torch.zeros(3, 2)]).double()
-    return align.Detection(points, torch.tensor([left, top, right, bottom]).double(), 0.99)
+    return detection.Detection(points, torch.tensor([left, top, right, bottom]).double(), 0.99)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def finds(monkeypatch):
             looked.append(photo.size)
             return next(answers)
 
-        monkeypatch.setattr(align, "detect", detect)
+        monkeypatch.setattr(detection, "detect", detect)
         return looked
     return finds
 
@@ -63,30 +63,30 @@ def test_the_shift_of_a_picture_that_is_moved_is_so_many_pixels(portrait):
 
 
 def test_the_shift_is_the_mean_of_both_eyes_over_the_distance_of_the_originals(finds):
-    finds([detection(10, 10, 50, 60, torch.tensor([[23.0, 34.0], [50.0, 30.0]]))])
+    finds([face_at(10, 10, 50, 60, torch.tensor([[23.0, 34.0], [50.0, 30.0]]))])
     found = detector_measures(torch.rand(1, 3, 64, 64), EYES)
     assert found["eye_shift"].item() == pytest.approx((5 + 10) / 2 / 20) and found["detected"].item() == 1
 
 
 def test_of_several_faces_the_largest_over_the_middle_counts(finds):
     other, smaller = EYES[0] + 1, EYES[0] + 2
-    beside = detection(33, 0, 63, 63, other)  # large, but right of the middle
-    for first, wanted in (([beside, detection(5, 5, 60, 60), detection(20, 20, 40, 40, smaller)], EYES[0]),
-                          ([detection(20, 20, 40, 40, smaller), beside], smaller)):
+    beside = face_at(33, 0, 63, 63, other)  # large, but right of the middle
+    for first, wanted in (([beside, face_at(5, 5, 60, 60), face_at(20, 20, 40, 40, smaller)], EYES[0]),
+                          ([face_at(20, 20, 40, 40, smaller), beside], smaller)):
         finds(first)
         assert torch.equal(find_eyes(torch.rand(1, 3, 64, 64))[0], wanted)
 
 
 @pytest.mark.parametrize("box", [(33, 0, 63, 63), (0, 0, 31, 63), (0, 33, 63, 63), (0, 0, 63, 31)], ids=str)
 def test_a_face_beside_the_middle_is_not_the_one(finds, box):
-    finds([detection(*box)], [detection(*box)])
+    finds([face_at(*box)], [face_at(*box)])
     assert find_eyes(torch.rand(1, 3, 64, 64)).isnan().all()
     assert detector_measures(torch.rand(1, 3, 64, 64), EYES)["detected"].item() == 0
 
 
 def test_nobody_looks_where_there_was_no_face_to_begin_with(finds):
     eyes = torch.cat([EYES, torch.full((2, 2, 2), math.nan), EYES])
-    looked = finds([], [detection(0, 0, 63, 63)])
+    looked = finds([], [face_at(0, 0, 63, 63)])
     found = detector_measures(torch.rand(4, 3, 64, 64), eyes)
     assert looked == [(64, 64)] * 2
     assert found["detected"].tolist() == pytest.approx([0, math.nan, math.nan, 1], nan_ok=True)
@@ -99,5 +99,5 @@ def test_points_that_span_no_face_are_no_face(monkeypatch):
     def detect(photo):
         raise InputError("The eye and mouth points span no square.")
 
-    monkeypatch.setattr(align, "detect", detect)
+    monkeypatch.setattr(detection, "detect", detect)
     assert find_eyes(torch.rand(2, 3, 64, 64)).isnan().all()

@@ -11,7 +11,7 @@ import torch
 from faceinpaint import masks, weights
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import MEASURES, Examination, Gallery, examination, mask_for, mask_names
-from faceinpaint.faces import align
+from faceinpaint.faces import detection
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.landmarks import LandmarkPredictor, normalised_mean_error
@@ -196,12 +196,12 @@ def test_a_detector_that_is_asked_looks_once_at_each_original_and_at_each_comple
         looked.append(round(bright, 2))
         points = torch.zeros(5, 2)
         points[0], points[1] = torch.tensor([bright, 30.0]), torch.tensor([bright + 20, 30.0])
-        face = align.Detection(points, torch.tensor([0.0, 0.0, width, height]), 0.99)
+        face = detection.Detection(points, torch.tensor([0.0, 0.0, width, height]), 0.99)
         return [face] if bright > dark else []
 
     originals = [brightness(image) for image in faces.image]
     dark = sorted(originals)[0] + 0.1  # one original has no face
-    monkeypatch.setattr(align, "detect", detect)
+    monkeypatch.setattr(detection, "detect", detect)
     methods = {"truth": lambda image, mask, landmarks: image, "grey": hide}
     measured, _, located, _ = examine(methods, ["mask01", "mask03"], detector=True)
     assert looked[:6] == [round(bright, 2) for bright in originals]

@@ -16,7 +16,8 @@ from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import CompletedFace, Completer
 from faceinpaint.course import figures
 from faceinpaint.faces import synthetic
-from faceinpaint.faces.align import Detection, aligned_crop, crop_from_points, to_photo
+from faceinpaint.faces.align import aligned_crop, crop_from_points, to_photo
+from faceinpaint.faces.detection import Detection
 from faceinpaint.generator import Generator, composite
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from faceinpaint import training, weights
 from faceinpaint.basics.errors import InputError
-from faceinpaint.faces import align, shards
+from faceinpaint.faces import detection, shards
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.photos import FaceFolder
 from faceinpaint.faces.shards import ShardedFaces, is_sharded, write_shards
@@ -157,7 +157,7 @@ def test_faces_without_landmarks_are_searched_once(tmp_path, astronaut, monkeypa
     write_shards(write_rows(tmp_path / "faces", [row, other, third]), tmp_path / "shards")
     folder = FaceFolder(tmp_path / "faces", size=64)
     expected = folder[0]
-    monkeypatch.setattr(align, "detect", None)
+    monkeypatch.setattr(detection, "detect", None)
     found = {face.name[0]: face for face in ShardedFaces(tmp_path / "shards", size=64)}
     assert same(expected, found["a"]) and found["a"].landmarks.isnan().all()
     assert same(folder[2], found["c"])

@@ -396,7 +396,7 @@ def test_celeba(celeba_files, tmp_path, monkeypatch):
 
     # Its five points spare the search for a face.
     expected = align.crop_from_points(detection.detect(read_photo(published))[0].points)
-    monkeypatch.setattr(align, "detect", lambda photo: pytest.fail("searched for a face"))
+    monkeypatch.setattr(detection, "detect", lambda photo: pytest.fail("searched for a face"))
     face = FaceFolder(tmp_path / "out", "train", size=64)[0]
     found = align.crop_from_points(torch.tensor(rows[0]["points"]))
     assert found.centre == pytest.approx(expected.centre, abs=1) and face.landmarks.isnan().all()
