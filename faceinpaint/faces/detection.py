@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +49,7 @@ BELIEVED_OF_A_PART = 0.025  # of faces that were completed first: a painter sees
 SKIN = (1.3, 0.95, 0.75)  # red, green and blue over its brightness
 TURNS = (0, 1, 3, 2)  # quarters, counterclockwise, the likelier first
 
+Fill = Callable[[Tensor, Tensor], Tensor]  # image (1, 3, H, W), known (1, 1, H, W) -> the image without a hole
 Predict = Callable[[Tensor, Tensor], Tensor]  # images (1, 3, S, S), masks (1, 1, S, S) -> landmarks (1, 68, 2)
 Paint = Callable[[Tensor, Tensor, Tensor], Tensor]  # the same and landmarks -> completed images (1, 3, S, S)
 
@@ -94,8 +95,9 @@ def find(
     visible = pixels if hole is None else pixels * (1 - hole)
     for look in (CLOSE,) if many else (QUICK, CLOSE):
         best: list[Sighting] = []
+        view = cache(partial(_view, photo, hole, look))  # shrunk and filled once for all turns
         for turn in TURNS:
-            seen = _believed(photo, visible, hole, predict, paint, turn, look)
+            seen = _believed(view, photo.size, visible, hole, predict, paint, turn, look)
             best = min(filter(None, (best, seen)), key=_least_doubt, default=[])
             if best and _least_doubt(best) <= AGREED:
                 break
@@ -109,11 +111,12 @@ def _least_doubt(sightings: list[Sighting]) -> float:
 
 
 def _believed(
-    photo: Image.Image, pixels: Tensor, hole: Tensor | None, predict: Predict, paint: Paint, turn: int, look: Look
+    view: Callable[[Fill | None], np.ndarray], size: tuple[int, int], pixels: Tensor, hole: Tensor | None,
+    predict: Predict, paint: Paint, turn: int, look: Look,
 ) -> list[Sighting]:
     """What is believed of what is detected in the photo, turned by quarters; a hole is filled in three ways for it."""
     for fill in (None,) if hole is None else (smooth_fill, _mean_fill, _tinted_fill):
-        found = detect(photo, hole, fill, turn, look)
+        found = _faces_in(view(fill), size, hole is not None, turn, look)
         seen = [_sighting(one, pixels, hole, predict, paint) for one in found]
         most = BELIEVED if hole is None else BELIEVED_OF_A_PART
         if believed := [one for one in seen if one is not None and one.doubt <= most]:
@@ -167,28 +170,35 @@ def _apart(points: Tensor, landmarks: Tensor, crop: Crop) -> float:
 # ------------------------------------------------------------------------------------ looking
 
 
-def detect(
-    photo: Image.Image, hole: Tensor | None = None, fill: Callable[[Tensor, Tensor], Tensor] | None = None,
-    turn: int = 0, look: Look = USUAL,
-) -> list[Detection]:
+def detect(photo: Image.Image) -> list[Detection]:
     """The faces in an RGB photo, the largest first; an empty list when there is none.
 
     MTCNN (Zhang et al. 2016) by facenet-pytorch, whose weights come with it; points in the order of
     `align.five_points`. Each face is looked at twice, the second time turned upright by what the first look
-    found: MTCNN learnt from upright faces, and this halves its error on tilted ones. hole: (1, 1, H, W), 1 = unknown,
-    which `fill` (image, known) makes good; then the first look is all. turn: quarters, counterclockwise, by which the
-    photo is turned.
+    found: MTCNN learnt from upright faces, and this halves its error on tilted ones.
     """
-    shrink = min(max(photo.size) / DETECTION_SIDE, min(photo.size) / DETECTION_MIN_SIDE)
-    shrink = min(shrink, look.shrink)
-    size = [round(side / shrink) for side in photo.size] if shrink > 1 else photo.size
-    pixels = _shrunk(photo, size) if hole is None else _filled(photo, hole, size, fill)
+    return _faces_in(_view(photo, None, USUAL, None), photo.size, False, 0, USUAL)
+
+
+def _view(photo: Image.Image, hole: Tensor | None, look: Look, fill: Fill | None) -> np.ndarray:
+    """The photo as it is looked at, uint8 (h, w, 3): shrunk, and what a hole (1, 1, H, W) hides made good."""
+    shrink = min(max(photo.size) / DETECTION_SIDE, min(photo.size) / DETECTION_MIN_SIDE, look.shrink)
+    size = tuple(round(side / shrink) for side in photo.size) if shrink > 1 else photo.size
+    return _shrunk(photo, size) if hole is None else _filled(photo, hole, size, fill)
+
+
+def _faces_in(pixels: np.ndarray, photo_size: tuple[int, int], partly: bool, turn: int, look: Look) -> list[Detection]:
+    """The faces in a view, turned by quarters counterclockwise, in pixels of the photo of a size (width, height).
+
+    partly: whether a hole was made good in it; then the first look is all, and upright faces need be less sure.
+    """
+    size = pixels.shape[1], pixels.shape[0]
     turned = np.ascontiguousarray(np.rot90(pixels, turn))
-    scale = torch.tensor([photo.width / size[0], photo.height / size[1]])
+    scale = torch.tensor([photo_size[0] / size[0], photo_size[1] / size[1]])
     found = []
-    partly = hole is not None and not turn  # upright faces are the likely ones
-    for face in _mtcnn(turned, *(OF_A_PART, OF_PARTS) if partly else (MIN_PROBABILITY, THRESHOLDS), look.smallest):
-        points = face.points if hole is not None else _second_look(turned, face.points)
+    sure = (OF_A_PART, OF_PARTS) if partly and not turn else (MIN_PROBABILITY, THRESHOLDS)
+    for face in _mtcnn(turned, *sure, look.smallest):
+        points = face.points if partly else _second_look(turned, face.points)
         # The picture's edges stay edges.
         points = (_turned_back(points, turn, size) + 0.5) * scale - 0.5
         corners = (_turned_back(face.box.reshape(2, 2), turn, size) + 0.5) * scale - 0.5
@@ -198,10 +208,10 @@ def detect(
 
 
 def _shrunk(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    return np.array(picture if picture.size == tuple(size) else picture.resize(size, Image.Resampling.BOX))
+    return np.array(picture if picture.size == size else picture.resize(size, Image.Resampling.BOX))
 
 
-def _filled(photo: Image.Image, hole: Tensor, size: tuple[int, int], fill: Callable) -> np.ndarray:
+def _filled(photo: Image.Image, hole: Tensor, size: tuple[int, int], fill: Fill) -> np.ndarray:
     """The photo at a smaller size, its hole filled from what is known: uint8 (H, W, 3)."""
     known = Image.fromarray((hole[0, 0] < 0.5).byte().numpy() * 255)
     seen = Image.composite(photo, Image.new("RGB", photo.size), known)
