@@ -54,6 +54,7 @@ class CompletedFace:
     crop: align.Crop
     distance: float | None  # cosine distance of the completed face from the original's, or the reference's, if known
     hole_ratio: float
+    against: str = ""  # what the distance is from, "original" or "reference"
 
     @property
     def masked(self) -> Tensor:
@@ -204,11 +205,12 @@ class Completer:
     def reference(self, photo: Image.Image | str | Path, aligned: bool = False) -> Reference:
         """Another photo of the person, to go by: its largest face. Raises InputError where there is none."""
         photo = _read_photo(photo).shown
+        pixels = to_tensor(photo)
         try:
-            crop = self._crops(photo, to_tensor(photo), None, aligned, 0, False)[0]
+            crop = self._crops(photo, pixels, None, aligned, 0, False)[0]
         except InputError as error:
             raise InputError(f"the reference is no good: {error}") from None
-        return self.reference_from(align.cut(to_tensor(photo), crop, self.size))
+        return self.reference_from(align.cut(pixels, crop, self.size))
 
     def reference_from(self, images: Tensor) -> Reference:
         """Aligned faces (B, 3, S, S) of the same people as a `Reference` for `complete`."""
@@ -267,6 +269,11 @@ class Completer:
         """Cosine distance (B,) of faces in two pictures (B, 3, S, S) with common landmarks (B, 68, 2)."""
         return self.recogniser.distance(self.embed(a, landmarks), self.embed(b, landmarks))
 
+    def distance_from(self, reference: Reference, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Cosine distance (B,) of faces (B, 3, S, S) with landmarks (B, 68, 2) from those of a reference."""
+        faces = self.embed(images, landmarks), self.embed(reference.image, reference.landmarks)
+        return self.recogniser.distance(*faces)
+
     def find(
         self, photo: Image.Image, hole: Tensor | None = None, many: bool = False, pixels: Tensor | None = None
     ) -> list[align.Crop]:
@@ -301,10 +308,13 @@ class Completer:
     def _worn(self, photo: Image.Image, pixels: Tensor, aligned: bool) -> Tensor:
         """What worn face masks hide of the photo, (1, 1, H, W)."""
         hidden = torch.zeros_like(pixels[:, :1])
-        # Landmarks that agree are asked for later, when the mask is off. No face in MTCNN's eyes is blue or red.
-        found = detection.detect(photo) or detection.detect(photo.convert("L").convert("RGB"))
-        crops = [align.crop_from_points(one.points) for one in found]
-        for crop in [align.aligned_crop((photo.height, photo.width))] if aligned else crops:
+        if aligned:
+            crops = [align.aligned_crop((photo.height, photo.width))]
+        else:
+            # Landmarks that agree are asked for later, when the mask is off. No face in MTCNN's eyes is blue or red.
+            found = detection.detect(photo) or detection.detect(photo.convert("L").convert("RGB"))
+            crops = [align.crop_from_points(one.points) for one in found]
+        for crop in crops:
             worn = worn_mask(align.cut(pixels, crop, self.size), self.predict)
             hidden = torch.maximum(hidden, align.mask_to_photo(worn, crop, hidden.shape[-2:]))
         return hidden
@@ -342,14 +352,13 @@ class Completer:
         if not completed.isfinite().all():
             raise InputError("the generator painted what is no colour (NaN): choose other weights")
         original = image if before is None else torch.where(mask > 0.5, before.image, image)
-        distance = None
+        distance, against = None, ""
         if before is not None:
-            distance = self.distance(before.image, completed, before.landmarks).item()
+            distance, against = self.distance(before.image, completed, before.landmarks).item(), "original"
         elif reference is not None:
-            faces = self.embed(completed, landmarks), self.embed(reference.image, reference.landmarks)
-            distance = self.recogniser.distance(*faces).item()
+            distance, against = self.distance_from(reference, completed, landmarks).item(), "reference"
         return CompletedFace(
-            original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(hidden).item()
+            original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(hidden).item(), against
         )
 
 

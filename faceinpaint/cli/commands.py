@@ -9,7 +9,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -24,7 +23,7 @@ from faceinpaint.cli.data import data
 if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
     from typer import Context
 
-    from faceinpaint.completion import Completion
+    from faceinpaint.completion import CompletedFace, Completion
     from faceinpaint.faces.folders import Found
     from faceinpaint.faces.mask_files import DrawnMask
     from faceinpaint.recognisers import Recogniser
@@ -169,8 +168,7 @@ def complete(
             for target, style in zip(its_targets, styles):
                 generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
                 result = completer(photo.path, its_mask, aligned, face, all_faces, generator, others, style, before)
-                verdict = _verdict(completer.recogniser, its_mask, before, other)
-                written = _write_completion(result, verdict, target, format, quality or QUALITY)
+                written = _write_completion(result, completer.recogniser, target, format, quality or QUALITY)
                 row |= written if target == its_targets[0] else {}
         except InputError as error:
             row["error"] = str(error)
@@ -241,20 +239,15 @@ def _answer(photo: Found, out: Path, number: int, format: Format) -> Path:
     return out / photo.result.with_name(photo.result.name + (f"-{number + 1}" if number else "") + suffix)
 
 
-def _verdict(
-    recogniser: Recogniser, mask: str | Path | DrawnMask, original: Path | None, reference: Path | None
-) -> Callable[[float], str]:
-    """What says a face's distance in words, and of a reference's face that it is the reference's."""
-    from faceinpaint.completion import is_mask_name
-    from faceinpaint.masks import WORN
-
-    if reference is None or original is not None or is_mask_name(mask) and mask != WORN:
-        return recogniser.verdict
-    return lambda distance: recogniser.verdict(distance).replace("same person:", "same person as in the reference:")
+def _verdict(recogniser: Recogniser, face: CompletedFace) -> str:
+    """A face's distance in words, and of a reference's face that it is the reference's."""
+    said = recogniser.verdict(face.distance)
+    whose = "same person as in the reference:" if face.against == "reference" else "same person:"
+    return said.replace("same person:", whose)
 
 
 def _write_completion(
-    result: Completion, verdict: Callable[[float], str], target: Path, format: Format, quality: int
+    result: Completion, recogniser: Recogniser, target: Path, format: Format, quality: int
 ) -> dict[str, str]:
     """Write a completed photo; returns its row of the report, and under `said` what to print."""
     from faceinpaint.faces.photos import encoded
@@ -263,12 +256,12 @@ def _write_completion(
     notes = list(result.notes)
     if format is Format.jpeg and result.photo.mode == "RGBA":
         notes.append("a JPEG has no transparency: it was laid over white")
-    distances = [face.distance for face in result.faces if face.distance is not None]
-    said = [str(target), *map(verdict, distances), *notes]
+    judged = [face for face in result.faces if face.distance is not None]
+    said = [str(target), *(_verdict(recogniser, face) for face in judged), *notes]
     return {
         "faces": str(len(result.faces)),
         "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces),
-        "face_distance": " ".join(f"{distance:.3f}" for distance in distances),
+        "face_distance": " ".join(f"{face.distance:.3f}" for face in judged),
         "notes": "; ".join(notes),
         "said": ", ".join(said),
     }

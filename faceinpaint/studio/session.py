@@ -239,8 +239,7 @@ class Session:
     def _refer_to(self, photo: Image.Image, crop: align.Crop) -> str:
         completer = self._completer()
         reference = completer.reference_from(align.cut(to_tensor(photo), crop, self.size))
-        faces = (self.original, self.whole), (reference.image, reference.landmarks)
-        distance = completer.recogniser.distance(*(completer.embed(*face) for face in faces)).item()
+        distance = completer.distance_from(reference, self.original, self.whole).item()
         self.reference = reference
         # Said and no more: a recogniser errs, and who it is the visitor knows better.
         same = distance <= completer.recogniser.threshold
@@ -451,8 +450,7 @@ class Session:
             return completer.distance(self.original, painted, self.whole).item(), "original"
         if self.reference is None:
             return None, ""
-        faces = (painted, landmarks), (self.reference.image, self.reference.landmarks)
-        return completer.recogniser.distance(*(completer.embed(*face) for face in faces)).item(), "reference"
+        return completer.distance_from(self.reference, painted, landmarks).item(), "reference"
 
     @property
     def knows_original(self) -> bool:
