@@ -271,13 +271,13 @@ def _refuse_overwriting(
     files: list[Path], others: list[str | Path | None] | list[str | Path], targets: list[Path], out: Path
 ) -> None:
     """Raise InputError where a result would take the place of a photo, a mask or a reference that is read."""
-    inputs = [one for one in (*files, *others) if isinstance(one, Path) and one.exists()]
-    # By device and inode: one file may be called by many paths.
-    read = {(stat.st_dev, stat.st_ino) for stat in map(Path.stat, inputs)}
+    from faceinpaint.faces.folders import identity
+
+    read = {identity(one) for one in (*files, *others) if isinstance(one, Path) and one.exists()}
     if len(set(targets)) < len(targets):
         raise InputError("two of the results would have the same name: rename the photos or complete them one by one")
     for target in targets + [out / "report.csv"]:
-        if target.exists() and (target.stat().st_dev, target.stat().st_ino) in read:
+        if target.exists() and identity(target) in read:
             raise InputError(f"the result would overwrite the input {target}: choose another --out")
 
 

@@ -216,10 +216,18 @@ def _filled(photo: Image.Image, hole: Tensor, size: tuple[int, int], fill: Fill)
     known = Image.fromarray((hole[0, 0] < 0.5).byte().numpy() * 255)
     seen = Image.composite(photo, Image.new("RGB", photo.size), known)
     share = torch.from_numpy(_shrunk(known, size)).float()[None, None] / 255
-    visible = torch.from_numpy(_shrunk(seen, size)).permute(2, 0, 1)[None].float() / 255
+    visible = _to_tensor(_shrunk(seen, size))
     there = (share > 0.1).float()
-    filled = fill(visible / share.clamp_min(0.1) * there, there).clamp(0, 1)
-    return (filled[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    return _to_pixels(fill(visible / share.clamp_min(0.1) * there, there).clamp(0, 1))
+
+
+def _to_tensor(pixels: np.ndarray) -> Tensor:
+    """uint8 (H, W, 3) as (1, 3, H, W) in [0, 1]; `_to_pixels` undoes it."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+
+def _to_pixels(image: Tensor) -> np.ndarray:
+    return (image[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy()
 
 
 def _mean_fill(image: Tensor, known: Tensor) -> Tensor:
@@ -249,14 +257,13 @@ def _turned_back(points: Tensor, turn: int, size: tuple[int, int]) -> Tensor:
 def _second_look(pixels: np.ndarray, points: Tensor) -> Tensor:
     """The five points (5, 2) again, more exactly; as they were when the upright face is not found."""
     crop = align.crop_from_points(points, margin=1.5)
-    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    again = _upright_face(align.cut(photo, crop, UPRIGHT_SIDE))
+    again = _upright_face(align.cut(_to_tensor(pixels), crop, UPRIGHT_SIDE))
     return points if again is None else align.to_photo(again, crop, UPRIGHT_SIDE)
 
 
 def _upright_face(image: Tensor) -> Tensor | None:
     """The five points (5, 2) of the face in the middle of a crop (1, 3, S, S); None where there is none."""
-    for face in _mtcnn((image[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy()):
+    for face in _mtcnn(_to_pixels(image)):
         from_middle = (face.points.mean(dim=0) - image.shape[-1] / 2).norm()
         if from_middle < image.shape[-1] / 6:  # about the distance of the eyes; further off is a neighbour
             return face.points

@@ -65,20 +65,20 @@ def _missing(path: Path) -> str:
 
 def _files_below(folder: Path, besides: Sequence[Path]) -> Iterator[Path]:
     """All files in a folder and its sub-folders, without hidden ones and those of `besides`."""
-    seen = {_identity(one) for one in besides if os.path.isdir(one)}  # later also those that links lead to again
+    seen = {identity(one) for one in besides if os.path.isdir(one)}  # later also those that links lead to again
     for here, folders, files in os.walk(folder, followlinks=True):
         shown = [one for one in sorted(folders) if not one.startswith((".", "__MACOSX", "@eaDir"))]
         folders.clear()
         for one in shown:
-            identity = _identity(os.path.join(here, one))
-            if identity not in seen:
-                seen.add(identity)
+            folder_itself = identity(os.path.join(here, one))
+            if folder_itself not in seen:
+                seen.add(folder_itself)
                 folders.append(one)
         yield from (Path(here, file) for file in files if not file.startswith("."))
 
 
-def _identity(path: str | Path) -> tuple[int, int]:
-    """What a folder is, whatever path leads to it."""
+def identity(path: str | Path) -> tuple[int, int]:
+    """What a file or folder is, whatever path leads to it."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
 

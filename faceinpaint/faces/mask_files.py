@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageColor
@@ -220,8 +221,6 @@ def _shows(pixels: np.ndarray, photo: Photo) -> bool:
 
 def _of_the_photo(image: Image.Image, photo: Photo) -> _Levels | None:
     """Of a mask that holds a part of the photo itself on one colour; None of one that does not."""
-    import cv2  # only now: a first picture shall not wait for it
-
     if image.size != photo.shown.size:
         return None
     grey = image.mode == "L"
@@ -309,15 +308,11 @@ def _is_noisy(colours: np.ndarray, ground: np.ndarray) -> bool:
 
 def _wider(hole: np.ndarray, pixels: int = 1) -> np.ndarray:
     """A hole (H, W) that reaches so many pixels further."""
-    import cv2  # only now: a first picture shall not wait for it
-
     return cv2.dilate(hole.astype(np.uint8), np.ones((2 * pixels + 1,) * 2, np.uint8)) > 0
 
 
 def _kinds(colours: np.ndarray, where: np.ndarray | None = None) -> list[tuple[np.ndarray, float]] | None:
     """The few flat colours of (H, W, 3), `where` it counts, each with its share of them; None where it has others."""
-    import cv2  # only now: a first picture shall not wait for it
-
     flat = _is_flat(colours)
     where = np.ones_like(flat) if where is None else cv2.erode(where.astype(np.uint8), np.ones((3, 3))) > 0
     rest = _some(colours[flat & where]).astype(np.float32)
@@ -352,8 +347,6 @@ def _two_colours(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _is_flat(colours: np.ndarray) -> np.ndarray:
     """Where (H, W, 3) has one colour around a pixel, (H, W)."""
-    import cv2  # only now: a first picture shall not wait for it
-
     square = np.ones((3, 3), np.uint8)
     return _most(np.moveaxis(cv2.dilate(colours, square) - cv2.erode(colours, square), -1, 0)) <= FAINT // 2
 
@@ -400,8 +393,6 @@ def _hex(colour: np.ndarray) -> str:
 
 def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str, inverted: bool) -> _Levels:
     """What is painted into a photo in a colour, and the edges of the strokes, which JPEG smears: always in the hole."""
-    import cv2  # only now: a first picture shall not wait for it
-
     off = np.abs(np.asarray(photo.shown).astype(np.int16) - np.array(colour, np.int16)).max(axis=-1)
     for most in (FAINT // 4, FAINT) if photo.lossy else (1, FAINT):  # the second for thin strokes
         _, parts, about, _ = cv2.connectedComponentsWithStats((off <= most).astype(np.uint8), connectivity=8)
@@ -413,11 +404,12 @@ def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str, inverted:
     else:
         raise InputError(f"nothing in the photo is {name}: give the colour of the strokes as #rrggbb, or a mask")
     margin = 3 if photo.lossy else 1
-    beside = cv2.dilate(painted.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    if not inverted:
-        painted |= beside & (off <= 4 * FAINT)
-    hole = (cv2.erode if inverted else cv2.dilate)(painted.astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8))
-    return _Levels(hole, f"what is {name} in the photo is the hole, {hole.mean():.0%} of it with a margin", top=1)
+    if inverted:
+        hole = ~_wider(~painted, margin)
+    else:
+        hole = _wider(painted | _wider(painted, 3) & (off <= 4 * FAINT), margin)
+    said = f"what is {name} in the photo is the hole, {hole.mean():.0%} of it with a margin"
+    return _Levels(hole.astype(np.uint8), said, top=1)
 
 
 # --------------------------------------------------------------------------------- where its edge is
@@ -425,8 +417,6 @@ def _painted_in(photo: Photo, colour: tuple[int, int, int], name: str, inverted:
 
 def _hole_of(levels: _Levels) -> tuple[np.ndarray, str]:
     """Which pixels are the hole, everything that is not clearly known; and what to say of it."""
-    import cv2  # only now: a first picture shall not wait for it
-
     values, low, high = levels.values, float(levels.values.min()), float(levels.values.max())
     if low == high:
         if low in (0, levels.top):
@@ -466,8 +456,6 @@ def _sharp(share: np.ndarray) -> tuple[np.ndarray, float]:
 
     And the width of its edge, pixels.
     """
-    import cv2  # only now: a first picture shall not wait for it
-
     edge = (share > 0.4) & (share < 0.6)
     steep = np.median(np.hypot(*np.gradient(share))[edge]) if edge.any() and min(share.shape) > 1 else 1
     width = 1 / max(steep * (2 * np.pi) ** 0.5, 1e-3)  # of the Gaussian that has blurred it, pixels

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint import masks
+from faceinpaint.faces.photos import to_image
 from faceinpaint.landmarks import LEFT_EYE, RIGHT_EYE
 
 LOOKS = 2  # at the landmarks: the first takes the cloth for skin
@@ -36,7 +37,7 @@ def worn_mask(image: Tensor, predict: Callable[[Tensor, Tensor], Tensor]) -> Ten
     # Nobody wears it over the eyes.
     eyes = masks.part(landmarks, image.shape[-1], slice(LEFT_EYE.start, RIGHT_EYE.stop), 0.05)[0, 0].numpy()
     labels[eyes > 0] = cv2.GC_BGD
-    pixels = np.ascontiguousarray((image[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy()[..., ::-1])
+    pixels = np.ascontiguousarray(np.asarray(to_image(image))[..., ::-1])
     cv2.setRNGSeed(0)
     cv2.grabCut(pixels, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
     cloth = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
