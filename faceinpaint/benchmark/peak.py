@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 
 import torch
 
@@ -23,8 +21,6 @@ class PeakMemory:
             self.before = torch.cuda.memory_allocated()
         else:
             gc.collect()
-            if sys.platform == "linux":  # what was freed is given back, or the steps could take it unseen
-                getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
             self.before = restart_peak()
 
     def read(self) -> int | None:

@@ -14,9 +14,7 @@ found: `turn` tries it turned. Nothing is written to a disk.
 
 from __future__ import annotations
 
-import ctypes
 import io
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +28,7 @@ from torch import Tensor
 
 from faceinpaint import masks, weights
 from faceinpaint.basics.errors import InputError, unknown
+from faceinpaint.basics.memory import give_back_freed
 from faceinpaint.faces import align
 from faceinpaint.faces.image_files import use_image
 from faceinpaint.faces.mask_files import fit, read_mask
@@ -415,7 +414,7 @@ class Session:
             made.append(self._complete(name, hole, seen, crop, style, _part(report, number, len(names))))
         report(1.0, "done")
         self.results.extend(made)
-        _give_memory_back()
+        give_back_freed()  # a long visit would grow by a few per cent before it levels off
         return made
 
     def _complete(
@@ -515,16 +514,6 @@ class Session:
     def _need_photo(self) -> None:
         if self.photo is None:
             raise InputError("there is no photo yet: open one or choose a built-in face")
-
-
-def _give_memory_back() -> None:
-    """Return to the system what a completion has freed.
-
-    Masks and results that stay lie between what is freed, and glibc would keep the gaps: a long visit would grow by a
-    few per cent before it levels off. Other C libraries have no such call.
-    """
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _require_small(content: bytes) -> None:
