@@ -21,7 +21,6 @@ from faceinpaint.faces.photos import (
     FaceFolder,
     Photo,
     encoded,
-    list_photos,
     open_photo,
     read_photo,
     to_image,
@@ -526,30 +525,6 @@ def test_image_rounds_to_the_nearest_and_clamps():
     levels = torch.tensor([-1.0, 0.4 / 255, 0.6 / 255, 99.4 / 255, 254.6 / 255, 2.0])
     pixels = np.asarray(to_image(levels.expand(1, 3, 2, 6)))
     assert pixels[0, :, 0].tolist() == [0, 0, 1, 99, 255, 255]
-
-
-# ------------------------------------------------------------------------------------- folders
-
-
-def test_photos_of_a_folder(tmp_path, small):
-    for name in ("b.JPG", "a.png", "c.webp", ".hidden.png", "notes.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_photos(tmp_path)] == ["a.png", "b.JPG", "c.webp"]
-    assert list_photos(str(tmp_path / "b.JPG")) == [tmp_path / "b.JPG"]
-
-
-def test_folders_without_photos(tmp_path):
-    assert "holds no photo" in refused(list_photos, tmp_path)
-    assert "does not exist" in refused(list_photos, tmp_path / "none")
-
-
-@pytest.mark.parametrize("names", [("a.jpg", "a.png"), ("a.jpg", "A.png")])
-def test_photos_with_the_same_output_are_refused(tmp_path, names):
-    for name in names:
-        (tmp_path / name).touch()
-    sentence = refused(list_photos, tmp_path)
-    assert all(name in sentence for name in names)
 
 
 # ------------------------------------------------------------------------------- faces on disk

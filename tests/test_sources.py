@@ -566,6 +566,8 @@ def test_own_photos_in_disorder(photos, tmp_path, portrait):
     assert "holds no photo" in refused(own, photos, tmp_path / "out")
     portrait.save(photos / "loose.jpg")
     assert "loose.jpg" in refused(own, photos, tmp_path / "out")
+    (photos / "loop").symlink_to(photos / "loop")
+    assert "no folder" in refused(own, photos / "loop", tmp_path / "out")
     (tmp_path / "bare").mkdir()
     assert "no sub-folders" in refused(own, tmp_path / "bare", tmp_path / "out")
 

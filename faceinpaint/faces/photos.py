@@ -277,36 +277,7 @@ def to_image(tensor: Tensor) -> Image.Image:
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 
-# ------------------------------------------------------------------------------------- folders
-
-
-def list_photos(path: str | Path) -> list[Path]:
-    """The photo at `path`, or the photos of the folder at `path` by name, hidden files left out.
-
-    Raises InputError when there is none, or when two share a stem and would get the same output file.
-    """
-    path = Path(path)
-    if os.path.isfile(path):  # unlike the methods of Path, not an OSError for a name that can't be
-        return [path]
-    if not os.path.isdir(path):
-        raise InputError(f"{path} does not exist: give a photo or a folder of photos.")
-    photos = sorted(p for p in path.iterdir() if _is_photo(p))
-    if not photos:
-        suffixes = ", ".join(PHOTO_SUFFIXES)
-        raise InputError(f"{path} holds no photo: put files there whose names end in one of {suffixes}.")
-    first_of_stem: dict[str, Path] = {}
-    for photo in photos:
-        other = first_of_stem.setdefault(photo.stem.casefold(), photo)
-        if other is not photo:
-            raise InputError(
-                f"{other.name} and {photo.name} in {path} would both be written as {photo.stem}.png: "
-                "rename one of them."
-            )
-    return photos
-
-
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+# --------------------------------------------------------------------------------- faces on disk
 
 
 class FaceFolder(Dataset):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import PHOTO_SUFFIXES, list_photos, read_photo, to_image, to_tensor
+from faceinpaint.faces.folders import find_photos
+from faceinpaint.faces.photos import PHOTO_SUFFIXES, read_photo, to_image, to_tensor
 from faceinpaint.faces.sources.labels import Labeller, largest_face
 from faceinpaint.faces.sources.writer import Entry, Report, jpeg, make_folder, rounded, split_of, write_faces
 
@@ -21,14 +23,15 @@ def own(photos: Path, out: Path, size: int = 512, landmarks: str = "auto", licen
     landmarks: one of `labels.METHODS`. The sub-folder's name is the person's. Raises InputError for a folder of
     another shape, and as `write_faces` does.
     """
-    if out.resolve().is_relative_to(photos.resolve()):
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(photos)):
         raise InputError(f"{out} lies in {photos} and would be taken for a person: choose another --out")
     people = _people(photos)
     labeller = Labeller(landmarks)
     entries = [
-        Entry(f"images/{person.name}-{photo.stem}.jpg", partial(_face, photo, person.name, size, labeller, licence))
+        Entry(f"images/{'-'.join((person.name, *photo.result.parts))}.jpg",
+              partial(_face, photo.path, person.name, size, labeller, licence))
         for person in people
-        for photo in list_photos(person)
+        for photo in find_photos([person], ())[0]
     ]
     make_folder(out)
     settings = {"source": SOURCE, "size": size, "landmarks": labeller.method, "licence": licence}
