@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -22,12 +22,13 @@ from faceinpaint.basics.folding import folded
 from faceinpaint.basics.threads import leave_a_core
 from faceinpaint.faces import align, detection
 from faceinpaint.faces.mask_files import DrawnMask, Source, colour_of, read_mask
-from faceinpaint.faces.photos import Photo, open_photo, to_image, to_tensor
+from faceinpaint.faces.photos import Photo, open_photo, rounded, to_bytes, to_image
 from faceinpaint.faces.worn import worn_mask
 from faceinpaint.generator import Generator
 from faceinpaint.landmarks import LandmarkPredictor
 from faceinpaint.prior.answers import Style, expressed
-from faceinpaint.prior.reference import Reference, with_reference
+from faceinpaint.prior.details import details_for, mirrored_layer, source_of
+from faceinpaint.prior.reference import Reference, details_of, with_reference
 from faceinpaint.prior.tone import toned
 from faceinpaint.recognisers import Recogniser, load_recogniser
 
@@ -52,8 +53,8 @@ class CompletedFace:
     landmarks: Tensor  # (1, 68, 2), predicted from the visible part
     completed: Tensor  # (1, 3, S, S)
     crop: align.Crop
-    distance: float | None  # cosine distance of the completed face from the original's, or the reference's, if known
-    hole_ratio: float
+    distance: float | None = None  # cosine distance of the completed face from the original's, or the reference's
+    hole_ratio: float = 0.0
     against: str = ""  # what the distance is from, "original" or "reference"
 
     @property
@@ -74,8 +75,8 @@ class Completion:
 class Completer:
     """Completes faces in photos; made by `from_pretrained`.
 
-    The networks look at `size` x `size` pixels of a face; the result is pasted back into the photo, whose
-    known pixels stay as they are, bit for bit.
+    The networks look at `size` x `size` pixels of a face; the result is pasted back into the photo at the photo's own
+    resolution, whose known pixels stay as they are, bit for bit.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Completer:
         photo, hidden = source.shown, None
         if reference is not None and not isinstance(reference, Reference):
             reference = self.reference(reference)
-        pixels = to_tensor(photo)
+        pixels = to_bytes(photo)
         size, notes = pixels.shape[-2:], [*source.notes]
         photo_mask = None
         if is_mask_name(mask):
@@ -156,19 +157,21 @@ class Completer:
             hidden = photo_mask[0, 0].bool().numpy()
 
         untouched = pixels if photo_mask is None else self._untouched(original, size)
-        result, faces = pixels, []
+        result, faces = pixels.clone(), []
         for crop in self._crops(photo, pixels, photo_mask, aligned, face, all_faces):
             before = None if untouched is None else self._before(untouched, crop)
-            hole = photo_mask
-            if hole is None:
+            area = align.area_around(crop, size)
+            if photo_mask is None:
                 # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
                 # the one must not show in the other.
-                hole = align.mask_to_photo(masks.named(mask, self.size, before.landmarks, generator), crop, size)
+                hole = masks.named(mask, self.size, before.landmarks, generator)
+                hole = align.mask_to_photo(hole, area.moved(crop), area.size)
+            else:
+                hole = area.of(photo_mask)
             completed = self._complete_face(pixels, hole, crop, reference, style, before)
             if completed is not None:
                 faces.append(completed)
-                region = masks.face_region(completed.landmarks, self.size)
-                result = align.blend_rim(align.paste(result, completed.completed, hole, crop), hole, crop, region)
+                paste(result, hole, completed, reference)
         if not faces:
             raise InputError("the mask hides nothing of the face: draw it on the face, or choose another by --face")
         if photo_mask is not None:
@@ -205,12 +208,21 @@ class Completer:
     def reference(self, photo: Image.Image | str | Path, aligned: bool = False) -> Reference:
         """Another photo of the person, to go by: its largest face. Raises InputError where there is none."""
         photo = _read_photo(photo).shown
-        pixels = to_tensor(photo)
+        pixels = to_bytes(photo)
         try:
             crop = self._crops(photo, pixels, None, aligned, 0, False)[0]
         except InputError as error:
             raise InputError(f"the reference is no good: {error}") from None
-        return self.reference_from(align.cut(pixels, crop, self.size))
+        return self.reference_in(photo, crop)
+
+    def reference_in(self, photo: Image.Image, crop: align.Crop) -> Reference:
+        """The face in a crop of an RGB photo as a reference, which knows what the photo shows in its own pixels."""
+        grey = to_bytes(photo.convert("L"))  # its colours are those of another day
+        area = align.area_around(crop, grey.shape[-2:])
+        here = area.moved(crop)
+        unknown = align.beyond(here, area.size, self.size).float()
+        source = source_of(area.of(grey), align.affine(here, self.size), align.cut(grey, crop, self.size), unknown)
+        return replace(self.reference_from(align.cut(to_bytes(photo), crop, self.size)), source=source)
 
     def reference_from(self, images: Tensor) -> Reference:
         """Aligned faces (B, 3, S, S) of the same people as a `Reference` for `complete`."""
@@ -281,7 +293,7 @@ class Completer:
 
         many: small ones too. pixels: the photo's, (1, 3, H, W), where they are at hand. InputError where there is none.
         """
-        pixels = to_tensor(photo) if pixels is None else pixels
+        pixels = to_bytes(photo) if pixels is None else pixels
         found = detection.find(photo, pixels, hole, self.predict, self.paint, many)
         if not found:
             raise InputError(
@@ -307,7 +319,7 @@ class Completer:
 
     def _worn(self, photo: Image.Image, pixels: Tensor, aligned: bool) -> Tensor:
         """What worn face masks hide of the photo, (1, 1, H, W)."""
-        hidden = torch.zeros_like(pixels[:, :1])
+        hidden = torch.zeros(1, 1, photo.height, photo.width)
         if aligned:
             crops = [align.aligned_crop((photo.height, photo.width))]
         else:
@@ -334,20 +346,22 @@ class Completer:
                 f"the original has {shown.width} x {shown.height} pixels, the photo {size[1]} x {size[0]}: give the "
                 "very photo before it was touched"
             )
-        return to_tensor(shown)
+        return to_bytes(shown)
 
     def _complete_face(
         self, pixels: Tensor, hole: Tensor, crop: align.Crop, reference: Reference | None, style: Style | None,
         before: Reference | None,
     ) -> CompletedFace | None:
-        """The face in a crop of the photo; None when the hole (1, 1, H, W) leaves it. before: untouched, if known."""
-        mask = align.cut_mask(hole, crop, self.size)
-        hidden = mask * ~align.beyond(crop, pixels.shape[-2:], self.size)
+        """The face in a crop of the photo; None when the hole around it leaves it. before: untouched, if known."""
+        area = align.area_around(crop, pixels.shape[-2:])
+        here = area.moved(crop)
+        mask = align.cut_mask(hole, here, self.size)
+        hidden = mask * ~align.beyond(here, area.size, self.size)
         if not hidden.any():
             return None
         if mask.all():
             raise InputError("the mask hides the whole face: leave a part of it visible to go by")
-        image = align.cut(pixels * (1 - hole), crop, self.size)  # or the last digits would know what is hidden
+        image = align.cut(area.of(pixels), here, self.size, hole)
         completed, landmarks = self.complete(image, mask, reference, style)
         if not completed.isfinite().all():
             raise InputError("the generator painted what is no colour (NaN): choose other weights")
@@ -360,6 +374,31 @@ class Completer:
         return CompletedFace(
             original, mask, landmarks.cpu(), completed.cpu(), crop, distance, masks.hole_ratio(hidden).item(), against
         )
+
+
+def paste(photo: Tensor, hole: Tensor, face: CompletedFace, reference: Reference | None = None) -> None:
+    """Put a completed face into its photo of bytes (1, 3, H, W), in place and in the photo's own resolution.
+
+    hole: what is unknown of the `align.area_around` the face's crop, (1, 1, h, w); nothing else changes.
+    """
+    area, size = align.area_around(face.crop, photo.shape[-2:]), face.mask.shape[-1]
+    crop, part, details = area.moved(face.crop), area.of(photo), None
+    rim = align.rim_of(part, face.completed, hole, crop, masks.face_region(face.landmarks, size))
+    if 2 * crop.half_side > size:  # the photo shows more than the networks have seen
+        to_crop = align.affine(crop, size)
+        source = source_of(part, to_crop, face.original, face.mask, hole)
+        layers = [mirrored_layer(source, face.mask, face.landmarks)]
+        if reference is not None and reference.source is not None:
+            layers.append(details_of(reference, face.mask.to(reference.image), face.landmarks.to(reference.image)))
+        details = details_for(source, to_crop, face.mask, face.completed, face.landmarks, layers)
+    for box in align.boxes(hole):
+        before, hidden = box.of(part), box.of(hole)
+        painted = align.paste(before.float() / 255, face.completed, hidden, box.moved(crop))
+        if details is not None:
+            painted = painted + details.of(box)
+        if rim is not None:
+            painted = rim.on(painted, hidden, box)
+        before.copy_(torch.where(hidden > 0.5, rounded(painted), before))
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -413,7 +452,8 @@ def _note_rest(photo_mask: Tensor, faces: list[CompletedFace], notes: list[str])
     """Say so when parts of the photo's mask lie outside every completed crop."""
     rest = photo_mask.clone()
     for face in faces:
-        rest *= 1 - align.mask_to_photo(torch.ones_like(face.mask), face.crop, photo_mask.shape[-2:])
+        area = align.area_around(face.crop, photo_mask.shape[-2:])
+        area.of(rest).mul_(1 - align.mask_to_photo(torch.ones_like(face.mask), area.moved(face.crop), area.size))
     share = rest.sum() / photo_mask.sum()
     if share >= 0.005:
         notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")

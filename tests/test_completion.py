@@ -17,7 +17,7 @@ import faceinpaint
 from faceinpaint import completion, masks
 from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import NO_VERDICT, Completer, find_device, is_mask_name
-from faceinpaint.faces import align
+from faceinpaint.faces import align, detection
 from faceinpaint.faces.mask_files import DrawnMask
 from faceinpaint.faces.photos import read_photo, to_tensor
 from faceinpaint.prior.answers import Style
@@ -423,3 +423,9 @@ def test_many_faces_are_completed_like_few(completer):
         alone = slice(one, one + 1)
         few = completer.paint(images[alone], mask[alone], landmarks[alone], reference.of(alone), style.of(alone))
         assert torch.allclose(few, many[alone], atol=0.02) and not torch.allclose(few, images[alone], atol=0.1)
+
+
+def test_of_a_reference_the_details_are_taken_without_its_colours(completer, astronaut):
+    crop = align.crop_from_points(detection.detect(astronaut)[0].points)
+    details = completer.reference_in(astronaut, crop).source.details
+    assert details[..., 3].any() and (details[..., :3] == details[..., :1]).all()

@@ -7,8 +7,11 @@ photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,12 +20,17 @@ from torch import Tensor
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.prior.symmetry import smooth_fill
+from faceinpaint.prior.warps import enlarged, part_of, planes
 
 # Over this share of the crop's half side, next to its edge, a completed hole fades into the photo around it.
 RIM = 0.12
 
 # Half the side of the largest crop, in photo pixels: of 64 megapixels a face takes less.
 LARGEST_HALF_SIDE = 7_000
+
+# Pixels of a photo's part above which what is smooth in it is worked out in coarser ones.
+COARSE = 1024
+STRIP = 128  # rows of a photo that are worked on at a time
 
 # A crop pixel counts as unknown when unknown photo pixels have more than this share in its colour: not
 # zero, because positions are rounded, but far below the 0.004 of one grey level.
@@ -49,6 +57,10 @@ class Crop:
     def half_side(self) -> float:
         """Half the side of the square, in photo pixels."""
         return math.hypot(*self.axis_x)
+
+    def moved(self, left: float, top: float) -> Crop:
+        """The crop in pixels of the part of the photo that begins there."""
+        return Crop((self.centre[0] - left, self.centre[1] - top), self.axis_x)
 
 
 # ---------------------------------------------------------------------------------- the square
@@ -163,17 +175,60 @@ def to_crop(points: Tensor, crop: Crop, size: int) -> Tensor:
     return ((along + 1) * size - 1) / 2
 
 
+def affine(crop: Crop, size: int) -> np.ndarray:
+    """The map from pixels of the photo to those of the crop of `size` pixels, as OpenCV takes it: (2, 3)."""
+    origin, right, down = to_crop(torch.tensor([[0.0, 0], [1, 0], [0, 1]], dtype=torch.float64), crop, size).numpy()
+    return np.stack([right - origin, down - origin, origin], axis=1)
+
+
 # ----------------------------------------------------------------------------------- its pixels
 
 
-def cut(photo: Tensor, crop: Crop, size: int) -> Tensor:
-    """The photo inside the crop, upright: (1, 3, H, W) to (1, 3, size, size) in [0, 1].
+class Area(NamedTuple):
+    """The part of a photo around a crop, all that completing it looks at; bounds in pixels, the last two excluded."""
 
-    Each crop pixel is the mean of the (bicubically interpolated) photo over its area. Beyond the
-    photo's edges lies its mirror image. A crop of exactly `size` photo pixels on the photo's own grid
-    returns those very pixels.
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    def of(self, photo: Tensor) -> Tensor:
+        """That part of (..., H, W), not copied."""
+        return photo[..., self.top : self.bottom, self.left : self.right]
+
+    def moved(self, crop: Crop) -> Crop:
+        """The crop in pixels of the part."""
+        return crop.moved(self.left, self.top)
+
+
+def boxes(hole: Tensor) -> Iterator[Area]:
+    """Parts of a hole (1, 1, H, W) that together hold all of it, some rows each."""
+    for rows in strips(hole.shape[-2]):
+        columns = hole[0, 0, rows].amax(0).nonzero()
+        if len(columns):
+            yield Area(int(columns[0]), rows.start, int(columns[-1]) + 1, rows.stop)
+
+
+def area_around(crop: Crop, photo_size: tuple[int, int]) -> Area:
+    """The part of a photo (height, width) around a crop."""
+    height, width = photo_size
+    left, top, right, bottom = _bounds(crop, max(16, math.ceil(crop.half_side * RIM)))
+    return Area(max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+
+
+def cut(photo: Tensor, crop: Crop, size: int, hole: Tensor | None = None) -> Tensor:
+    """The photo inside the crop, upright: (1, 3, H, W), bytes or in [0, 1], to (1, 3, size, size) in [0, 1].
+
+    What a hole (1, 1, H, W), 1 = unknown, hides is black first, and has no influence. Each crop pixel is the mean of
+    the (bicubically interpolated) photo over its area. Beyond the photo's edges lies its mirror image. A crop of
+    exactly `size` photo pixels on the photo's own grid returns those very pixels.
     """
-    return _resample(photo, crop, size, "bicubic").clamp(0, 1)
+    return _resample(photo, crop, size, "bicubic", hole).clamp(0, 1)
 
 
 def cut_mask(mask: Tensor, crop: Crop, size: int) -> Tensor:
@@ -210,11 +265,12 @@ def mask_to_photo(mask: Tensor, crop: Crop, photo_size: tuple[int, int]) -> Tens
     if left >= right or top >= bottom:
         return result
 
-    points = _pixel_grid(right - left, bottom - top, mask.device) + _point(left, top, mask)
-    column, row = torch.floor(to_crop(points, crop, size) + 0.5).long().unbind(-1)
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    values = mask[0, 0, row.clamp(0, size - 1), column.clamp(0, size - 1)]
-    result[0, 0, top:bottom, left:right] = values * inside
+    for rows in strips(bottom - top):
+        rows = slice(top + rows.start, top + rows.stop)
+        column, row = (one.add_(0.5).floor_().long() for one in _places(crop, size, slice(left, right), rows))
+        inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+        values = mask[0, 0, row.clamp_(0, size - 1), column.clamp_(0, size - 1)]
+        result[0, 0, rows, left:right] = values * inside
     return result
 
 
@@ -225,73 +281,125 @@ def paste(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop) -> T
     mask_photo: (1, 1, H, W), 1 = unknown. Returns a new (1, 3, H, W) in which every other pixel is
     the photo's, bit for bit.
     """
+    # No ramp at the hole's edge: the crop shows the photo on its known side, so the colours meet there already.
     size = completed.shape[-1]
+    if 2 * crop.half_side >= size:
+        inside = ~_outside(crop, Area(0, 0, photo.shape[-1], photo.shape[-2]))
+        there = planes(completed), affine(crop, size), (photo.shape[-1], photo.shape[-2])
+        colours = torch.from_numpy(enlarged(*there, cv2.INTER_CUBIC, cv2.BORDER_REFLECT)).permute(2, 0, 1)
+        return torch.where((mask_photo == 1) & inside, colours.clamp(0, 1).to(photo), photo)
+
+    result = photo.clone()
     y, x = (mask_photo[0, 0] == 1).nonzero(as_tuple=True)
     points = torch.stack([x, y], dim=-1).double()
     in_crop = to_crop(points, crop, size)
     inside = ((in_crop >= -0.5) & (in_crop < size - 0.5)).all(dim=-1)
     x, y, points = x[inside], y[inside], points[inside]
-
-    # Each photo pixel is the mean of the crop over its area, as in `cut` the other way round. No ramp at
-    # the hole's edge: the crop shows the photo on its known side, so the colours meet there already.
+    # Each photo pixel is the mean of the crop over its area, as in `cut` the other way round.
     steps = _samples(size / (2 * crop.half_side))
     within = (_pixel_grid(steps, steps, photo.device).reshape(1, -1, 2) + 0.5) / steps - 0.5
     positions = to_crop(points[:, None] + within, crop, size)  # (N, steps², 2)
     samples = _sample(completed, positions, "bicubic")  # (1, 3, N, steps²)
-    result = photo.clone()
     result[:, :, y, x] = samples.mean(dim=-1).clamp(0, 1).to(photo.dtype)
     return result
 
 
-def blend_rim(pasted: Tensor, mask_photo: Tensor, crop: Crop, face: Tensor) -> Tensor:
-    """Let a hole that reaches the crop's edge run smoothly into the photo around the crop.
+class Rim(NamedTuple):
+    """How a hole that reaches the crop's edge runs smoothly into the photo around the crop, in means of some pixels."""
 
-    The networks see nothing beyond the crop, so what they paint as its ground may differ from the photo there. The
-    step at the crop's edge is carried inwards, less and less towards the face, (1, 1, S, S) of the crop, and towards
-    what is known (Poisson blending's idea); over the outermost RIM the painted pixels (mask_photo (1, 1, H, W),
-    1 = unknown) fade into a smooth continuation of the known ones. Known pixels of `pasted` (1, 3, H, W) stay. Nothing
-    changes where the photo ends with the crop.
+    crop: Crop
+    coarse: int  # pixels
+    change: np.ndarray  # (h, w, 3), within the crop
+    beyond: np.ndarray  # (h, w, 3), the colours of the hole around it
+
+    def on(self, painted: Tensor, mask_photo: Tensor, box: Area) -> Tensor:
+        """A part of the painted area (1, 3, h, w) with the change in its hole (1, 1, h, w)."""
+        k, (height, width) = self.coarse, box.size
+        to_coarse = part_of(np.array([[1 / k, 0, 0.5 / k - 0.5], [0, 1 / k, 0.5 / k - 0.5]]), box.left, box.top)
+        change, beyond = (
+            torch.from_numpy(enlarged(one, to_coarse, (width, height))).permute(2, 0, 1)
+            for one in (self.change, self.beyond)
+        )
+        outside = _outside(self.crop, box)
+        return torch.where(outside & (mask_photo > 0), beyond, painted + mask_photo * change).clamp(0, 1)
+
+
+def rim_of(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop, face: Tensor) -> Rim | None:
+    """What lets a hole that reaches the crop's edge run smoothly into the photo around it; None where none does.
+
+    photo (1, 3, h, w), bytes: the area around the crop; mask_photo (1, 1, h, w), 1 = unknown. The networks see nothing
+    beyond the crop, so what they paint as its ground may differ from the photo there. The step at the crop's edge is
+    carried inwards, less and less towards the face, (1, 1, S, S) of the crop, and towards what is known (Poisson
+    blending's idea); over the outermost RIM the painted pixels fade into a smooth continuation of the known ones.
+    Nothing changes where the photo ends with the crop.
     """
-    height, width = pasted.shape[-2:]
-    border = max(2, int(crop.half_side * RIM))
-    left, top, right, bottom = _bounds(crop, border)
-    rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
-    window, hole = pasted[..., rows, columns], mask_photo[..., rows, columns]
-    grid = _pixel_grid(window.shape[-1], window.shape[-2], pasted.device) + _point(columns.start, rows.start, pasted)
-    size = face.shape[-1]
-    points = to_crop(grid, crop, size)
-    places = ((2 * points + 1) / size - 1).abs().amax(-1)  # 0 in the middle of the crop, 1 at its edge
+    coarse = math.ceil(max(photo.shape[-2:]) / COARSE)
+    known = (mask_photo[0, 0] < 0.5).byte().numpy()
+    pixels = photo[0].permute(1, 2, 0).numpy()
+    size = [-(-side // coarse) for side in photo.shape[:-3:-1]]
+    seen = cv2.bitwise_and(pixels, pixels, mask=known)  # what is hidden around the crop is not looked at
+    seen, share = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (seen, 255 * known))
+    hole = torch.from_numpy(share < 128).float()[None, None]
+    seen = torch.from_numpy(seen / np.maximum(share, 1)[..., None].astype(np.float32)).permute(2, 0, 1)[None]
+    (cx, cy), (ax, ay) = crop.centre, crop.axis_x
+    small = Crop(((cx + 0.5) / coarse - 0.5, (cy + 0.5) / coarse - 0.5), (ax / coarse, ay / coarse))
+    pasted = paste(seen, completed, hole, small)
+    blended = _blended(pasted, hole, small, face)
+    if blended is None:
+        return None
+    # Going on beyond the crop, or its outermost pixels would have the mean of the change and none.
+    within = (_distance(small, slice(hole.shape[-1]), slice(hole.shape[-2])) <= 1).to(hole)[None, None]
+    return Rim(crop, coarse, planes(smooth_fill((blended - pasted) * within, within)), planes(blended))
+
+
+def _blended(pasted: Tensor, hole: Tensor, crop: Crop, face: Tensor) -> Tensor | None:
+    across, down, size = slice(pasted.shape[-1]), slice(pasted.shape[-2]), face.shape[-1]
+    places = _distance(crop, across, down)  # 0 in the middle of the crop, 1 at its edge
     outside = places > 1
-    around = (outside & (hole[0, 0] < 0.5))[None, None].to(window.dtype)
+    around = (outside & (hole[0, 0] < 0.5))[None, None].to(pasted.dtype)
     if not (around.any() and hole.any()):
-        return pasted
+        return None
 
     # Only what lies around the crop is continued: the face's own edge of the hole is the painter's business.
-    smooth = smooth_fill(window * around, around)
+    smooth = smooth_fill(pasted * around, around)
     edge = hole * ((places > 1 - RIM / 4) & ~outside)
-    column, row = (points + 0.5).long().clamp(0, size - 1).unbind(-1)
+    column, row = ((one + 0.5).long().clamp(0, size - 1) for one in _places(crop, size, across, down))
     still = torch.maximum(1 - hole, face[..., row, column]) * ~outside
-    fixed = torch.maximum(edge, still).to(window.dtype)
+    fixed = torch.maximum(edge, still).to(pasted.dtype)
     inside = hole * ~outside
-    carried = window + inside * smooth_fill((smooth - window) * edge, fixed)
-    weight = ((places - (1 - RIM)) / RIM).clamp(0, 1).to(window.dtype) * hole
-    result = pasted.clone()
-    result[..., rows, columns] = torch.where(hole > 0, carried + weight * (smooth - carried), window).clamp(0, 1)
-    return result
+    carried = pasted + inside * smooth_fill((smooth - pasted) * edge, fixed)
+    weight = ((places - (1 - RIM)) / RIM).clamp(0, 1).to(pasted.dtype) * hole
+    return torch.where(hole > 0, carried + weight * (smooth - carried), pasted).clamp(0, 1)
 
 
-def _resample(photo: Tensor, crop: Crop, size: int, mode: str) -> Tensor:
+def _resample(photo: Tensor, crop: Crop, size: int, mode: str, hole: Tensor | None = None) -> Tensor:
     """The crop of (1, C, H, W) as (1, C, size, size), each pixel the mean over its area; not clamped."""
     scale = 2 * crop.half_side / size  # photo pixels per crop pixel
     _require_bounded(crop, (photo.shape[-2], photo.shape[-1]))
     coarse = max(1, int(scale / 2))  # a large photo is first averaged in blocks, which is quick
     window, (left, top) = _window(photo, crop, border=4 * coarse)
-    window = F.avg_pool2d(window, coarse)
+    hidden = None if hole is None else _window(hole, crop, border=4 * coarse)[0]
+    window = torch.cat([
+        F.avg_pool2d(_known(window[..., rows, :], hidden if hidden is None else hidden[..., rows, :]), coarse)
+        for rows in strips(window.shape[-2] // coarse * coarse, coarse)
+    ], dim=2)
 
     steps = _samples(scale / coarse)
     points = to_photo(_pixel_grid(size * steps, size * steps, photo.device), crop, size * steps)
     points = (points - _point(left, top, photo) + 0.5) / coarse - 0.5  # in pixels of the window
     return F.avg_pool2d(_sample(window, points, mode), steps)
+
+
+def _known(pixels: Tensor, hole: Tensor | None) -> Tensor:
+    """Pixels, bytes or in [0, 1], as numbers in [0, 1], and black where a hole hides them."""
+    pixels = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+    return pixels if hole is None else pixels * (1 - hole)
+
+
+def strips(height: int, times: int = 1) -> Iterator[slice]:
+    """The rows of a photo, some at a time, a multiple of `times`: copies of all would take more time than the work."""
+    rows = times * max(1, STRIP // times)
+    return (slice(first, min(first + rows, height)) for first in range(0, height, rows))
 
 
 def _samples(scale: float) -> int:
@@ -332,6 +440,32 @@ def _bounds(crop: Crop, border: int = 0) -> tuple[int, int, int, int]:
     left, top = math.floor(x - reach + 0.5), math.floor(y - reach + 0.5)
     right, bottom = math.ceil(x + reach + 0.5), math.ceil(y + reach + 0.5)
     return left - border, top - border, right + border, bottom + border
+
+
+def _places(crop: Crop, size: int, columns: slice, rows: slice) -> list[Tensor]:
+    """Where pixels of the photo lie in the crop of `size` pixels, x and y, (height, width) each, double precision.
+
+    As `to_crop` says, digit by digit, of a whole grid.
+    """
+    (cx, cy), (ax, ay) = crop.centre, crop.axis_x
+    x = torch.arange(columns.start or 0, columns.stop, dtype=torch.float64) - cx
+    y = torch.arange(rows.start or 0, rows.stop, dtype=torch.float64)[:, None] - cy
+    along = x * ax + y * ay, y * ax - x * ay
+    return [one.div_(ax * ax + ay * ay).add_(1).mul_(size).sub_(1).div_(2) for one in along]
+
+
+def _distance(crop: Crop, columns: slice, rows: slice) -> Tensor:
+    """How far pixels of the photo lie from the middle of the crop, (height, width): 1 at its edge."""
+    x, y = (one.sub_(0.5).abs_() for one in _places(crop, 2, columns, rows))
+    return torch.maximum(x, y)
+
+
+def _outside(crop: Crop, box: Area) -> Tensor:
+    """Which pixels of a part of the photo lie outside the crop: (height, width), or (1, 1) where none do."""
+    corners = torch.tensor([[box.left, box.top], [box.right, box.top], [box.left, box.bottom], [box.right, box.bottom]])
+    if (to_crop(corners.double(), crop, 2) - 0.5).abs().max() < 1:
+        return torch.zeros(1, 1, dtype=torch.bool)
+    return _distance(crop, slice(box.left, box.right), slice(box.top, box.bottom)) >= 1
 
 
 def _pixel_grid(width: int, height: int, device: torch.device) -> Tensor:

@@ -89,15 +89,15 @@ def find(
 ) -> list[Crop]:
     """The crops of the faces in an RGB photo, the largest first; an empty list when none is believed.
 
-    pixels: the photo, (1, 3, H, W) in [0, 1]. hole: (1, 1, H, W), 1 = unknown; what it hides has no influence. predict:
-    landmarks from what a mask leaves visible. paint: completes a face. many: look closely at once, also for small ones.
+    pixels: the photo, (1, 3, H, W), bytes or in [0, 1]. hole: (1, 1, H, W), 1 = unknown; what it hides has no
+    influence. predict: landmarks from what a mask leaves visible. paint: completes a face. many: look closely at once,
+    also for small ones.
     """
-    visible = pixels if hole is None else pixels * (1 - hole)
     for look in (CLOSE,) if many else (QUICK, CLOSE):
         best: list[Sighting] = []
         view = cache(partial(_view, photo, hole, look))  # shrunk and filled once for all turns
         for turn in TURNS:
-            seen = _believed(view, photo.size, visible, hole, predict, paint, turn, look)
+            seen = _believed(view, photo.size, pixels, hole, predict, paint, turn, look)
             best = min(filter(None, (best, seen)), key=_least_doubt, default=[])
             if best and _least_doubt(best) <= AGREED:
                 break
@@ -154,7 +154,7 @@ def _sighting(
 
 def _cut(pixels: Tensor, hole: Tensor | None, crop: Crop) -> tuple[Tensor, Tensor]:
     """The crop, and what is unknown in it."""
-    image = align.cut(pixels, crop, GLANCE_SIDE)
+    image = align.cut(pixels, crop, GLANCE_SIDE, hole)
     if hole is None:
         return image, align.beyond(crop, pixels.shape[-2:], GLANCE_SIDE).float()
     return image, align.cut_mask(hole, crop, GLANCE_SIDE)

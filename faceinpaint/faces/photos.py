@@ -267,13 +267,25 @@ def encoded(photo: Image.Image, form: str = "png", quality: int = 95) -> bytes:
 
 def to_tensor(photo: Image.Image) -> Tensor:
     """A photo as (1, 3, H, W) float32 RGB in [0, 1]."""
-    pixels = torch.from_numpy(np.array(photo.convert("RGB")))
-    return pixels.permute(2, 0, 1)[None].float() / 255
+    return to_bytes(photo).float() / 255
+
+
+def to_bytes(photo: Image.Image) -> Tensor:
+    """A photo as (1, 3, H, W) bytes: a large one would take four times the memory as numbers in [0, 1]."""
+    return torch.from_numpy(np.array(photo.convert("RGB"))).permute(2, 0, 1)[None]
+
+
+def rounded(tensor: Tensor) -> Tensor:
+    """Numbers in [0, 1] as bytes, each rounded to the nearest."""
+    return (tensor.clamp(0, 1) * 255).round().byte()
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """(1, 3, H, W) in [0, 1] as an 8-bit RGB photo, each value rounded to the nearest; undoes `to_tensor`."""
-    pixels = (tensor.detach()[0].float().clamp(0, 1) * 255).round().byte()
+    """(1, 3, H, W) in [0, 1] as an 8-bit RGB photo, each value rounded to the nearest; undoes `to_tensor`.
+
+    Bytes are taken as they are.
+    """
+    pixels = tensor[0] if tensor.dtype == torch.uint8 else rounded(tensor.detach().float())[0]
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 

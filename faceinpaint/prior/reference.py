@@ -16,16 +16,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from faceinpaint.masks import face_region
+from faceinpaint.prior.details import Layer, Source, layer_of
 from faceinpaint.prior.symmetry import Prior, smooth_fill
 from faceinpaint.prior.warps import ThinPlateSpline, pixel_grid, warp_to
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Aligned photographs of the people whose faces are to be completed: image (B, 3, H, H), landmarks (B, 68, 2)."""
+    """Aligned photographs of the people whose faces are to be completed: image (B, 3, H, H), landmarks (B, 68, 2).
+
+    source: what the photograph shows beyond the aligned one, of one person.
+    """
 
     image: Tensor
     landmarks: Tensor
+    source: Source | None = None
 
     def of(self, rows: slice) -> Reference:
         """Those of some of the people."""
@@ -53,16 +58,28 @@ def warped_reference(
     towards the edge of the face, since hair and background are those of another day, and where the reference shows the
     face edge-on, since there is next to nothing to be seen of it.
     """
-    size = image.shape[-1]
-    spline = ThinPlateSpline.fit((landmarks + 0.5) / size, (reference.landmarks + 0.5) / size)
-    both = warp_to(torch.cat([reference.image, torch.ones_like(mask)], dim=1), spline, size)
-    warped, region = both[:, :3], (both[:, 3:] > 0.999) * face_region(landmarks, size).to(image)
+    warped, region, _, soft = _seen_in(reference, landmarks)
     seen = region * (1 - mask)
     warped = (warped * (mean_over(image, seen) / mean_over(warped, seen).clamp_min(DARK))).clamp(0, 1)
     lit = (warped + low_frequencies(prior.image - warped, region)).clamp(0, 1)
-    region = region * _facing(spline, region)
-    soft = 2 * (size // 64) + 1
-    return lit, F.avg_pool2d(region, soft, 1, soft // 2)
+    return lit, soft
+
+
+def details_of(reference: Reference, mask: Tensor, landmarks: Tensor) -> Layer:
+    """What the reference shows in its photo's own pixels of a face that is hidden under mask (1, 1, H, W)."""
+    _, _, spline, soft = _seen_in(reference, landmarks)
+    return layer_of(reference.source, spline, BELIEF * mask * soft)
+
+
+def _seen_in(reference: Reference, landmarks: Tensor) -> tuple[Tensor, Tensor, ThinPlateSpline, Tensor]:
+    """The reference in the shape of landmarks, where it shows a face, the warp, and where that is to be believed."""
+    size = reference.image.shape[-1]
+    spline = ThinPlateSpline.fit((landmarks + 0.5) / size, (reference.landmarks + 0.5) / size)
+    both = warp_to(F.pad(reference.image, [0, 0, 0, 0, 0, 1], value=1.0), spline, size)
+    region = (both[:, 3:] > 0.999) * face_region(landmarks, size).to(reference.image)
+    width = 2 * (size // 64) + 1
+    soft = F.avg_pool2d(region * _facing(spline, region), width, 1, width // 2)
+    return both[:, :3], region, spline, soft
 
 
 def _facing(spline: ThinPlateSpline, region: Tensor) -> Tensor:

@@ -78,11 +78,7 @@ def symmetry_prior(
     image, landmarks = image.float(), landmarks.float()
     known = 1 - mask.float()
     visible = image * known
-    places = (landmarks + 0.5) / image.shape[-1]
-    spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
-    both = warp_to(torch.cat([visible, known], dim=1), spline, image.shape[-1])
-    partner, partner_known = both[:, :3], (both[:, 3:] > 0.999).float()
-    mirrored = _without_slivers(mask.float() * partner_known)
+    spline, partner, partner_known, mirrored = other_side(visible, known, landmarks)
     filled = visible + mirrored * (partner + light(visible - partner, known * partner_known))
 
     seen = known + mirrored
@@ -98,6 +94,24 @@ def symmetry_prior(
             other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
             smooth = smooth + mask.float() * region * other
     return Prior(smooth.clamp(0, 1), mirrored)
+
+
+class OtherSide(NamedTuple):
+    """A face seen in the mirror of its landmarks."""
+
+    spline: ThinPlateSpline
+    image: Tensor  # (B, C, H, H)
+    known: Tensor  # (B, 1, H, H), 1 where the mirrored pixel is known
+    mirrored: Tensor  # (B, 1, H, H), 1 where it is known and the pixel itself is not
+
+
+def other_side(visible: Tensor, known: Tensor, landmarks: Tensor) -> OtherSide:
+    """What is visible (B, C, H, H), of which known (B, 1, H, H) says where, carried to the other side of the face."""
+    places = (landmarks + 0.5) / known.shape[-1]
+    spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
+    both = warp_to(torch.cat([visible, known], dim=1), spline, known.shape[-1])
+    partner_known = (both[:, -1:] > 0.999).float()
+    return OtherSide(spline, both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
 
 
 def _without_slivers(region: Tensor, width: int = 7) -> Tensor:

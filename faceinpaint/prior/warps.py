@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -111,5 +113,37 @@ def warp_to(image: Tensor, spline: ThinPlateSpline, size: int, padding: str = "z
 
     padding: what lies beyond the picture, as in `torch.nn.functional.grid_sample`.
     """
+    return sample(image, map_of(spline, size, image), padding)
+
+
+def map_of(spline: ThinPlateSpline, size: int, image: Tensor) -> Tensor:
+    """Where in (B, C, H, H) `image` each pixel of `warp_to` comes from: (B, size, size, 2) pixels, x then y."""
     line = (_every_fourth(size, image) + 0.5) / size
-    return sample(image, _interpolated(spline.on_grid(line, line) * image.shape[-1] - 0.5, size), padding)
+    return _interpolated(spline.on_grid(line, line) * image.shape[-1] - 0.5, size)
+
+
+def enlarged(
+    image: np.ndarray, affine: np.ndarray, size: tuple[int, int], how: int = cv2.INTER_LINEAR,
+    border: int = cv2.BORDER_REPLICATE,
+) -> np.ndarray:
+    """A picture (h, w, ...) at other pixels, `size` (width, height), which an affine map (2, 3) carries to its own.
+
+    how, border: how OpenCV interpolates, and what lies beyond the picture.
+    """
+    image = np.ascontiguousarray(image, np.float32)
+    return cv2.warpAffine(image, affine, size, flags=how | cv2.WARP_INVERSE_MAP, borderMode=border)
+
+
+def part_of(affine: np.ndarray, left: int, top: int) -> np.ndarray:
+    """An affine map (2, 3) of pixels that are counted from a part's first one."""
+    return np.column_stack([affine[:, :2], affine @ [left, top, 1]])
+
+
+def planes(image: Tensor) -> np.ndarray:
+    """(1, C, H, W) as float32 (H, W, C), OpenCV's way."""
+    return image[0].permute(1, 2, 0).float().cpu().contiguous().numpy()
+
+
+def plane(image: Tensor) -> np.ndarray:
+    """(1, 1, H, W) as float32 (H, W)."""
+    return image[0, 0].float().cpu().contiguous().numpy()

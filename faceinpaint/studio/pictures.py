@@ -11,12 +11,13 @@ from torch import Tensor
 from faceinpaint import masks
 from faceinpaint.evaluation.colours import HOLE, PARTS
 from faceinpaint.faces import align
-from faceinpaint.faces.photos import to_image, to_tensor
+from faceinpaint.faces.photos import to_bytes, to_image
 from faceinpaint.studio.session import Result, Session, png
 
 FINE = 512  # pixels of a face that the photo shows large enough
 OVERVIEW = 1024  # pixels, the longer side of a whole photo
 THUMB = 96
+GREY = torch.tensor(127, dtype=torch.uint8)
 
 
 RESULT = ("original", "completed", "masked", "photo_before", "photo_masked", "photo_after")  # of a `ResultView`
@@ -35,7 +36,7 @@ def parts() -> list[tuple[str, str]]:
 def face_of(photo: Image.Image, crop: align.Crop, size: int) -> Tensor:
     """The aligned face, (1, 3, S, S); twice as fine as `size` where the photo has so many pixels."""
     fine = 2 * crop.half_side >= 0.75 * FINE
-    return align.cut(to_tensor(photo), crop, FINE if fine else size)
+    return align.cut(to_bytes(photo), crop, FINE if fine else size)
 
 
 def face_png(session: Session) -> bytes:
@@ -65,7 +66,7 @@ def result_pictures(result: Result | None) -> dict[str, bytes]:
     # Where the grids of photo and face differ, a cut pixel beside the hole would have a share of it.
     completed = torch.where(mask > 0.5, completed, original)
     hole = align.mask_to_photo(result.mask, result.crop, (result.before.height, result.before.width))
-    greyed = to_image(torch.where(hole > 0.5, 0.5, to_tensor(result.before)))
+    greyed = to_image(torch.where(hole > 0.5, GREY, to_bytes(result.before)))
     return {
         "original": png(to_image(original)), "completed": png(to_image(completed)),
         "masked": png(to_image(torch.where(mask > 0.5, 0.5, original))),

@@ -32,7 +32,7 @@ from faceinpaint.basics.memory import give_back_freed
 from faceinpaint.faces import align
 from faceinpaint.faces.image_files import use_image
 from faceinpaint.faces.mask_files import fit, read_mask
-from faceinpaint.faces.photos import Photo, read_photo, to_image, to_tensor, upright
+from faceinpaint.faces.photos import Photo, read_photo, to_bytes, to_image, upright
 from faceinpaint.prior.answers import Style, expressed
 from faceinpaint.prior.reference import Reference
 from faceinpaint.studio import portraits, strokes
@@ -187,7 +187,7 @@ class Session:
         if not 0 <= number < len(self.crops):
             raise InputError(f"there is no face {number}: the photo shows {len(self.crops)}, the largest is face 0")
         self.face, self._aside = number, None
-        self.original = align.cut(to_tensor(self.photo), self.crops[number], self.size)
+        self.original = align.cut(to_bytes(self.photo), self.crops[number], self.size)
         self._whole = self._predicted = self._pulled = self.reference = None
         if self._name and _follows_the_face(self._name):  # the other masks stay where they are
             self.mask = masks.named(self._name, self.size, self.whole)
@@ -237,7 +237,7 @@ class Session:
 
     def _refer_to(self, photo: Image.Image, crop: align.Crop) -> str:
         completer = self._completer()
-        reference = completer.reference_from(align.cut(to_tensor(photo), crop, self.size))
+        reference = completer.reference_in(photo, crop)
         distance = completer.distance_from(reference, self.original, self.whole).item()
         self.reference = reference
         # Said and no more: a recogniser errs, and who it is the visitor knows better.
@@ -403,8 +403,10 @@ class Session:
         self._need_photo()
         if not self.mask.any():
             raise InputError("the mask is empty: draw on the face or choose a mask, then generate")
-        crop, hole = self.crops[self.face], self._photo_mask()
-        seen = align.cut_mask(hole, crop, self.size)  # where grids differ, a pixel more than was drawn
+        crop = self.crops[self.face]
+        area = align.area_around(crop, (self.photo.height, self.photo.width))
+        hole = area.of(self._photo_mask())
+        seen = align.cut_mask(hole, area.moved(crop), self.size)  # where grids differ, a pixel more than was drawn
         if seen.all():
             raise InputError("the mask hides the whole face: leave a part of it visible to go by")
         if not hole.any():
@@ -420,6 +422,8 @@ class Session:
     def _complete(
         self, name: str, hole: Tensor, seen: Tensor, crop: align.Crop, style: Style | None, report: Report
     ) -> Result:
+        from faceinpaint.completion import CompletedFace, paste  # late, as in `_completer`
+
         begin = time.perf_counter()
         report(0.05, "reading the weights")
         completer = self._completer(name)
@@ -430,13 +434,13 @@ class Session:
         report(0.35, f"painting ({name})")
         painted = self._painter(name, style)(self.original, seen, landmarks).cpu()
         report(0.7, "pasting back")
-        pasted = align.paste(to_tensor(self.photo), painted, hole, crop)
-        photo = to_image(align.blend_rim(pasted, hole, crop, masks.face_region(landmarks.cpu(), self.size)))
+        photo = to_bytes(self.photo)
+        paste(photo, hole, CompletedFace(self.original, seen, landmarks.cpu(), painted, crop), self.reference)
         report(0.85, "asking the recogniser")
         distance, against = self._compared(completer, painted, landmarks)
         self._count += 1
         return Result(
-            self._count, name, self.photo, photo, self.original, self.mask,
+            self._count, name, self.photo, to_image(photo), self.original, self.mask,
             torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, self.crops,
             distance, completer.recogniser.threshold, _verdict(completer.recogniser, distance, against),
             time.perf_counter() - begin, self.person, self.reference, style, self.pulled, against, self._name,
