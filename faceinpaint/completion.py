@@ -83,9 +83,7 @@ class Completer:
         self, generator: Generator, predictor: LandmarkPredictor, recogniser: Recogniser,
         size: int = 256, device: str = "auto",
     ) -> None:
-        if size % 8 or not SIZES[0] <= size <= SIZES[1]:
-            low, high = SIZES
-            raise InputError(f"a face can't have {size} pixels: choose a multiple of 8 from {low} to {high}")
+        require_size(size)
         self.device = find_device(device)
         self.size = size
         self.generator = generator.to(self.device).eval()
@@ -399,6 +397,13 @@ def paste(photo: Tensor, hole: Tensor, face: CompletedFace, reference: Reference
         if rim is not None:
             painted = rim.on(painted, hidden, box)
         before.copy_(torch.where(hidden > 0.5, rounded(painted), before))
+
+
+def require_size(size: int) -> None:
+    """InputError for pixels that a face can't have."""
+    low, high = SIZES
+    if size % 8 or not low <= size <= high:
+        raise InputError(f"a face can't have {size} pixels: choose a multiple of 8 from {low} to {high}")
 
 
 def find_device(name: str = "auto") -> torch.device:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from conftest import canonical_face
+from torch.nn import functional as F
 
 from faceinpaint import masks
 from faceinpaint.basics.errors import InputError
 from faceinpaint.evaluation import BASELINES, baselines
-from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, prior_alone, warped_mirror
+from faceinpaint.completion import Completer
+from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, painter, prior_alone, warped_mirror
+from faceinpaint.generator import Generator
 from faceinpaint.prior import symmetry
 from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
 
@@ -141,3 +144,19 @@ def test_baselines_come_in_the_order_of_their_names():
 def test_an_unknown_baseline_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="no baseline 'navier_stokes': did you mean 'navier-stokes'"):
         baselines(["telea", "navier_stokes"])
+
+
+def test_a_generator_completes_larger_faces_in_their_own_pixels(predictor, recogniser):
+    torch.manual_seed(0)
+    completer = Completer(Generator(width=8, rank=0, appearance=(4, 16)), predictor, recogniser, size=64)
+    complete = painter(completer)
+    mask = masks.standard("mask01", 64)
+    assert torch.equal(complete(picture(), mask, FACE), completer.paint(picture(), mask, FACE))
+    coarse, fine = (torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(side)) for side in (8, 192))
+    large = (0.7 * F.interpolate(coarse, size=192, mode="bicubic") + 0.3 * fine).clamp(0, 1)
+    hole = masks.standard("mask01", 192)
+    completed = complete(large, hole, (FACE + 0.5) * 3 - 0.5)
+    assert torch.equal(completed * (1 - hole), large * (1 - hole))
+    rough = [one.diff(dim=-1).abs()[..., :96].mean() for one in (completed, large)]
+    assert rough[0] > 0.6 * rough[1]
+    assert torch.equal(complete(torch.where(hole > 0, 1 - large, large), hole, (FACE + 0.5) * 3 - 0.5), completed)

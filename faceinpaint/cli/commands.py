@@ -400,7 +400,9 @@ def evaluate(
         help="methods without learning to compare with: mirror, telea, navier-stokes, biharmonic, mean-colour, "
         "warped-mirror, prior-alone; or all, or none; mirror and telea by default"
     )] = None,
-    size: Annotated[int, typer.Option(help="pixels of the aligned face, a multiple of 8")] = 256,
+    size: Annotated[int, typer.Option(
+        help="pixels of the aligned face, a multiple of 8; larger ones than 256 are completed as those of photos are"
+    )] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     labelled: Annotated[bool, typer.Option("--labelled", help="only photographs whose landmarks are known")] = False,
     flattering_judge: Annotated[bool, typer.Option(

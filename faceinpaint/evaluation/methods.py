@@ -11,6 +11,9 @@ from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
 from faceinpaint.basics.errors import require_known
+from faceinpaint.completion import CompletedFace, Completer, paste
+from faceinpaint.faces import align
+from faceinpaint.faces.photos import rounded
 from faceinpaint.generator import composite
 from faceinpaint.landmarks import MIRROR_ORDER
 from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
@@ -71,6 +74,26 @@ def biharmonic(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
         return inpaint_biharmonic(pixels, hole > 0, channel_axis=-1) * 255
 
     return _one_by_one(fill, image, mask)
+
+
+def painter(completer: Completer) -> Method:
+    """A generator, which larger faces than its own get in their own pixels, as photos do."""
+    def complete(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+        if image.shape[-1] <= completer.size:
+            return completer.paint(image, mask, landmarks)
+        each = zip(*(batch.split(1) for batch in (image, mask, landmarks)))
+        return torch.cat([_in_its_pixels(completer, *one) for one in each])
+
+    return complete
+
+
+def _in_its_pixels(completer: Completer, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+    photo, crop, size = rounded(image), align.aligned_crop(image.shape[-2:]), completer.size
+    seen, hidden = align.cut(photo, crop, size, mask), align.cut_mask(mask, crop, size)
+    landmarks = (landmarks + 0.5) * (size / image.shape[-1]) - 0.5
+    painted = completer.paint(seen, hidden, landmarks).cpu().float()
+    paste(photo, mask, CompletedFace(seen, hidden, landmarks, painted, crop))
+    return composite(photo / 255, image, mask)
 
 
 def _one_by_one(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], image: Tensor, mask: Tensor) -> Tensor:

@@ -30,11 +30,11 @@ from tqdm.auto import tqdm
 from faceinpaint import weights as weight_files
 from faceinpaint.basics.errors import InputError
 from faceinpaint.basics.files import in_sole_use, parse_json, write_csv, write_whole
-from faceinpaint.completion import Completer, find_device
+from faceinpaint.completion import LEARNT, Completer, find_device, require_size
 from faceinpaint.evaluation.examination import COLUMNS, MEASURES, Examination, Located, mask_names
 from faceinpaint.evaluation.identity import Gallery, require_independent
 from faceinpaint.evaluation.measures import looks, perceptual_distance
-from faceinpaint.evaluation.methods import Method, baselines
+from faceinpaint.evaluation.methods import Method, baselines, painter
 from faceinpaint.evaluation.report import LOOK, TRUTH, Report, frechet_distances, write_report
 from faceinpaint.evaluation.selection import Limits, limits, within
 from faceinpaint.faces.batch import Faces
@@ -149,6 +149,7 @@ def _methods(
     device: str, flattering: bool,
 ) -> dict[str, Method]:
     """The generators and then the baselines, by name; InputError where two would be called alike."""
+    require_size(size)
     methods, without_learning = {}, baselines(compared)
     for name, given in weight_names(weights).items():
         if name in without_learning:
@@ -156,7 +157,7 @@ def _methods(
         generator = weight_files.load(given, Generator)
         if not flattering:
             require_independent(judge, name, weight_files.about(given, "identity_fingerprint"))
-        methods[name] = Completer(generator, predictor, judge, size, device).paint
+        methods[name] = painter(Completer(generator, predictor, judge, min(size, LEARNT), device))
     return methods | without_learning
 
 
