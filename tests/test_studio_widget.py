@@ -59,9 +59,13 @@ def test_every_fault_is_one_sentence(studio, part, message, sentence):
 def test_uploads_come_as_bytes(studio, astronaut):
     content = io.BytesIO()
     astronaut.save(content, "png")
-    send(studio.opener, [memoryview(content.getvalue())], do="open", note="scaled down before it was sent")
-    assert studio.status.words == "One face found; scaled down before it was sent." and studio.faces.chosen == ""
-    send(studio.opener, [b"no picture"], do="open", note="")
+    whole = content.getvalue()
+    send(studio.opener, [memoryview(b"left of a file that did not come")], do="open", at=0, more=True)
+    for at in range(0, len(whole), 100_000):
+        assert studio.status.words != "One face found."
+        send(studio.opener, [memoryview(whole[at : at + 100_000])], do="open", at=at, more=at + 100_000 < len(whole))
+    assert studio.status.words == "One face found." and studio.faces.chosen == ""
+    send(studio.opener, [b"no picture"], do="open", at=0, more=False)
     assert studio.status.words.startswith("The file is not an image") and studio.session.photo.size == (512, 512)
 
 

@@ -28,9 +28,11 @@ ROWS = 128  # of the photo at a time: temporary copies of all would cost more ti
 
 BLOCK = 8  # pixels of the face, half the side of a patch: each lies half over its neighbours
 STEP = 4  # pixels of the face from one patch that may be taken to the next
-COLOUR, FACE, ROUGH, NEAR = 3.0, 3.0, 8.0, 0.16  # weights of what two patches are compared by, beside their pattern
+COLOUR, FACE, ROUGH, NEAR = 3.0, 3.0, 8.0, 0.8  # weights of what two patches are compared by, beside their pattern
 AGAIN = 0.02  # what it costs to take a patch, or one that overlaps it, once more
-FEATURE = 3.0  # standard deviations of a patch: what stands out more, a mole or a lash, is not taken elsewhere
+FEATURE = 3.0  # standard deviations of a patch: what stands out more, a mole or a lash, is not taken elsewhere ...
+DEVIATION = 1.4826  # ... which are so many medians of what is normally distributed
+SAMPLES = 32  # pixels, each way, that tell of a patch
 FINENESS = 4  # samples of a patch's weight for each pixel of the face
 BUMP = np.sin(np.pi * (np.arange(2 * BLOCK * FINENESS) + 0.5) / (2 * BLOCK * FINENESS)).astype(np.float32)
 BUMP = BUMP[:, None] * BUMP  # the weight of a patch, which fades out towards its edges
@@ -190,8 +192,9 @@ def _taken(source: Source, corner: np.ndarray, taken_at: np.ndarray) -> Patch:
     by = (source.to_photo[:, :2] @ (taken_at - corner)).round().astype(int)
     box = np.concatenate([np.floor(corners.min(0)), np.ceil(corners.max(0)) + 1]).astype(int)
     left, top, right, bottom = (box + [*by, *by]).clip(0)
-    spread = cv2.meanStdDev(source.details[top:bottom, left:right, :3])[1].mean() / SCALE
-    return Patch(box, by, corner, FEATURE * spread)
+    step = max(1, (bottom - top) // SAMPLES)
+    some = np.abs(source.details[top:bottom:step, left:right:step, :3])
+    return Patch(box, by, corner, FEATURE * DEVIATION * np.median(some) / SCALE if some.size else 0.0)
 
 
 def _alike(

@@ -1,7 +1,7 @@
 // Opens photos: from a file, dropped on the studio, pasted, or taken by the camera.
 
-const SMALL_ENOUGH = 6e6; // bytes; a notebook server takes no message above 10 MB
-const SIDE = 2048; // pixels, to which the kernel would scale it anyway
+const MOST = 32e6; // bytes of a file
+const PART = 4e6; // bytes of a message; a notebook server takes none above 10 MB
 
 const render = ({ model, el }) => {
   const aim = model.get("aim");
@@ -12,25 +12,11 @@ const render = ({ model, el }) => {
   button(el, "fi-open", model.get("label"), model.get("title"), () => file.click());
   const say = (words) => model.send({ do: "say", words });
 
-  const shrunk = async (blob) => {
-    const picture = await createImageBitmap(blob);
-    const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height));
-    const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale));
-    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-    const words = `scaled down from ${picture.width} × ${picture.height} pixels before it was sent`;
-    return [await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 }), words];
-  };
   const send = async (blob) => {
-    let note = "";
-    if (blob.size > SMALL_ENOUGH) {
-      try {
-        [blob, note] = await shrunk(blob);
-      } catch {
-        say("the file is larger than 6 MB and no image that the browser can read: save it as JPEG or PNG");
-        return;
-      }
-    }
-    model.send({ do: "open", note }, undefined, [await blob.arrayBuffer()]);
+    if (blob.size > MOST) return say(`the file has ${Math.round(blob.size / 1e6)} MB: give one of at most 32 MB`);
+    const bytes = await blob.arrayBuffer();
+    for (let at = 0; at === 0 || at < blob.size; at += PART)
+      model.send({ do: "open", at, more: at + PART < blob.size }, undefined, [bytes.slice(at, at + PART)]);
   };
   file.addEventListener("change", () => {
     if (file.files.length) send(file.files[0]);

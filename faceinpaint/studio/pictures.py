@@ -14,7 +14,7 @@ from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_bytes, to_image
 from faceinpaint.studio.session import Result, Session, png
 
-FINE = 512  # pixels of a face that the photo shows large enough
+FINE = (1024, 512)  # pixels of a face that the photo shows large enough
 OVERVIEW = 1024  # pixels, the longer side of a whole photo
 THUMB = 96
 GREY = torch.tensor(127, dtype=torch.uint8)
@@ -34,9 +34,9 @@ def parts() -> list[tuple[str, str]]:
 
 
 def face_of(photo: Image.Image, crop: align.Crop, size: int) -> Tensor:
-    """The aligned face, (1, 3, S, S); twice as fine as `size` where the photo has so many pixels."""
-    fine = 2 * crop.half_side >= 0.75 * FINE
-    return align.cut(to_bytes(photo), crop, FINE if fine else size)
+    """The aligned face, (1, 3, S, S); in more pixels than `size` where the photo has so many."""
+    fine = next((one for one in FINE if 2 * crop.half_side >= 0.75 * one), size)
+    return align.cut(to_bytes(photo), crop, fine)
 
 
 def face_png(session: Session) -> bytes:
@@ -61,7 +61,8 @@ def result_pictures(result: Result | None) -> dict[str, bytes]:
     if result is None:
         return dict.fromkeys(RESULT, b"")
     size = result.mask.shape[-1]
-    original, completed = (face_of(photo, result.crop, size) for photo in (result.before, result.photo))
+    after = result.photo
+    original, completed = (face_of(photo, result.crop, size) for photo in (result.before, after))
     mask = result.mask.repeat_interleave(original.shape[-1] // size, 2).repeat_interleave(original.shape[-1] // size, 3)
     # Where the grids of photo and face differ, a cut pixel beside the hole would have a share of it.
     completed = torch.where(mask > 0.5, completed, original)
@@ -71,7 +72,7 @@ def result_pictures(result: Result | None) -> dict[str, bytes]:
         "original": png(to_image(original)), "completed": png(to_image(completed)),
         "masked": png(to_image(torch.where(mask > 0.5, 0.5, original))),
         "photo_before": overview(result.before), "photo_masked": overview(greyed),
-        "photo_after": overview(result.photo),
+        "photo_after": overview(after),
     }
 
 

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 SIZE = 256  # pixels of the face that the networks see
 MAX_BYTES = 32_000_000  # of an upload
-MAX_SIDE = 2048  # pixels; a larger photo is scaled down to it
 REMEMBERED = 10  # results
 STEPS_BACK = 100  # that can be undone
 BASELINES = ("mirror", "biharmonic")
@@ -60,7 +59,7 @@ class Result:
     number: int  # counted from 1
     weights: str
     before: Image.Image  # the whole photo
-    photo: Image.Image  # the same, completed
+    painted: Tensor  # bytes (1, 3, h, w): the part of it around the face, completed
     original: Tensor  # (1, 3, S, S) the aligned face
     mask: Tensor  # (1, 1, S, S), 1 = unknown
     completed: Tensor  # (1, 3, S, S), outside the mask as `original`
@@ -78,6 +77,13 @@ class Result:
     against: str = ""  # with which face it is compared: "original", "reference" or none
     mask_name: str = ""  # where the mask has one
     whole_beneath: bool = False  # as the session's was
+
+    @property
+    def photo(self) -> Image.Image:
+        """The whole photo, completed, in its own pixels. (A large one is not kept once more for each result.)"""
+        photo = to_bytes(self.before)
+        align.area_around(self.crop, photo.shape[-2:]).of(photo)[:] = self.painted
+        return to_image(photo)
 
     @property
     def masked(self) -> Tensor:
@@ -134,15 +140,10 @@ class Session:
     def open(self, content: bytes) -> str:
         """Take an image file's content as the photo; returns a sentence about it.
 
-        A photo with a side above MAX_SIDE is scaled down, which the sentence says. Raises InputError for what is no
-        image, too large, or shows no face; `turn` then tries it turned.
+        Raises InputError for what is no image, too large, or shows no face; `turn` then tries it turned.
         """
         _require_small(content)
-        photo, (wide, high) = _scaled(read_photo(content))
-        said = self._search(photo)
-        if photo.size != (wide, high):
-            said += f"; the photo was scaled down from {wide} × {high} to {photo.width} × {photo.height} pixels"
-        return said
+        return self._search(read_photo(content))
 
     def open_built_in(self, name: str) -> str:
         """Take a portrait of `portraits.built_in()` as the photo."""
@@ -214,7 +215,7 @@ class Session:
         self._need_photo()
         _require_small(content)
         try:
-            photo, _ = _scaled(read_photo(content))
+            photo = read_photo(content)
             crop = self._completer().find(photo)[0]
         except InputError as error:
             raise InputError(f"the reference is no good: {error}") from None
@@ -435,12 +436,13 @@ class Session:
         painted = self._painter(name, style)(self.original, seen, landmarks).cpu()
         report(0.7, "pasting back")
         photo = to_bytes(self.photo)
+        area = align.area_around(crop, photo.shape[-2:])
         paste(photo, hole, CompletedFace(self.original, seen, landmarks.cpu(), painted, crop), self.reference)
         report(0.85, "asking the recogniser")
         distance, against = self._compared(completer, painted, landmarks)
         self._count += 1
         return Result(
-            self._count, name, self.photo, to_image(photo), self.original, self.mask,
+            self._count, name, self.photo, area.of(photo).clone(), self.original, self.mask,
             torch.where(self.mask > 0.5, painted, self.original), landmarks, crop, self.crops,
             distance, completer.recogniser.threshold, _verdict(completer.recogniser, distance, against),
             time.perf_counter() - begin, self.person, self.reference, style, self.pulled, against, self._name,
@@ -523,14 +525,6 @@ class Session:
 def _require_small(content: bytes) -> None:
     if len(content) > MAX_BYTES:
         raise InputError(f"the file has {len(content) / 1e6:.0f} MB: give one of at most {MAX_BYTES // 10**6} MB")
-
-
-def _scaled(photo: Image.Image) -> tuple[Image.Image, tuple[int, int]]:
-    """A photo with no side above MAX_SIDE, and the size that it had."""
-    size = photo.size
-    if max(size) > MAX_SIDE:
-        photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
-    return photo, size
 
 
 def _chance(seed: int | None) -> torch.Generator:

@@ -42,6 +42,7 @@ class Studio(VBox):
     """The whole studio as one widget, with its own `session`."""
 
     def __init__(self, session: Session | None = None) -> None:
+        self._parts: list[bytes] = []  # of a file that is being sent
         self.session = session or Session()
         self._shown: list[Result | None] = [None, None]
         self._landmarks_shown = False
@@ -101,12 +102,23 @@ class Studio(VBox):
             (self.faces, self._face_chosen), (self.masks, self._mask_chosen), (self.history, self._recalled),
             (self.results[0], partial(self._saved, 0)), (self.results[1], partial(self._saved, 1)),
         ):
-            part.on_msg(lambda _, content, buffers, handler=handler: self._safely(handler, content, buffers))
+            part.on_msg(lambda _, content, buffers, handler=handler: self._heard(handler, content, buffers))
         self.generate_button.on_click(lambda _: self._safely(self._generate))
         self.another_button.on_click(lambda _: self._safely(self._another_answer))
         self.ratio.observe(lambda _: self._safely(self._mask_chosen, {"id": "irregular"}), "value")
         self.whole.observe(lambda _: self._safely(self._whole_said), "value")
         self.beside.observe(lambda _: self._safely(self._arrange), "value")
+
+    def _heard(self, handler: Callable, content: dict, buffers: list | None) -> None:
+        """Act on a message; a large file comes in several, of which the last one counts."""
+        if content.get("at") == 0:
+            self._parts = []
+        if buffers and "at" in content:
+            self._parts.append(bytes(buffers[0]))
+            if content["more"]:
+                return
+            buffers, self._parts = [b"".join(self._parts)], []
+        self._safely(handler, content, buffers)
 
     def _safely(self, handler: Callable, content: dict | None = None, buffers: list | None = None) -> None:
         """Call a handler; what goes wrong is said, because in a page of its own nobody would see it."""
@@ -154,8 +166,7 @@ class Studio(VBox):
             said = self.session.turn()
             self.masks.chosen = ""
             return said
-        said = self.session.open(bytes(buffers[0]))
-        return f"{said}; {content['note']}" if content.get("note") else said
+        return self.session.open(bytes(buffers[0]))
 
     def _face_chosen(self, content: dict) -> None:
         said = self.session.open_built_in(content["id"])
@@ -188,7 +199,6 @@ class Studio(VBox):
             said = self.session.open_another_photo()
         else:
             said = self.session.open_reference(bytes(buffers[0]))
-            said += f"; {content['note']}" if content.get("note") else ""
         self._show_reference()
         self.say(said)
 
