@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -156,7 +157,9 @@ class Completer:
 
         untouched = pixels if photo_mask is None else self._untouched(original, size)
         result, faces = pixels.clone(), []
-        for crop in self._crops(photo, pixels, photo_mask, aligned, face, all_faces):
+        crops = self._crops(photo, pixels, photo_mask, aligned, face, all_faces)
+        rest = None if photo_mask is None else photo_mask.clone()
+        for crop in crops:
             before = None if untouched is None else self._before(untouched, crop)
             area = align.area_around(crop, size)
             if photo_mask is None:
@@ -169,11 +172,15 @@ class Completer:
             completed = self._complete_face(pixels, hole, crop, reference, style, before)
             if completed is not None:
                 faces.append(completed)
-                paste(result, hole, completed, reference)
+                painted = paste(result, pixels, hole, completed, reference, [one for one in crops if one is not crop])
+                if rest is not None:
+                    area.of(rest)[painted] = 0
         if not faces:
             raise InputError("the mask hides nothing of the face: draw it on the face, or choose another by --face")
         if photo_mask is not None:
-            _note_rest(photo_mask, faces, notes)
+            share = rest.sum() / photo_mask.sum()
+            if share >= 0.005:
+                notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")
         if any(face.distance is None for face in faces):
             notes.append(NO_VERDICT)
         return Completion(source.painted(to_image(result), hidden), faces, notes)
@@ -374,29 +381,38 @@ class Completer:
         )
 
 
-def paste(photo: Tensor, hole: Tensor, face: CompletedFace, reference: Reference | None = None) -> None:
-    """Put a completed face into its photo of bytes (1, 3, H, W), in place and in the photo's own resolution.
+def paste(
+    result: Tensor, photo: Tensor, hole: Tensor, face: CompletedFace, reference: Reference | None = None,
+    others: Sequence[align.Crop] = (),
+) -> Tensor:
+    """Put a completed face into a result (1, 3, H, W) of bytes, in place and in the resolution of its photo.
 
-    hole: what is unknown of the `align.area_around` the face's crop, (1, 1, h, w); nothing else changes.
+    photo: the same before any face was completed. hole: what is unknown of the `align.area_around` the face's crop,
+    (1, 1, h, w). others: the crops of other faces, whose own part of the hole is left to them. Returns what was
+    painted, (1, 1, h, w).
     """
     area, size = align.area_around(face.crop, photo.shape[-2:]), face.mask.shape[-1]
     crop, part, details = area.moved(face.crop), area.of(photo), None
     rim = align.rim_of(part, face.completed, hole, crop, masks.face_region(face.landmarks, size))
+    mine = (hole > 0.5) & align.nearer(crop, [area.moved(other) for other in others], area.size, rim is not None)
     if 2 * crop.half_side > size:  # the photo shows more than the networks have seen
         to_crop = align.affine(crop, size)
         source = source_of(part, to_crop, face.original, face.mask, hole)
         layers = [mirrored_layer(source, face.mask, face.landmarks)]
         if reference is not None and reference.source is not None:
-            layers.append(details_of(reference, face.mask.to(reference.image), face.landmarks.to(reference.image)))
+            there = face.mask.to(reference.image), face.landmarks.to(reference.image)
+            layers.append(details_of(reference, *there, 2 * crop.half_side / size))
         details = details_for(source, to_crop, face.mask, face.completed, face.landmarks, layers)
-    for box in align.boxes(hole):
+    for box in align.boxes(mine):
         before, hidden = box.of(part), box.of(hole)
         painted = align.paste(before.float() / 255, face.completed, hidden, box.moved(crop))
         if details is not None:
-            painted = painted + details.of(box)
+            painted = painted + details.of(box) * (1 if rim is None else rim.fading(box))
         if rim is not None:
             painted = rim.on(painted, hidden, box)
-        before.copy_(torch.where(hidden > 0.5, rounded(painted), before))
+        there = box.of(area.of(result))
+        there.copy_(torch.where(box.of(mine), rounded(painted), there))
+    return mine
 
 
 def require_size(size: int) -> None:
@@ -452,13 +468,3 @@ def _read_mask(mask: Source | DrawnMask, photo: Photo, notes: list[str]) -> Tens
     notes += read.notes
     return read.mask
 
-
-def _note_rest(photo_mask: Tensor, faces: list[CompletedFace], notes: list[str]) -> None:
-    """Say so when parts of the photo's mask lie outside every completed crop."""
-    rest = photo_mask.clone()
-    for face in faces:
-        area = align.area_around(face.crop, photo_mask.shape[-2:])
-        area.of(rest).mul_(1 - align.mask_to_photo(torch.ones_like(face.mask), area.moved(face.crop), area.size))
-    share = rest.sum() / photo_mask.sum()
-    if share >= 0.005:
-        notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")

@@ -15,7 +15,7 @@ from faceinpaint.completion import CompletedFace, paste
 from faceinpaint.faces import align
 from faceinpaint.faces.align import Crop
 from faceinpaint.faces.photos import rounded
-from faceinpaint.prior.details import FEATURE, SCALE, details_for, source_of
+from faceinpaint.prior.details import FEATURE, SCALE, Source, as_coarse, details_for, source_of
 from faceinpaint.prior.reference import Reference
 
 SIZE, FINER = 64, 4  # of the crop; pixels of the photo for each of its own
@@ -76,9 +76,7 @@ def on_face(crop: Crop) -> Tensor:
 
 def pasted(photo: Tensor, face: CompletedFace, hole: Tensor, reference: Reference | None = None) -> Tensor:
     result = photo.clone()
-    area = align.area_around(face.crop, photo.shape[-2:])
-    area.of(result)[:] = torch.where(hole > 0.5, torch.zeros(1, dtype=torch.uint8), area.of(result))
-    paste(result, hole, face, reference)
+    paste(result, photo, hole, face, reference)
     return result
 
 
@@ -118,8 +116,6 @@ def test_known_pixels_stay_and_hidden_ones_are_never_looked_at(finer):
     assert torch.equal(result[~everywhere], photo[~everywhere])
     other = torch.where(everywhere, 255 - photo, photo)
     assert torch.equal(pasted(other, face, hole), result)
-    paste(other, hole, face)
-    assert torch.equal(other, result)
 
 
 def test_a_photo_that_shows_no_more_than_the_networks_gets_nothing_added():
@@ -174,8 +170,42 @@ def test_faces_are_completed_in_any_part_of_a_photo_alike():
     moved = Crop((crop.centre[0] + 200, crop.centre[1] + 30), crop.axis_x)
     there = CompletedFace(face.original, face.mask, face.landmarks, face.completed, moved)
     area = align.area_around(moved, wide.shape[-2:])
-    paste(wide, align.mask_to_photo(left_half(), area.moved(moved), area.size), there)
+    paste(wide, wide.clone(), align.mask_to_photo(left_half(), area.moved(moved), area.size), there)
     where = align.mask_to_photo(left_half(), crop, (SIDE, SIDE))[0, 0].bool()
     result = pasted(photo, face, hole)
     inner = wide[..., 30 : 30 + SIDE, 200 : 200 + SIDE]
     assert (inner[0][:, where].float() - result[0][:, where].float()).abs().mean() < 0.5
+
+
+def test_a_neighbour_who_was_completed_before_counts_as_the_photo_shows_him():
+    """Crops overlap, and each face has a hole: neither is taken for the details of the other, nor painted over."""
+    crop = crop_in(finer=2)
+    near = crop.moved(-60, 0)
+    photo = photo_of(crop, symmetric(2 * SIZE))
+    both = []
+    for one, other in ((crop, near), (near, crop)):
+        face, hole = completed(photo, one, left_half())
+        both.append((hole, face, None, [other]))
+    alone, parts = [], []
+    for one in both:
+        alone.append(photo.clone())
+        part = torch.zeros(1, 3, SIDE, SIDE, dtype=torch.bool)
+        align.area_around(one[1].crop, (SIDE, SIDE)).of(part)[:] = paste(alone[-1], photo, *one)
+        parts.append(part)
+    assert (parts[0] & parts[1]).float().mean() < 0.01  # as far from both
+    for order in (both, both[::-1]):
+        result = photo.clone()
+        for one in order:
+            paste(result, photo, *one)
+        assert torch.equal(result[~(parts[0] | parts[1])], photo[~(parts[0] | parts[1])])
+        for mine, other, painted in zip(parts, parts[::-1], alone):
+            assert mine.any() and torch.equal(result[mine & ~other], painted[mine & ~other])
+
+
+def test_a_finer_reference_is_as_rough_as_one_of_the_photos_own_pixels():
+    noise = np.random.default_rng(0).normal(0, 1000, (400, 400, 4)).astype(np.int16)
+    fine = Source(noise, np.array([[8.0, 0, 3], [0, 8.0, 5]]))
+    coarse = as_coarse(fine, 2)
+    assert coarse.details.shape == (100, 100, 4) and coarse.details.std() < 0.3 * noise.std()
+    assert np.allclose(coarse.to_photo @ [10, 10, 1] + 0.5, (fine.to_photo @ [10, 10, 1] + 0.5) / 4)
+    assert as_coarse(fine, 9) is fine

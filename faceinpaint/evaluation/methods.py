@@ -92,8 +92,9 @@ def _in_its_pixels(completer: Completer, image: Tensor, mask: Tensor, landmarks:
     seen, hidden = align.cut(photo, crop, size, mask), align.cut_mask(mask, crop, size)
     landmarks = (landmarks + 0.5) * (size / image.shape[-1]) - 0.5
     painted = completer.paint(seen, hidden, landmarks).cpu().float()
-    paste(photo, mask, CompletedFace(seen, hidden, landmarks, painted, crop))
-    return composite(photo / 255, image, mask)
+    result = photo.clone()
+    paste(result, photo, mask, CompletedFace(seen, hidden, landmarks, painted, crop))
+    return composite(result / 255, image, mask)
 
 
 def _one_by_one(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], image: Tensor, mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -214,6 +214,15 @@ def boxes(hole: Tensor) -> Iterator[Area]:
             yield Area(int(columns[0]), rows.start, int(columns[-1]) + 1, rows.stop)
 
 
+def nearer(crop: Crop, others: Sequence[Crop], photo_size: tuple[int, int], beyond: bool) -> Tensor:
+    """Which pixels of a photo (height, width) are nearer to a crop than to others; beyond: also those outside it."""
+    columns, rows = slice(photo_size[1]), slice(photo_size[0])
+    if beyond and not others:
+        return torch.ones(1, 1, dtype=torch.bool)
+    here = _distance(crop, columns, rows)
+    return torch.stack([here <= _distance(one, columns, rows) for one in others] + [(here < 1) | beyond]).all(0)
+
+
 def area_around(crop: Crop, photo_size: tuple[int, int]) -> Area:
     """The part of a photo (height, width) around a crop."""
     height, width = photo_size
@@ -311,6 +320,11 @@ class Rim(NamedTuple):
     coarse: int  # pixels
     change: np.ndarray  # (h, w, 3), within the crop
     beyond: np.ndarray  # (h, w, 3), the colours of the hole around it
+
+    def fading(self, box: Area) -> Tensor:
+        """How much a part of the painted area keeps of what it holds, (h, w): all of it, and nothing at the edge."""
+        places = _distance(self.crop, slice(box.left, box.right), slice(box.top, box.bottom))
+        return ((1 - places) / RIM).clamp(0, 1).float()
 
     def on(self, painted: Tensor, mask_photo: Tensor, box: Area) -> Tensor:
         """A part of the painted area (1, 3, h, w) with the change in its hole (1, 1, h, w)."""

@@ -122,6 +122,20 @@ def source_of(
     return Source(details, cv2.invertAffineTransform(to_crop))
 
 
+def as_coarse(source: Source, pixels: float) -> Source:
+    """Details as a photo would hold them that has so many pixels, or fewer, for one of the crop."""
+    details, to_photo = source
+    finer = np.hypot(*to_photo[:, 0]) / pixels
+    if finer <= 1:
+        return source
+    height, width = details.shape[:2]
+    size = max(1, round(width / finer)), max(1, round(height / finer))
+    scale = np.array([size[0] / width, size[1] / height])
+    to_photo = to_photo * scale[:, None]
+    to_photo[:, 2] += scale / 2 - 0.5  # pixel 0 begins at -0.5
+    return Source(cv2.resize(details, size, interpolation=cv2.INTER_AREA), to_photo)
+
+
 def mirrored_layer(source: Source, mask: Tensor, landmarks: Tensor) -> Layer:
     """The details of the other side of the face."""
     known = 1 - mask.float()

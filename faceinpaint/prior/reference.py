@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from faceinpaint.masks import face_region
-from faceinpaint.prior.details import Layer, Source, layer_of
+from faceinpaint.prior.details import Layer, Source, as_coarse, layer_of
 from faceinpaint.prior.symmetry import Prior, smooth_fill
 from faceinpaint.prior.warps import ThinPlateSpline, pixel_grid, warp_to
 
@@ -65,10 +65,13 @@ def warped_reference(
     return lit, soft
 
 
-def details_of(reference: Reference, mask: Tensor, landmarks: Tensor) -> Layer:
-    """What the reference shows in its photo's own pixels of a face that is hidden under mask (1, 1, H, W)."""
+def details_of(reference: Reference, mask: Tensor, landmarks: Tensor, pixels: float) -> Layer:
+    """What the reference shows in its photo's own pixels of a face that is hidden under mask (1, 1, H, W).
+
+    pixels: how many the hidden one's photo has for one of the crop; a finer reference is shrunk to them.
+    """
     _, _, spline, soft = _seen_in(reference, landmarks)
-    return layer_of(reference.source, spline, BELIEF * mask * soft)
+    return layer_of(as_coarse(reference.source, pixels), spline, BELIEF * mask * soft)
 
 
 def _seen_in(reference: Reference, landmarks: Tensor) -> tuple[Tensor, Tensor, ThinPlateSpline, Tensor]:

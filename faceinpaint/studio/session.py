@@ -435,9 +435,9 @@ class Session:
         report(0.35, f"painting ({name})")
         painted = self._painter(name, style)(self.original, seen, landmarks).cpu()
         report(0.7, "pasting back")
-        photo = to_bytes(self.photo)
-        area = align.area_around(crop, photo.shape[-2:])
-        paste(photo, hole, CompletedFace(self.original, seen, landmarks.cpu(), painted, crop), self.reference)
+        before = to_bytes(self.photo)
+        photo, area = before.clone(), align.area_around(crop, before.shape[-2:])
+        paste(photo, before, hole, CompletedFace(self.original, seen, landmarks.cpu(), painted, crop), self.reference)
         report(0.85, "asking the recogniser")
         distance, against = self._compared(completer, painted, landmarks)
         self._count += 1

@@ -1,4 +1,4 @@
-"""Exercises of chapter 08: how much of a beard is painted, a difference of two groups, and false accepts."""
+"""Exercises of chapter 08: what is painted of a beard, a difference of groups, false accepts, sharp enlarging."""
 
 from __future__ import annotations
 
@@ -225,4 +225,55 @@ FALSE_ACCEPTS = Exercise(
     },
 )
 
-EXERCISES = {"08.1": PAINTED_SHARE, "08.2": GAP_OF_GROUPS, "08.3": FALSE_ACCEPTS}
+# ------------------------------------------------------------------------------------------------ 08.4
+
+
+def finer(photo: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
+    """The enlarged painting with the details of the other side, (1, 3, H, H)."""
+    enlarged = torch.nn.functional.interpolate(painted, size=photo.shape[-2:], mode="bilinear")
+    details = (photo - enlarged) * (1 - mask)
+    return torch.where(mask > 0, enlarged + details.flip(-1), photo)
+
+
+def _half_a_face() -> dict[str, tuple]:
+    random = torch.Generator().manual_seed(5)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    rough = 0.1 * torch.randn(1, 3, 32, 32, generator=random)
+    light = torch.linspace(0.2, 0.8, 32)
+    face = F.interpolate(torch.rand(1, 3, 5, 5, generator=random), size=32, mode="bilinear")
+    face = light * (face + face.flip(-1)) / 2 + (rough + rough.flip(-1)) / 2
+    return {"half a face": (torch.where(mask > 0, 0.9, face), F.avg_pool2d(face, 4), mask)}
+
+
+def _enlarged(photo: Tensor, painted: Tensor) -> Tensor:
+    return F.interpolate(painted, size=photo.shape[-2:], mode="bilinear")
+
+
+FINER = Exercise(
+    hints=(
+        "The painting has the right colours, and no details. Who has these, on the known side?",
+        "The photo less the enlarged painting is nothing but details, where the photo is known.",
+        "<code>details = (photo - enlarged) * (1 - mask)</code>, and to the hole goes "
+        "<code>enlarged + details.flip(-1)</code>.",
+    ),
+    solved_by=finer,
+    what="a face in the pixels of its photo",
+    cases=_half_a_face,
+    mistakes={
+        "your hole is the enlarged painting, and a blur; add the details of the known half to it.":
+            lambda photo, painted, mask: torch.where(mask > 0, _enlarged(photo, painted), photo),
+        "your hole is the other half, flipped, in the light of the other side; mirror the *difference* between photo "
+        "and enlarged painting.":
+            lambda photo, painted, mask: torch.where(mask > 0, photo.flip(-1), photo),
+        "your known pixels are changed; keep the photo's where the mask is 0.":
+            lambda photo, painted, mask: _enlarged(photo, painted)
+            + ((photo - _enlarged(photo, painted)) * (1 - mask)).flip(-1),
+        "your details are those of what the hole held, which is worth nothing; take the known half's.":
+            lambda photo, painted, mask: photo,
+        "you enlarge by repeating pixels, which leaves squares; interpolate (`mode=\"bilinear\"`).":
+            lambda photo, painted, mask: finer(photo, F.interpolate(painted, scale_factor=8), mask),
+    },
+)
+
+EXERCISES = {"08.1": PAINTED_SHARE, "08.2": GAP_OF_GROUPS, "08.3": FALSE_ACCEPTS, "08.4": FINER}
