@@ -393,7 +393,9 @@ def paste(
     """
     area, size = align.area_around(face.crop, photo.shape[-2:]), face.mask.shape[-1]
     crop, part, details = area.moved(face.crop), area.of(photo), None
-    rim = align.rim_of(part, face.completed, hole, crop, masks.face_region(face.landmarks, size))
+    glance = align.glance_at(part, hole, crop)
+    rim = align.rim_of(glance, face.completed, masks.face_region(face.landmarks, size), crop)
+    seam = align.seam_of(glance, face.completed, face.mask)
     mine = (hole > 0.5) & align.nearer(crop, [area.moved(other) for other in others], area.size, rim is not None)
     if 2 * crop.half_side > size:  # the photo shows more than the networks have seen
         to_crop = align.affine(crop, size)
@@ -406,6 +408,8 @@ def paste(
     for box in align.boxes(mine):
         before, hidden = box.of(part), box.of(hole)
         painted = align.paste(before.float() / 255, face.completed, hidden, box.moved(crop))
+        if seam is not None:
+            painted = painted + align.at_full_size(seam, glance.coarse, box)
         if details is not None:
             painted = painted + details.of(box) * (1 if rim is None else rim.fading(box))
         if rim is not None:

@@ -336,7 +336,7 @@ def wrong_by(error: float, side: int) -> tuple[torch.Tensor, torch.Tensor, Crop]
 
 def blended(pasted: torch.Tensor, hole: torch.Tensor, crop: Crop, face: torch.Tensor) -> torch.Tensor:
     completed = align.cut(pasted, crop, 64)
-    rim = align.rim_of(rounded(pasted), completed, hole, crop, face)
+    rim = align.rim_of(align.glance_at(rounded(pasted), hole, crop), completed, face, crop)
     return pasted if rim is None else rim.on(pasted, hole, align.Area(0, 0, *pasted.shape[-2:]))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
 from faceinpaint.prior.symmetry import smooth_fill
-from faceinpaint.prior.warps import enlarged, part_of, planes
+from faceinpaint.prior.warps import enlarged, part_of, plane, planes
 
 # Over this share of the crop's half side, next to its edge, a completed hole fades into the photo around it.
 RIM = 0.12
@@ -30,6 +30,7 @@ LARGEST_HALF_SIDE = 7_000
 
 # Pixels of a photo's part above which what is smooth in it is worked out in coarser ones.
 COARSE = 1024
+SEAM = 3 / 256  # of the crop's width: how far into the hole a step at its edge is made good
 STRIP = 128  # rows of a photo that are worked on at a time
 
 # A crop pixel counts as unknown when unknown photo pixels have more than this share in its colour: not
@@ -328,42 +329,78 @@ class Rim(NamedTuple):
 
     def on(self, painted: Tensor, mask_photo: Tensor, box: Area) -> Tensor:
         """A part of the painted area (1, 3, h, w) with the change in its hole (1, 1, h, w)."""
-        k, (height, width) = self.coarse, box.size
-        to_coarse = part_of(np.array([[1 / k, 0, 0.5 / k - 0.5], [0, 1 / k, 0.5 / k - 0.5]]), box.left, box.top)
-        change, beyond = (
-            torch.from_numpy(enlarged(one, to_coarse, (width, height))).permute(2, 0, 1)
-            for one in (self.change, self.beyond)
-        )
+        change, beyond = (at_full_size(one, self.coarse, box) for one in (self.change, self.beyond))
         outside = _outside(self.crop, box)
         return torch.where(outside & (mask_photo > 0), beyond, painted + mask_photo * change).clamp(0, 1)
 
 
-def rim_of(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop, face: Tensor) -> Rim | None:
-    """What lets a hole that reaches the crop's edge run smoothly into the photo around it; None where none does.
+class Glance(NamedTuple):
+    """The area around a crop in means of some pixels: what varies slowly is worked out here."""
 
-    photo (1, 3, h, w), bytes: the area around the crop; mask_photo (1, 1, h, w), 1 = unknown. The networks see nothing
-    beyond the crop, so what they paint as its ground may differ from the photo there. The step at the crop's edge is
-    carried inwards, less and less towards the face, (1, 1, S, S) of the crop, and towards what is known (Poisson
-    blending's idea); over the outermost RIM the painted pixels fade into a smooth continuation of the known ones.
-    Nothing changes where the photo ends with the crop.
-    """
+    seen: Tensor  # (1, 3, h, w) in [0, 1], means of known pixels
+    known: Tensor  # (1, 1, h, w), their share
+    crop: Crop
+    coarse: int  # pixels
+
+    @property
+    def hole(self) -> Tensor:
+        """Where most pixels are unknown, (1, 1, h, w)."""
+        return (self.known < 0.5).float()
+
+
+def glance_at(photo: Tensor, mask_photo: Tensor, crop: Crop) -> Glance:
+    """The area (1, 3, h, w) of bytes around a crop, whose hole (1, 1, h, w), 1 = unknown, is not looked at."""
     coarse = math.ceil(max(photo.shape[-2:]) / COARSE)
     known = (mask_photo[0, 0] < 0.5).byte().numpy()
     pixels = photo[0].permute(1, 2, 0).numpy()
     size = [-(-side // coarse) for side in photo.shape[:-3:-1]]
-    seen = cv2.bitwise_and(pixels, pixels, mask=known)  # what is hidden around the crop is not looked at
+    seen = cv2.bitwise_and(pixels, pixels, mask=known)
     seen, share = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (seen, 255 * known))
-    hole = torch.from_numpy(share < 128).float()[None, None]
     seen = torch.from_numpy(seen / np.maximum(share, 1)[..., None].astype(np.float32)).permute(2, 0, 1)[None]
     (cx, cy), (ax, ay) = crop.centre, crop.axis_x
     small = Crop(((cx + 0.5) / coarse - 0.5, (cy + 0.5) / coarse - 0.5), (ax / coarse, ay / coarse))
-    pasted = paste(seen, completed, hole, small)
+    return Glance(seen, torch.from_numpy(share)[None, None] / 255, small, coarse)
+
+
+def at_full_size(image: np.ndarray, coarse: int, box: Area) -> Tensor:
+    """A picture (h, w, 3) in means of `coarse` pixels, at the pixels of a part of the area: (3, height, width)."""
+    to_coarse = np.array([[1 / coarse, 0, 0.5 / coarse - 0.5], [0, 1 / coarse, 0.5 / coarse - 0.5]])
+    return torch.from_numpy(enlarged(image, part_of(to_coarse, box.left, box.top), box.size[::-1])).permute(2, 0, 1)
+
+
+def seam_of(glance: Glance, completed: Tensor, mask: Tensor) -> np.ndarray | None:
+    """What the painting lacks at the hole's edge, carried into the hole, (h, w, 3); None where nothing tells.
+
+    The crop's mask (1, 1, S, S) is cautious: along its edge lie pixels that were painted (1, 3, S, S) and that the
+    photo knows. What they differ by is carried inwards, less and less, as `generator.without_seam` does it in the crop.
+    """
+    size, every = glance.hole.shape[-2:], torch.ones_like(glance.hole)
+    painted = paste(torch.zeros_like(glance.seen), completed, every, glance.crop)
+    both = mask_to_photo(mask, glance.crop, size) * (glance.known == 1)
+    if not both.any():
+        return None
+    step = smooth_fill((glance.seen - painted) * both, both)
+    depth = cv2.distanceTransform(plane(glance.hole).astype(np.uint8), cv2.DIST_L2, 5)
+    reach = 2 * glance.crop.half_side * SEAM
+    return planes(step) * (np.exp(-depth / reach) * (depth > 0))[..., None]
+
+
+def rim_of(glance: Glance, completed: Tensor, face: Tensor, crop: Crop) -> Rim | None:
+    """What lets a hole that reaches the crop's edge run smoothly into the photo around it; None where none does.
+
+    The networks see nothing beyond the crop, so what they paint (1, 3, S, S) as its ground may differ from the photo
+    there. The step at the crop's edge is carried inwards, less and less towards the face, (1, 1, S, S) of the crop, and
+    towards what is known (Poisson blending's idea); over the outermost RIM the painted pixels fade into a smooth
+    continuation of the known ones. Nothing changes where the photo ends with the crop.
+    """
+    hole, small = glance.hole, glance.crop
+    pasted = paste(glance.seen, completed, hole, small)
     blended = _blended(pasted, hole, small, face)
     if blended is None:
         return None
     # Going on beyond the crop, or its outermost pixels would have the mean of the change and none.
     within = (_distance(small, slice(hole.shape[-1]), slice(hole.shape[-2])) <= 1).to(hole)[None, None]
-    return Rim(crop, coarse, planes(smooth_fill((blended - pasted) * within, within)), planes(blended))
+    return Rim(crop, glance.coarse, planes(smooth_fill((blended - pasted) * within, within)), planes(blended))
 
 
 def _blended(pasted: Tensor, hole: Tensor, crop: Crop, face: Tensor) -> Tensor | None:
