@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -66,11 +67,15 @@ class CompletedFace:
 
 @dataclass(frozen=True)
 class Completion:
-    """A completed photo and the faces in it; `notes` says in sentences what the caller should know."""
+    """A completed photo and the faces in it; `notes` says in sentences what the caller should know.
+
+    reading: the seconds that the photo's file took.
+    """
 
     photo: Image.Image
     faces: list[CompletedFace]
     notes: list[str] = field(default_factory=list)
+    reading: float = 0.0
 
 
 class Completer:
@@ -140,7 +145,9 @@ class Completer:
         """
         if reference is not None and all_faces:
             raise InputError("a reference shows one person: complete one face at a time with it")
+        begin = time.perf_counter()
         source = _read_photo(photo)
+        reading = time.perf_counter() - begin
         photo, hidden = source.shown, None
         if reference is not None and not isinstance(reference, Reference):
             reference = self.reference(reference)
@@ -183,7 +190,7 @@ class Completer:
                 notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")
         if any(face.distance is None for face in faces):
             notes.append(NO_VERDICT)
-        return Completion(source.painted(to_image(result), hidden), faces, notes)
+        return Completion(source.painted(to_image(result), hidden), faces, notes, reading)
 
     @torch.no_grad()
     def complete(
@@ -334,6 +341,8 @@ class Completer:
         for crop in crops:
             worn = worn_mask(align.cut(pixels, crop, self.size), self.predict)
             hidden = torch.maximum(hidden, align.mask_to_photo(worn, crop, hidden.shape[-2:]))
+        if crops and not hidden.any():
+            raise InputError("nobody in the photo wears a face mask: choose another mask, or draw one")
         return hidden
 
     def _before(self, pixels: Tensor, crop: align.Crop) -> Reference:

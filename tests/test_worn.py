@@ -9,6 +9,7 @@ from PIL import Image
 from test_detection import completer, portrait  # noqa: F401, fixtures
 
 from faceinpaint import masks
+from faceinpaint.basics.errors import InputError
 from faceinpaint.completion import NO_VERDICT, Completer
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_image, to_tensor
@@ -49,3 +50,8 @@ def test_a_worn_mask_is_taken_off_a_photo_without_a_verdict(portrait, completer)
     red, green, _ = np.asarray(result.photo).astype(int).transpose(2, 0, 1)
     before = np.asarray(photo).astype(int)
     assert ((before[..., 0] - before[..., 1]) > 150).sum() > 3000 > 30 > ((red - green) > 150).sum()
+
+
+def test_nobody_wears_a_mask(portrait, completer):
+    with pytest.raises(InputError, match="nobody in the photo wears"):
+        completer(portrait, "worn-mask")

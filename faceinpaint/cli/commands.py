@@ -51,7 +51,7 @@ SEEDS = 2**31 - 1  # the largest: others are made of it by sums and products
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Face completion that keeps the person.")
 app.add_typer(data, name="data")
 
-REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "notes", "error")
+REPORT = ("file", "faces", "hole_ratio", "face_distance", "seconds", "of_files", "notes", "error")
 QUALITY = 95
 REPORTED = 50  # photos after which it is written anew
 
@@ -252,7 +252,9 @@ def _write_completion(
     """Write a completed photo; returns its row of the report, and under `said` what to print."""
     from faceinpaint.faces.photos import encoded
 
+    begin = time.perf_counter()
     write_whole(target, encoded(result.photo, format.value, quality))
+    of_files = result.reading + time.perf_counter() - begin
     notes = list(result.notes)
     if format is Format.jpeg and result.photo.mode == "RGBA":
         notes.append("a JPEG has no transparency: it was laid over white")
@@ -260,6 +262,7 @@ def _write_completion(
     said = [str(target), *(_verdict(recogniser, face) for face in judged), *notes]
     return {
         "faces": str(len(result.faces)),
+        "of_files": f"{of_files:.2f}",
         "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces),
         "face_distance": " ".join(f"{face.distance:.3f}" for face in judged),
         "notes": "; ".join(notes),
