@@ -229,12 +229,12 @@ class Completer:
 
     def reference_in(self, photo: Image.Image, crop: align.Crop) -> Reference:
         """The face in a crop of an RGB photo as a reference, which knows what the photo shows in its own pixels."""
-        grey = to_bytes(photo.convert("L"))  # its colours are those of another day
-        area = align.area_around(crop, grey.shape[-2:])
-        here = area.moved(crop)
+        area = align.area_around(crop, (photo.height, photo.width))
+        part, here = photo.crop(area), area.moved(crop)
+        grey = to_bytes(part.convert("L"))  # its colours are those of another day
         unknown = align.beyond(here, area.size, self.size).float()
-        source = source_of(area.of(grey), align.affine(here, self.size), align.cut(grey, crop, self.size), unknown)
-        return replace(self.reference_from(align.cut(to_bytes(photo), crop, self.size)), source=source)
+        source = source_of(grey, align.affine(here, self.size), align.cut(grey, here, self.size), unknown)
+        return replace(self.reference_from(align.cut(to_bytes(part), here, self.size)), source=source)
 
     def reference_from(self, images: Tensor) -> Reference:
         """Aligned faces (B, 3, S, S) of the same people as a `Reference` for `complete`."""
@@ -480,4 +480,3 @@ def _read_mask(mask: Source | DrawnMask, photo: Photo, notes: list[str]) -> Tens
     read = read_mask(mask, photo)
     notes += read.notes
     return read.mask
-

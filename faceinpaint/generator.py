@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from faceinpaint.landmarks import landmark_map
 from faceinpaint.prior.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.prior.grain import with_grain
-from faceinpaint.prior.symmetry import Prior, halved, shrunk, smooth_fill, symmetry_prior
+from faceinpaint.prior.symmetry import SEAM, Prior, halved, shrunk, smooth_fill, symmetry_prior
 
 
 class Window(NamedTuple):
@@ -190,7 +190,6 @@ def composite(painted: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask > 0.5, painted, image)
 
 
-SEAM = 3 / 256  # of the width: how far into the hole a step at its edge is made good
 GIVEN_WAY = 0.7  # of the step; the rest is what neighbouring pixels differ by anyway
 
 

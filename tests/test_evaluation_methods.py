@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from faceinpaint import masks
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation import BASELINES, baselines
 from faceinpaint.completion import Completer
+from faceinpaint.evaluation import BASELINES, baselines
 from faceinpaint.evaluation.methods import biharmonic, mean_colour, mirror, painter, prior_alone, warped_mirror
 from faceinpaint.generator import Generator
 from faceinpaint.prior import symmetry

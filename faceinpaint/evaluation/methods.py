@@ -15,9 +15,7 @@ from faceinpaint.completion import CompletedFace, Completer, paste
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import rounded
 from faceinpaint.generator import composite
-from faceinpaint.landmarks import MIRROR_ORDER
-from faceinpaint.prior.symmetry import smooth_fill, symmetry_prior
-from faceinpaint.prior.warps import ThinPlateSpline, warp_to
+from faceinpaint.prior.symmetry import other_side, smooth_fill, symmetry_prior
 
 # Aligned images (B, 3, S, S), masks (B, 1, S, S) and predicted landmarks (B, 68, 2) in, completed images out.
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -43,11 +41,10 @@ def warped_mirror(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
     It mirrors where the symmetry prior does, but takes the pixels as they are, without the prior's correction for
     light: beside `prior_alone` it shows what that is worth, and beside `mirror` what the landmarks are.
     """
-    known, size = 1 - mask, image.shape[-1]
-    places = (landmarks + 0.5) / size
-    partner = warp_to(image * known, ThinPlateSpline.fit(places, places[:, MIRROR_ORDER]), size)
-    mirrored = symmetry_prior(image, mask, landmarks).mirrored
-    return composite(smooth_fill(image * known + mirrored * partner, known + mirrored), image, mask)
+    known = 1 - mask
+    other = other_side(image * known, known, landmarks)
+    filled = image * known + other.mirrored * other.image
+    return composite(smooth_fill(filled, known + other.mirrored), image, mask)
 
 
 def prior_alone(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
@@ -88,6 +85,7 @@ def painter(completer: Completer) -> Method:
 
 
 def _in_its_pixels(completer: Completer, image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
+    """One face (1, 3, S, S), painted at the completer's size and pasted back."""
     photo, crop, size = rounded(image), align.aligned_crop(image.shape[-2:]), completer.size
     seen, hidden = align.cut(photo, crop, size, mask), align.cut_mask(mask, crop, size)
     landmarks = (landmarks + 0.5) * (size / image.shape[-1]) - 0.5

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.faces.batch import Faces
-from faceinpaint.prior.symmetry import smooth_fill
-from faceinpaint.prior.warps import enlarged, part_of, plane, planes
+from faceinpaint.prior.symmetry import SEAM, smooth_fill
+from faceinpaint.prior.warps import enlarged, part_of, plane, planes, strips
 
 # Over this share of the crop's half side, next to its edge, a completed hole fades into the photo around it.
 RIM = 0.12
@@ -30,8 +30,6 @@ LARGEST_HALF_SIDE = 7_000
 
 # Pixels of a photo's part above which what is smooth in it is worked out in coarser ones.
 COARSE = 1024
-SEAM = 3 / 256  # of the crop's width: how far into the hole a step at its edge is made good
-STRIP = 128  # rows of a photo that are worked on at a time
 
 # A crop pixel counts as unknown when unknown photo pixels have more than this share in its colour: not
 # zero, because positions are rounded, but far below the 0.004 of one grey level.
@@ -404,6 +402,7 @@ def rim_of(glance: Glance, completed: Tensor, face: Tensor, crop: Crop) -> Rim |
 
 
 def _blended(pasted: Tensor, hole: Tensor, crop: Crop, face: Tensor) -> Tensor | None:
+    """The pasted area (1, 3, h, w) as `rim_of` wants it; None where nothing around the crop is known."""
     across, down, size = slice(pasted.shape[-1]), slice(pasted.shape[-2]), face.shape[-1]
     places = _distance(crop, across, down)  # 0 in the middle of the crop, 1 at its edge
     outside = places > 1
@@ -445,12 +444,6 @@ def _known(pixels: Tensor, hole: Tensor | None) -> Tensor:
     """Pixels, bytes or in [0, 1], as numbers in [0, 1], and black where a hole hides them."""
     pixels = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
     return pixels if hole is None else pixels * (1 - hole)
-
-
-def strips(height: int, times: int = 1) -> Iterator[slice]:
-    """The rows of a photo, some at a time, a multiple of `times`: copies of all would take more time than the work."""
-    rows = times * max(1, STRIP // times)
-    return (slice(first, min(first + rows, height)) for first in range(0, height, rows))
 
 
 def _samples(scale: float) -> int:

@@ -19,12 +19,11 @@ from torch import Tensor
 
 from faceinpaint.masks import face_region
 from faceinpaint.prior.symmetry import other_side
-from faceinpaint.prior.warps import ThinPlateSpline, enlarged, map_of, part_of, plane, planes
+from faceinpaint.prior.warps import ThinPlateSpline, enlarged, map_of, part_of, plane, planes, strips
 
 SURE = 2  # pixels of the face from the edge of what is known, where the enlarged picture sees across it
 FEATHER = 5  # pixels of the face, over which one kind of details gives way to another
 SCALE = 2**14  # levels of a colour: details take half the memory that numbers would
-ROWS = 128  # of the photo at a time: temporary copies of all would cost more time than the work
 
 BLOCK = 8  # pixels of the face, half the side of a patch: each lies half over its neighbours
 STEP = 4  # pixels of the face from one patch that may be taken to the next
@@ -110,12 +109,12 @@ def source_of(
     height, width = photo.shape[-2:]
     known = _sure(mask)
     details, image = np.empty((height, width, 4), np.int16), 255 * planes(image)
-    for top in range(0, height, ROWS):
-        part, here = details[top : top + ROWS], part_of(to_crop, 0, top)
-        pixels, shape = photo[0, :, top : top + ROWS].permute(1, 2, 0).numpy(), part.shape[1::-1]
+    for rows in strips(height):
+        part, here = details[rows], part_of(to_crop, 0, rows.start)
+        pixels, shape = photo[0, :, rows].permute(1, 2, 0).numpy(), part.shape[1::-1]
         sure = enlarged(known, here, shape, border=cv2.BORDER_CONSTANT) > 0.999
         if hole is not None:
-            sure &= hole[0, 0, top : top + ROWS].numpy() < 0.5
+            sure &= hole[0, 0, rows].numpy() < 0.5
         part[..., 3] = SCALE * sure
         beyond = cv2.subtract(pixels, enlarged(image, here, shape, cv2.INTER_CUBIC), dtype=cv2.CV_32F)
         np.multiply(beyond, SCALE / 255 * sure[..., None], out=part[..., :3], casting="unsafe")
@@ -173,9 +172,7 @@ def _lay_over(details: np.ndarray, layer: Layer, to_crop: np.ndarray) -> None:
 # ------------------------------------------------------------------------------------ patches
 
 
-def _of_patches(
-    source: Source, to_crop: np.ndarray, patches: list[Patch], box: Box
-) -> np.ndarray:
+def _of_patches(source: Source, to_crop: np.ndarray, patches: list[Patch], box: Box) -> np.ndarray:
     """Details (h, w, 3) of known patches that were chosen for painted ones, in a part of the photo."""
     height, width = source.details.shape[:2]
     total = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)

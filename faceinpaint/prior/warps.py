@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Callable, NamedTuple
 
 import cv2
@@ -137,6 +138,15 @@ def enlarged(
 def part_of(affine: np.ndarray, left: int, top: int) -> np.ndarray:
     """An affine map (2, 3) of pixels that are counted from a part's first one."""
     return np.column_stack([affine[:, :2], affine @ [left, top, 1]])
+
+
+ROWS = 128
+
+
+def strips(height: int, times: int = 1) -> Iterator[slice]:
+    """The rows of a photo, some at a time, a multiple of `times`: copies of all would take more time than the work."""
+    rows = times * max(1, ROWS // times)
+    return (slice(first, min(first + rows, height)) for first in range(0, height, rows))
 
 
 def planes(image: Tensor) -> np.ndarray:
