@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -172,8 +173,8 @@ class Completer:
             if photo_mask is None:
                 # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
                 # the one must not show in the other.
-                hole = masks.named(mask, self.size, before.landmarks, generator)
-                hole = align.mask_to_photo(hole, area.moved(crop), area.size)
+                draw = partial(masks.named, mask, generator=generator)
+                hole = align.laid_mask(draw, before.landmarks, area.moved(crop), area.size, self.size)
             else:
                 hole = area.of(photo_mask)
             completed = self._complete_face(pixels, hole, crop, reference, style, before)
@@ -340,6 +341,7 @@ class Completer:
             crops = [align.crop_from_points(one.points) for one in found]
         for crop in crops:
             worn = worn_mask(align.cut(pixels, crop, self.size), self.predict)
+            worn = masks.smoothed(worn, align.finer(crop, self.size))
             hidden = torch.maximum(hidden, align.mask_to_photo(worn, crop, hidden.shape[-2:]))
         if crops and not hidden.any():
             raise InputError("nobody in the photo wears a face mask: choose another mask, or draw one")

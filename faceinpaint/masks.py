@@ -193,6 +193,15 @@ def strokes(strokes: Sequence[Sequence], size: Size) -> Tensor:
     return _stack([np.asarray(image)[::fine, ::fine]], (height, width))
 
 
+def smoothed(mask: Tensor, times: int) -> Tensor:
+    """A mask (1, 1, H, W) in `times` as many pixels each way, round where it had steps, and nowhere smaller."""
+    if times == 1:
+        return mask
+    shape = times * mask.shape[-1], times * mask.shape[-2]
+    soft = cv2.resize(cv2.GaussianBlur(mask[0, 0].numpy(), (0, 0), 1), shape, interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(soft > 0.15)[None, None].to(mask)
+
+
 def hole_ratio(mask: Tensor) -> Tensor:
     """The unknown share of each mask (B, 1, H, W) -> (B,), between 0 and 1."""
     return mask.float().mean(dim=(1, 2, 3))

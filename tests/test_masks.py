@@ -292,3 +292,15 @@ def test_where_little_is_seen_face_masks_are_frequent() -> None:
         drawn = masks.random_training_mask(faces, size, seeded(0), mix)
         share = sum((drawn == mask).flatten(1).all(1).float().mean().item() for mask in worn)
         assert share == pytest.approx(mix["face-mask"], abs=0.07)
+
+
+@pytest.mark.parametrize("slope", [0.1, 0.35, 1.0])
+def test_a_smoothed_mask_has_no_steps_and_is_nowhere_smaller(slope: float) -> None:
+    x, y = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="xy")
+    steps = (slope * (x - 20) + 0.3 < y - 20).float()[None, None]
+    large = masks.smoothed(steps, 8)
+    assert (large >= steps.repeat_interleave(8, 2).repeat_interleave(8, 3)).all()
+    assert torch.equal(masks.smoothed(steps, 1), steps)
+    edge = large[0, 0, 80:-80].sum(0)
+    edge = edge[(edge > 0) & (edge < 160)].diff()  # from a column to the next, which steps would make 8 or 0
+    assert len(edge) > 50 and (edge + slope).abs().max() <= 1 + 0.5 * slope

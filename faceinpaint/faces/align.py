@@ -7,7 +7,7 @@ photo inside it, `paste` brings completed pixels back; `to_crop` and `to_photo` 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ RIM = 0.12
 
 # Half the side of the largest crop, in photo pixels: of 64 megapixels a face takes less.
 LARGEST_HALF_SIDE = 7_000
+
+# Pixels of a mask that follows a face, at most: finer steps nobody sees.
+FINEST = 2048
 
 # Pixels of a photo's part above which what is smooth in it is worked out in coarser ones.
 COARSE = 1024
@@ -280,6 +283,25 @@ def mask_to_photo(mask: Tensor, crop: Crop, photo_size: tuple[int, int]) -> Tens
         values = mask[0, 0, row.clamp_(0, size - 1), column.clamp_(0, size - 1)]
         result[0, 0, rows, left:right] = values * inside
     return result
+
+
+def laid_mask(
+    draw: Callable[[int, Tensor | None], Tensor], landmarks: Tensor | None, crop: Crop, photo_size: tuple[int, int],
+    size: int,
+) -> Tensor:
+    """A mask of a face, drawn as finely as the photo (height, width) shows it: (1, 1, H, W), without stairs.
+
+    draw: makes it, (1, 1, S, S), of a number of pixels and the landmarks (1, 68, 2) in them. landmarks: in those of the
+    crop of `size` pixels.
+    """
+    times = finer(crop, size)
+    points = None if landmarks is None else (landmarks + 0.5) * times - 0.5
+    return mask_to_photo(draw(times * size, points), crop, photo_size)
+
+
+def finer(crop: Crop, size: int) -> int:
+    """How many pixels of the photo, each way, one of the crop of `size` pixels covers; no more than are of use."""
+    return max(1, min(math.ceil(2 * crop.half_side / size), FINEST // size))
 
 
 def paste(photo: Tensor, completed: Tensor, mask_photo: Tensor, crop: Crop) -> Tensor:
