@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,9 +184,14 @@ def kernel_mask(page: Page) -> Tensor:
 
 def upload(page: Page, content: bytes, button: str = ".fi-open", name: str = "../../photo.png") -> None:
     """Choose a file for a button that opens one."""
-    with page.expect_file_chooser() as chooser:
+    with page.expect_file_chooser() as chooser, tempfile.TemporaryDirectory() as folder:
         page.click(button)
-    chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+        if len(content) < 1e6:
+            chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+        else:  # as text in a message it would take seconds
+            (file := Path(folder, Path(name).name)).write_bytes(content)
+            chooser.value.set_files(file)
+            page.wait_for_function("!document.querySelector('.fi-file').files.length")
 
 
 def says(page: Page, sentence: str) -> str:

@@ -26,7 +26,7 @@ def grown(forks, what: str, count: int, size: int, settled: int = 50) -> dict[st
 
 @pytest.mark.parametrize("what", ["session", "completer"])
 def test_memory_is_flat_once_everything_was_done(forks, what):
-    found = grown(forks, what, 60, 64, settled=24)
+    found = grown(forks, what, 44, 64, settled=24)
     assert found["most"] - found["settled"] < ALLOWED * found["settled"] + ROOM, found
 
 
