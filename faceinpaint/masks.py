@@ -68,6 +68,7 @@ FACE_MASK_SHAPES = tuple(_FACE_MASK_OUTLINES)
 WORN = "worn-mask"  # the name of what `faces.worn` finds in a photo
 ALL_NAMES = (*NAMES, *(f"face-mask-{shape}" for shape in FACE_MASK_SHAPES), WORN)
 
+FINE_STROKES = 4_000_000  # pixels, up to which drawn strokes are exact to a quarter of one
 LARGE_HOLE = (0.6, 0.85)  # hole ratio of free-form holes that leave little of the face
 PARTS = (slice(36, 48), slice(48, 68))  # landmarks of both eyes, and of the mouth
 
@@ -183,14 +184,25 @@ def strokes(strokes: Sequence[Sequence], size: Size) -> Tensor:
     Caps and joints are round, a single point is a dot. InputError for a stroke of another form.
     """
     height, width = _height_width(size)
-    # Drawn four times finer and read at the pixel centres, because ImageDraw knows whole pixels only.
-    fine = 4
+    # Drawn four times finer and read at the pixel centres, because ImageDraw knows whole pixels only: if not too many.
+    fine = 4 if width * height < FINE_STROKES else 1
     image = Image.new("L", (fine * width, fine * height))
     draw = ImageDraw.Draw(image)
     for stroke in strokes:
-        radius, points = _checked_stroke(stroke)
+        radius, points = checked_stroke(stroke)
         _paint(draw, points * fine, [radius * fine] * len(points))
     return _stack([np.asarray(image)[::fine, ::fine]], (height, width))
+
+
+def checked_stroke(stroke: Sequence) -> tuple[float, np.ndarray]:
+    """Radius and points (N, 2) of a stroke; InputError for what is none."""
+    try:
+        radius, points = float(stroke[0]), np.array(stroke[1], dtype=float).reshape(-1, 2)
+        if 0 < radius < 1e6 and len(points) > 0 and (np.abs(points) < 1e6).all():
+            return radius, points
+    except (TypeError, ValueError, LookupError, OverflowError):
+        pass
+    raise InputError(f"a stroke is [radius, [x, y, x, y, ...]] in pixels: {str(stroke)[:80]} is none")
 
 
 def smoothed(mask: Tensor, times: int) -> Tensor:
@@ -398,13 +410,3 @@ def _checked(landmarks: Tensor | None) -> np.ndarray:
     if not landmarks.isfinite().all():
         raise InputError("a face has no landmarks (NaN): predict them, or take a mask that needs none")
     return landmarks.detach().cpu().double().numpy()
-
-
-def _checked_stroke(stroke: Sequence) -> tuple[float, np.ndarray]:
-    try:
-        radius, points = float(stroke[0]), np.array(stroke[1], dtype=float).reshape(-1, 2)
-        if 0 < radius < 1e6 and len(points) > 0 and (np.abs(points) < 1e6).all():
-            return radius, points
-    except (TypeError, ValueError, LookupError, OverflowError):
-        pass
-    raise InputError(f"a stroke is [radius, [x, y, x, y, ...]] in pixels: {str(stroke)[:80]} is none")

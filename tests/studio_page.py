@@ -177,9 +177,10 @@ def saved(page: Page, selector: str) -> bytes:
 
 
 def kernel_mask(page: Page) -> Tensor:
-    """The mask as the kernel has it, (1, 1, 256, 256)."""
-    picture = Image.open(io.BytesIO(saved(page, ".fi-save-mask")))
-    return (torch.from_numpy(np.array(picture)) > 127).float()[None, None]
+    """What is hidden of the face as the kernel has said last, (1, 1, 256, 256)."""
+    shown = page.evaluate("document.querySelector('.fi-hole').toDataURL()").partition(",")[2]
+    alpha = Image.open(io.BytesIO(base64.b64decode(shown))).getchannel("A")
+    return (torch.from_numpy(np.array(alpha.resize((256, 256), Image.Resampling.NEAREST))) > 127).float()[None, None]
 
 
 def upload(page: Page, content: bytes, button: str = ".fi-open", name: str = "../../photo.png") -> None:
@@ -200,10 +201,10 @@ def says(page: Page, sentence: str) -> str:
     return page.inner_text(".fi-words")
 
 
-def generate(page: Page, place: str = ".fi-first") -> None:
-    """Press the button and wait for the result."""
+def generate(page: Page, place: str = ".fi-first", act: Callable[[], object] | None = None) -> None:
+    """Press the button, or act, and wait for the result."""
     before = page.locator(f"{place} .fi-board").get_attribute("data-number")
-    page.click(".fi-generate")
+    (act or (lambda: page.click(".fi-generate")))()
     page.wait_for_function(
         f"(document.querySelector('{place} .fi-board').dataset.number ?? null) !== {json.dumps(before)}"
     )

@@ -6,13 +6,14 @@ import io
 import re
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from browsers import PATIENCE
 from PIL import Image
 from studio_page import (
     RADIUS, ZIGZAG, anew, as_png, changed, differ, draw, drawn, generate, kernel_mask, on_screen, open_page,
-    picture, saved, says, shot, touch, upload,
+    picture, saved, says, shot, touch, upload, version,
 )
 
 from faceinpaint import masks
@@ -100,13 +101,71 @@ def test_the_outline_of_the_brush_follows_the_pointer(page):
     page.locator(".fi-width").fill(str(RADIUS))
 
 
+def test_the_brush_is_as_wide_as_the_keys_make_it(page):
+    page.focus(".fi-hole")
+    for key, width in (("]", RADIUS + 2), ("[", RADIUS), ("[", RADIUS - 2), ("]", RADIUS)):
+        page.keyboard.press(key)
+        assert page.input_value(".fi-width") == str(width)
+
+
+def test_looked_at_closer_a_stroke_is_finer_and_where_the_pointer_is(page):
+    page.focus(".fi-hole")
+    for _ in range(3):
+        page.keyboard.press("+")
+    board = page.locator(".fi-drawing").bounding_box()
+    assert page.locator(".fi-hole").bounding_box()["width"] == pytest.approx(1.5**3 * board["width"], abs=1)
+    middle = board["x"] + board["width"] / 2, board["y"] + board["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    changed(page, page.mouse.up)
+    mask = kernel_mask(page)[0, 0]
+    rows, columns = mask.nonzero().T.float()
+    assert (rows.mean().item(), columns.mean().item()) == pytest.approx((127.5, 127.5), abs=1)
+    assert mask.sum().item() == pytest.approx(3.14 * (RADIUS / 1.5**3) ** 2, rel=0.2)
+    page.mouse.wheel(0, -200)  # closer at the place where the pointer is
+    box = page.locator(".fi-hole").bounding_box()
+    assert box["width"] > 1.5**3 * board["width"] + 50
+    page.keyboard.press("0")
+    assert page.locator(".fi-hole").bounding_box() == board
+
+
+def test_two_fingers_look_closer_and_draw_nothing(page):
+    box = page.locator(".fi-hole").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before, finger = version(page), page.context.new_cdp_session(page)
+    for kind, far in (("touchStart", 0), ("touchStart", 40), ("touchMove", 80), ("touchMove", 120), ("touchEnd", 0)):
+        both = [{"x": x - far, "y": y, "id": 1}, {"x": x + far, "y": y, "id": 2}]
+        places = [] if kind == "touchEnd" else both if far else both[:1]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+    finger.detach()
+    assert page.locator(".fi-hole").bounding_box()["width"] == pytest.approx(3 * box["width"], rel=0.05)
+    assert version(page) == before and not kernel_mask(page).any()
+    page.click(".fi-drawing .fi-fit")
+    assert page.locator(".fi-hole").bounding_box() == box
+
+
+def test_on_the_whole_photo_one_draws_too(page):
+    changed(page, lambda: page.click(".fi-view"))
+    wide, high = portraits.portrait("portrait 1")[0].size
+    assert page.evaluate("(({ width, height }) => [width, height])(document.querySelector('.fi-hole'))") == [wide, high]
+    shot(page, "whole")
+    page.focus(".fi-hole")
+    changed(page, lambda: draw(page, ZIGZAG))
+    changed(page, lambda: page.click(".fi-view"))
+    assert 0.02 < kernel_mask(page).mean() < 0.6
+    changed(page, lambda: page.keyboard.press("Control+z"))
+    assert not kernel_mask(page).any()
+    changed(page, lambda: page.keyboard.press("Control+y"))
+    assert kernel_mask(page).any()
+
+
 def test_each_mask_by_its_picture(page):
     for name in masks.NAMES:
         changed(page, lambda: page.click(f".fi-masks [data-id='{name}']"))
         mask = kernel_mask(page)
         assert page.get_attribute(f".fi-masks [data-id='{name}']", "aria-pressed") == "true"
         if name in masks.STANDARD[:6]:
-            assert torch.equal(mask, masks.standard(name, 256))
+            assert differ(mask, masks.standard(name, 256)) < 0.01
         else:
             assert 0.02 < mask.mean() < 0.5, name
     changed(page, lambda: page.click(".fi-masks [data-id='irregular']"))
@@ -130,7 +189,7 @@ def test_a_mask_goes_out_and_comes_back_unchanged(page):
     changed(page, lambda: upload(page, file, ".fi-opener:has(.fi-save-mask) .fi-open"))
     assert torch.equal(kernel_mask(page), mask)
     photo, _ = portraits.portrait("portrait 1")
-    assert Image.open(io.BytesIO(saved(page, ".fi-save-photo-mask"))).size == photo.size
+    assert Image.open(io.BytesIO(file)).size == photo.size
 
 
 # ------------------------------------------------------------------------------------------- the photo
@@ -142,7 +201,8 @@ def test_a_photo_is_uploaded_and_the_mask_survives(page, astronaut):
     before = picture(page, ".fi-portrait")
     changed(page, lambda: upload(page, as_png(astronaut)))
     says(page, "one face found")
-    assert not np.array_equal(picture(page, ".fi-portrait"), before) and torch.equal(kernel_mask(page), mask)
+    assert not np.array_equal(picture(page, ".fi-portrait"), before)
+    assert differ(kernel_mask(page), mask) < 0.02
 
 
 def test_photos_are_dropped_and_pasted(page, astronaut):
@@ -276,11 +336,12 @@ def test_the_slider_wipes(page):
     changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
     generate(page)
     slider, before = page.locator(".fi-first .fi-slider"), page.locator(".fi-first .fi-before")
-    assert slider.input_value() == "75"  # the middle of the hole
+    assert slider.input_value() == "0"  # all of the result
     for value in ("0", "100", "30"):
         slider.fill(value)
         right = before.evaluate("(image) => image.style.clipPath.split(' ')[1]")
         assert right == f"{100 - int(value)}%"
+    page.locator(".fi-first .fi-board").scroll_into_view_if_needed()
     box = page.locator(".fi-first .fi-board").bounding_box()
     page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 50)
     assert slider.input_value() == "75" == page.input_value(".fi-second .fi-slider")
@@ -290,6 +351,49 @@ def test_the_slider_wipes(page):
     assert not np.array_equal(original, masked) and abs(int(masked[128, 200, 0]) - 128) <= 1
     shot(page, "wipe")
     page.click(".fi-first .fi-original")
+
+
+def test_held_the_key_shows_the_original(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
+    generate(page)
+    clip = "document.querySelector('.fi-first .fi-before').style.clipPath.split(' ')[1]"
+    page.focus(".fi-hole")
+    assert page.evaluate(clip) == "100%"
+    page.keyboard.down("o")
+    assert page.evaluate(clip) == "0%"
+    page.keyboard.up("o")
+    assert page.evaluate(clip) == "100%"
+
+
+def test_a_held_key_or_two_clicks_make_one_result(page):
+    changed(page, lambda: page.click(".fi-masks [data-id='mask06']"))
+    history = page.locator(".fi-at-history .fi-thumb")
+    page.focus(".fi-hole")
+    generate(page, act=lambda: [page.keyboard.down("g") for _ in range(5)])
+    newest = history.first.get_attribute("data-id")
+    page.keyboard.up("g")
+    page.dblclick(".fi-generate")
+    says(page, f"that is result {newest}")
+    assert history.first.get_attribute("data-id") == newest
+
+
+def test_a_result_is_gone_on_from_and_copied(page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    changed(page, lambda: page.click(".fi-masks [data-id='mask03']"))
+    generate(page)
+    page.click(".fi-first .fi-copy")
+    says(page, "the result was copied")
+    copied = page.evaluate("""async () => {
+        const [item] = await navigator.clipboard.read();
+        const picture = await createImageBitmap(await item.getType("image/png"));
+        return [picture.width, picture.height];
+    }""")
+    assert copied == page.evaluate("(({ naturalWidth, naturalHeight }) => [naturalWidth, naturalHeight])"
+                                   "(document.querySelector('.fi-first .fi-after'))")
+    completed = picture(page, ".fi-first .fi-after")
+    changed(page, lambda: page.click(".fi-first .fi-go-on"))
+    assert not kernel_mask(page).any()
+    assert np.abs(picture(page, ".fi-portrait").astype(int) - completed).mean() < 1
 
 
 def test_a_pulled_landmark_changes_the_result(page):
@@ -322,7 +426,7 @@ def where(page):
 def test_a_landmark_is_moved_by_keys(page):
     page.focus(".fi-hole")
     changed(page, lambda: page.keyboard.press("l"))
-    page.keyboard.press("]")
+    page.keyboard.press("Tab")
     first, *_ = where(page)
     page.keyboard.press("]")
     index, x, y = where(page)
@@ -339,7 +443,7 @@ def test_a_landmark_is_moved_by_keys(page):
     page.keyboard.press("[")
     assert where(page)[0] == first
     page.keyboard.press("Tab")  # the landmarks are one stop of the tab key
-    assert page.evaluate("document.activeElement.matches('.fi-invert')")
+    assert page.evaluate("document.activeElement.matches('.fi-closer')")
     page.focus(".fi-release")
     changed(page, lambda: page.keyboard.press("Enter"))  # hides the button that had the focus
     assert page.locator(".fi-release").is_hidden()
@@ -369,7 +473,7 @@ def test_two_weights_side_by_side_and_the_last_ten(page):
     assert page.locator(".fi-first.fi-blank").count() == 1  # no result of another photo is left
     changed(page, lambda: history.nth(0).click())
     assert page.locator(".fi-first.fi-blank").count() == 0
-    assert torch.equal(kernel_mask(page), masks.standard("mask01", 256))
+    assert differ(kernel_mask(page), masks.standard("mask01", 256)) < 0.01
     says(page, "result [0-9]+ by mirror")
 
 
@@ -458,6 +562,40 @@ def test_a_second_tab_is_somebody_else(page, browser, studio_address):
     assert differ(kernel_mask(tab), drawn([(60, 100), (200, 100)])) < 0.02
     assert torch.equal(kernel_mask(page), mask)
     other.close()
+
+
+def test_when_the_kernel_is_killed_the_page_says_so_and_loses_nothing(browser, studio_address, astronaut):
+    def kernels():
+        found = [one for one in psutil.process_iter(["cmdline"]) if "ipykernel_launcher" in (one.info["cmdline"] or [])]
+        return {one.pid: one for one in found if one.ppid() == server.pid}
+
+    port = re.search(r":(\d+)/", studio_address)[1]
+    server = next(one for one in psutil.process_iter(["cmdline"]) if port in (one.info["cmdline"] or []))
+    others = kernels().keys()
+    visit = browser.new_context(viewport={"width": 1280, "height": 800})
+    tab = visit.new_page()
+    asked = []
+    tab.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    open_page(tab, studio_address)
+    changed(tab, lambda: upload(tab, as_png(astronaut), name="me.png"))
+    says(tab, "one face found")
+    changed(tab, lambda: draw(tab, ZIGZAG))
+    generate(tab)
+    mask, whole = kernel_mask(tab), saved(tab, ".fi-first .fi-save")
+    for number in kernels().keys() - others:
+        kernels()[number].kill()
+    says(tab, "kernel is gone")
+    shot(tab, "lost")
+    alone = saved(tab, ".fi-first .fi-save")
+    assert Image.open(io.BytesIO(alone)).convert("RGB").tobytes() == Image.open(io.BytesIO(whole)).tobytes()
+    tab.click(".fi-again")
+    tab.wait_for_selector(".fi-hole[data-version]")
+    says(tab, "are here again")
+    assert torch.equal(kernel_mask(tab), mask) and not asked
+    generate(tab)
+    tab.reload()  # with a result that nobody saved
+    assert asked == ["beforeunload"]
+    visit.close()
 
 
 def test_nothing_has_gone_wrong_unseen(page):

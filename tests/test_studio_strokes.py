@@ -6,13 +6,21 @@ import pytest
 import torch
 from conftest import canonical_face
 
+from faceinpaint import masks
 from faceinpaint.basics.errors import InputError
 from faceinpaint.studio import strokes
 
 
 def disc(x, y, radius, size=64):
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    return ((rows - y) ** 2 + (columns - x) ** 2 <= radius**2).float()[None, None]
+    return ((rows - y) ** 2 + (columns - x) ** 2 <= radius**2)[None, None]
+
+
+def drawn(hole, stroke, erasing=False):
+    return strokes.drawn(hole, *strokes.checked(stroke), erasing)
+
+
+EMPTY = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
 
 
 def differ(a, b):
@@ -20,18 +28,22 @@ def differ(a, b):
 
 
 def test_a_dot_is_a_disc_and_the_eraser_takes_it_away():
-    empty = torch.zeros(1, 1, 64, 64)
-    painted = strokes.paint(empty, [8, [20, 30]])
-    assert differ(painted, disc(20, 30, 8)) < 0.01 and not empty.any()
-    assert not strokes.erase(painted, [9, [20, 30]]).any()
-    assert torch.equal(strokes.erase(empty, [9, [20, 30]]), empty)
+    painted = drawn(EMPTY, [8, [20, 30]])
+    assert differ(painted, disc(20, 30, 8)) < 0.01 and not EMPTY.any()
+    assert not drawn(painted, [9, [20, 30]], erasing=True).any()
+    assert torch.equal(drawn(EMPTY, [9, [20, 30]], erasing=True), EMPTY)
 
 
 def test_strokes_add_up():
-    first = strokes.paint(torch.zeros(1, 1, 64, 64), [4, [10, 10, 50, 10]])
-    both = strokes.paint(first, [4, [30, 10, 30, 50]])
-    assert ((both - first) >= 0).all() and both.sum() > first.sum()
-    assert set(both.unique().tolist()) == {0, 1}
+    first = drawn(EMPTY, [4, [10, 10, 50, 10]])
+    both = drawn(first, [4, [30, 10, 30, 50]])
+    assert (both | ~first).all() and both.sum() > first.sum()
+
+
+@pytest.mark.parametrize("radius, points", [(5, [-9, 20, 80, 90]), (2, [63, 63]), (0.01, [0.5, 0.5]), (3, [-50, -50])])
+def test_of_a_stroke_that_leaves_the_photo_the_rest_counts(radius, points):
+    wide = masks.strokes([[max(radius, strokes.FINEST), [one + 64 for one in points]]], 192)[..., 64:128, 64:128]
+    assert torch.equal(drawn(EMPTY, [radius, points]), wide.bool())
 
 
 @pytest.mark.parametrize("stroke", [
@@ -39,12 +51,12 @@ def test_strokes_add_up():
 ])
 def test_what_is_no_stroke_is_refused(stroke):
     with pytest.raises(InputError, match="a stroke is"):
-        strokes.paint(torch.zeros(1, 1, 64, 64), stroke)
+        strokes.checked(stroke)
 
 
 def test_an_endless_stroke_is_refused():
     with pytest.raises(InputError, match="draw it in several"):
-        strokes.paint(torch.zeros(1, 1, 64, 64), [3, [1.0] * 50_000])
+        strokes.checked([3, [1.0] * 50_000])
 
 
 def test_a_pulled_landmark_takes_its_neighbours_along():

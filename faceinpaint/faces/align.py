@@ -285,6 +285,19 @@ def mask_to_photo(mask: Tensor, crop: Crop, photo_size: tuple[int, int]) -> Tens
     return result
 
 
+def seen_mask(mask: Tensor, crop: Crop, size: int) -> Tensor:
+    """A mask of the photo (1, 1, H, W) as one sees it in the crop: (1, 1, size, size), 0 beyond the photo.
+
+    A pixel of the crop takes the one of the photo in which its centre lies: undoes `mask_to_photo`, and is not cautious
+    as `cut_mask` is.
+    """
+    part, left_top = _window(mask.to(torch.uint8), crop, border=1)
+    here = cv2.invertAffineTransform(affine(crop.moved(*left_top), size))
+    pixels = np.ascontiguousarray(part[0, 0])
+    seen = cv2.warpAffine(pixels, here, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    return (torch.from_numpy(seen) * ~beyond(crop, mask.shape[-2:], size)).to(mask.dtype)
+
+
 def laid_mask(
     draw: Callable[[int, Tensor | None], Tensor], landmarks: Tensor | None, crop: Crop, photo_size: tuple[int, int],
     size: int,

@@ -13,9 +13,10 @@ const shape = (name, attributes, parent) => {
 
 const landmarksOver = (board, model, surface) => {
   const size = model.get("size"), reach = model.get("reach") * size;
-  const label = "Landmarks: [ and ] choose one, arrows move it, with shift further";
+  const label = "Landmarks: [ and ] go to another one, arrows move it, with shift further";
   // An application: or a screen reader would keep the arrows for itself.
-  const frame = { class: "fi-points", viewBox: `0 0 ${size} ${size}`, role: "application", "aria-label": label };
+  const extent = `0 0 ${size} ${size}`; // and no stop of the tab key itself: the chosen landmark is
+  const frame = { class: "fi-points", viewBox: extent, role: "application", "aria-label": label, tabindex: "-1" };
   const svg = shape("svg", frame, board);
   let places = [], dots = [], current = 0, grip = null; // the landmark that is being moved, and where all were before
 
@@ -74,17 +75,17 @@ const landmarksOver = (board, model, surface) => {
 
   const press = (event) => {
     const step = { "[": -1, "]": 1 }[event.key], way = MOVES[event.key];
-    if (!dots.length || !(step || (way && svg.contains(event.target)))) return;
+    if (!(step || way) || !svg.contains(event.target)) return false;
     event.preventDefault();
     event.stopPropagation();
     if (step) {
-      const next = svg.contains(document.activeElement) ? current + step : current;
-      dots[(next + dots.length) % dots.length].focus({ preventScroll: true });
-      return;
+      dots[(current + step + dots.length) % dots.length].focus({ preventScroll: true });
+      return true;
     }
     if (!grip) take(current, "keys");
     const [x, y] = places[current], far = event.shiftKey ? FAR : 1;
     move(inside(x + far * way[0]), inside(y + far * way[1]));
+    return true;
   };
   svg.addEventListener("keyup", (event) => { if (MOVES[event.key] && grip?.id === "keys") send(); });
   svg.addEventListener("focusout", () => { if (grip?.id === "keys") send(); });

@@ -3,20 +3,34 @@
 const MOST = 32e6; // bytes of a file
 const PART = 4e6; // bytes of a message; a notebook server takes none above 10 MB
 
+// What one page leaves for the next in the browser's own store, only while it is being reloaded.
+const kept = (mode, act) => new Promise((done, fail) => {
+  const opening = indexedDB.open("faceinpaint", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("kept");
+  opening.onerror = () => fail(opening.error);
+  opening.onsuccess = () => {
+    const asked = act(opening.result.transaction("kept", mode).objectStore("kept"));
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => fail(asked.error);
+  };
+});
+
 const render = ({ model, el }) => {
   const aim = model.get("aim");
   let gone = false, camera = null;
+  let opened = null; // the file that was sent last
   el.classList.add("fi-opener");
   const file = make("input", "fi-file", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" }, el);
   file.hidden = true;
   button(el, "fi-open", model.get("label"), model.get("title"), () => file.click());
   const say = (words) => model.send({ do: "say", words });
 
-  const send = async (blob) => {
+  const send = async (blob, what = { do: "open", name: blob.name ?? "" }) => {
     if (blob.size > MOST) return say(`the file has ${Math.round(blob.size / 1e6)} MB: give one of at most 32 MB`);
     const bytes = await blob.arrayBuffer();
     for (let at = 0; at === 0 || at < blob.size; at += PART)
-      model.send({ do: "open", at, more: at + PART < blob.size }, undefined, [bytes.slice(at, at + PART)]);
+      model.send({ ...what, at, more: at + PART < blob.size }, undefined, [bytes.slice(at, at + PART)]);
+    if (aim === "photo") root.opened = opened = blob;
   };
   file.addEventListener("change", () => {
     if (file.files.length) send(file.files[0]);
@@ -50,10 +64,16 @@ const render = ({ model, el }) => {
     return referenceIn(el, model);
   }
   if (aim === "mask") {
-    button(el, "fi-save-mask", "Save", "Save the mask of the face as PNG", () => model.send({ do: "save" }));
+    let asked = false; // another view of the same widget hears of the file as well
     const title = "Save the mask of the whole photo as PNG, for `faceinpaint complete`";
-    button(el, "fi-save-photo-mask", "Save for photo", title, () => model.send({ do: "save", whole: true }));
-    model.on("msg:custom", (message, buffers) => download(message, buffers));
+    button(el, "fi-save-mask", "Save mask", title, () => {
+      asked = true;
+      model.send({ do: "save" });
+    });
+    model.on("msg:custom", (message, buffers) => {
+      if (asked) download(message, buffers);
+      asked = false;
+    });
     return;
   }
 
@@ -86,8 +106,16 @@ const render = ({ model, el }) => {
   button(el, "fi-new-person", "New person", "Render somebody who does not exist", () => model.send({ do: "new" }));
   const title = "Turn the photo, or the last one in which no face was found, to the left and look for faces again";
   const turn = button(el, "fi-turn", "Turn", title, () => model.send({ do: "turn" }));
-  const showTurn = () => { turn.disabled = !model.get("turnable"); };
-  model.on("change:turnable", showTurn);
+  // Where no face was found, the visitor may know better.
+  const better = [
+    button(el, "fi-square", "Draw a square", "Draw a square around the face", () => model.send({ do: "square" })),
+    button(el, "fi-as-it-is", "Take it as it is", "The photo shows the face as it is", () => model.send({ do: "as it is" })),
+  ];
+  const showTurn = () => {
+    turn.disabled = !model.get("turnable");
+    for (const one of better) one.hidden = !model.get("faceless");
+  };
+  model.on("change", showTurn);
   showTurn();
   const box = make("div", "fi-camera", { role: "group", "aria-label": "Camera" }, el);
   box.hidden = true;
@@ -103,8 +131,21 @@ const render = ({ model, el }) => {
     const found = image(event.clipboardData?.items);
     if (found) send(found.getAsFile());
   };
+  // The kernel is gone: photo, face and mask go to the page's next one.
+  const takeAlong = async () => {
+    await kept("readwrite", (store) => store.put({ opened, state: model.get("state") }, "work"));
+    location.reload();
+  };
+  const takeUp = async () => {
+    const { opened: file, state } = (await kept("readonly", (store) => store.get("work"))) ?? {};
+    if (!state) return;
+    await kept("readwrite", (store) => store.delete("work"));
+    send(state.person === null ? file : new Blob(), { do: "take up", state });
+  };
   studioOf(el, (found) => {
     root = found;
+    root.addEventListener("fi-take-along", takeAlong);
+    if (!inNotebook()) takeUp();
     for (const [name, handler] of Object.entries(events)) root.addEventListener(name, handler);
     document.addEventListener("paste", paste);
   }, () => gone);
@@ -112,6 +153,7 @@ const render = ({ model, el }) => {
     gone = true;
     stop();
     document.removeEventListener("paste", paste);
+    root?.removeEventListener("fi-take-along", takeAlong);
     for (const [name, handler] of Object.entries(events)) root?.removeEventListener(name, handler);
   };
 };

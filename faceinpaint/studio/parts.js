@@ -47,3 +47,6 @@ const download = ({ name }, buffers) => {
   make("a", "", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 };
+
+// Whether the studio is an output in a notebook, and not a page of its own.
+const inNotebook = () => document.querySelector(".jp-NotebookPanel") !== null;

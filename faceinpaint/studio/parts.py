@@ -24,7 +24,8 @@ class Opener(anywidget.AnyWidget):
     """Buttons that bring pictures in; `aim` is "photo" (drop, paste and camera too), "mask" or "reference".
 
     A reference that is there is shown small, in `picture`; `known`: whether one can be rendered. `turnable`: whether
-    there is a photo to turn.
+    there is a photo to turn; `faceless`: whether it is one in which no face was found. `state`: what a next kernel
+    needs to go on.
     """
 
     _esm = _module("reference", "opener")
@@ -34,10 +35,12 @@ class Opener(anywidget.AnyWidget):
     picture = Bytes().tag(sync=True)
     known = Bool(False).tag(sync=True)
     turnable = Bool(False).tag(sync=True)
+    faceless = Bool(False).tag(sync=True)
+    state = Dict().tag(sync=True)
 
 
 class Strip(anywidget.AnyWidget):
-    """Small pictures to choose from; items: `{"id": ..., "title": ..., "picture": bytes}` each."""
+    """Small pictures to choose from; items: `{"id": ..., "title": ..., "picture": bytes}` each, and a caption."""
 
     _esm = _module("strip")
     label = Unicode().tag(sync=True)
@@ -67,14 +70,18 @@ class Status(anywidget.AnyWidget):
 
 
 class Editor(anywidget.AnyWidget):
-    """The face, and the mask drawn on it; pictures are the contents of image files."""
+    """The face, or the whole photo, and what is hidden of it; pictures are the contents of image files."""
 
-    _esm = _module("landmarks", "editor")
+    _esm = _module("zoom", "landmarks", "editor")
     _css = FOLDER / "studio.css"
-    size = Int(256).tag(sync=True)  # pixels, of the positions that are sent
+    size = Int(256).tag(sync=True)  # pixels of the face, in which landmarks are
+    whole = Bool(False).tag(sync=True)  # whether it is the photo that is drawn on
+    wide = Float(256.0).tag(sync=True)  # of what is drawn on, in the pixels that positions are sent in
+    high = Float(256.0).tag(sync=True)
+    squaring = Bool(False).tag(sync=True)  # whether a square is asked for, and no stroke
     reach = Float(strokes.REACH).tag(sync=True)
     picture = Bytes().tag(sync=True)
-    mask = Bytes().tag(sync=True)  # opaque where it hides
+    mask = Bytes().tag(sync=True)  # as large as the picture, opaque where it hides
     version = Int(0).tag(sync=True)  # of the mask
     ratio = Float(0.0).tag(sync=True)
     can_undo = Bool(False).tag(sync=True)
@@ -89,7 +96,7 @@ class Editor(anywidget.AnyWidget):
 class ResultView(anywidget.AnyWidget):
     """One result, or an empty frame with a hint while there are no pictures."""
 
-    _esm = _module("result")
+    _esm = _module("zoom", "result")
     number = Int(0).tag(sync=True)
     heading = Unicode("Result").tag(sync=True)
     hint = Unicode().tag(sync=True)
@@ -99,10 +106,12 @@ class ResultView(anywidget.AnyWidget):
     against = Unicode().tag(sync=True)  # with which it is compared: "original" or "reference"
     distance = Float(None, allow_none=True).tag(sync=True)
     threshold = Float(1.0).tag(sync=True)
-    middle = Float(50.0).tag(sync=True)  # of the hole, per cent of the picture from its left
     original = Bytes().tag(sync=True)
     masked = Bytes().tag(sync=True)
     completed = Bytes().tag(sync=True)
     photo_before = Bytes().tag(sync=True)
     photo_masked = Bytes().tag(sync=True)
     photo_after = Bytes().tag(sync=True)
+    piece = Bytes().tag(sync=True)  # what was painted of the file that the page has opened, should the kernel end ...
+    place = List().tag(sync=True)  # ... and its left and upper edge in the photo
+    file_name = Unicode().tag(sync=True)

@@ -15,11 +15,9 @@ from faceinpaint.faces.photos import to_bytes, to_image
 from faceinpaint.studio.session import Result, Session, png
 
 FINE = (1024, 512)  # pixels of a face that the photo shows large enough
-OVERVIEW = 1024  # pixels, the longer side of a whole photo
+OVERVIEW = 2048  # pixels, the longer side of a whole photo as it is shown
 THUMB = 96
-GREY = torch.tensor(127, dtype=torch.uint8)
-
-
+BEYOND = torch.tensor(0.5)  # the photo nothing is known
 RESULT = ("original", "completed", "masked", "photo_before", "photo_masked", "photo_after")  # of a `ResultView`
 
 
@@ -33,53 +31,66 @@ def parts() -> list[tuple[str, str]]:
     return found
 
 
+def fine(crop: align.Crop, size: int) -> int:
+    """Pixels of a face as it is shown: more than `size` where the photo has so many."""
+    return next((one for one in FINE if 2 * crop.half_side >= 0.75 * one), size)
+
+
 def face_of(photo: Image.Image, crop: align.Crop, size: int) -> Tensor:
-    """The aligned face, (1, 3, S, S); in more pixels than `size` where the photo has so many."""
-    fine = next((one for one in FINE if 2 * crop.half_side >= 0.75 * one), size)
-    return align.cut(to_bytes(photo), crop, fine)
+    """The aligned face as it is shown, (1, 3, S, S), grey beyond the photo."""
+    area = align.area_around(crop, (photo.height, photo.width))
+    shown = align.cut(to_bytes(photo.crop(area)), area.moved(crop), size)
+    return torch.where(align.beyond(crop, (photo.height, photo.width), size), BEYOND, shown)
 
 
 def face_png(session: Session) -> bytes:
     """The face that the session is about."""
-    return png(to_image(face_of(session.photo, session.crops[session.face], session.size)))
+    return png(to_image(face_of(session.photo, session.crop, fine(session.crop, session.size))))
 
 
-def mask_png(mask: Tensor) -> bytes:
-    """A mask (1, 1, S, S), opaque where it hides and clear elsewhere."""
-    alpha = Image.fromarray((mask[0, 0] * 255).byte().numpy())
+def mask_png(session: Session, whole: bool) -> bytes:
+    """What is hidden of the face, or of the whole photo: as large as shown, opaque where it hides, else clear."""
+    if whole:
+        alpha = contained(Image.fromarray(session.hole[0, 0].byte().mul(255).numpy()))
+    else:
+        seen = align.seen_mask(session.hole, session.crop, fine(session.crop, session.size))
+        alpha = Image.fromarray(seen[0, 0].byte().mul(255).numpy())
     return png(Image.merge("LA", (Image.new("L", alpha.size), alpha)))
 
 
-def middle(mask: Tensor) -> float:
-    """Where the middle of a hole is, in per cent of the picture from its left."""
-    columns = mask[0, 0].any(0).nonzero()
-    return 100 * ((columns.min() + columns.max() + 1) / 2 / mask.shape[-1]).item()
+def clear_png(photo: Image.Image) -> bytes:
+    """A mask of a whole photo that hides nothing, as large as shown."""
+    return png(Image.new("LA", contained(photo).size))
 
 
 def result_pictures(result: Result | None) -> dict[str, bytes]:
     """The six pictures of a `ResultView`; empty without a result."""
     if result is None:
         return dict.fromkeys(RESULT, b"")
-    size = result.mask.shape[-1]
-    after = result.photo
+    size = fine(result.crop, result.mask.shape[-1])
+    after, hole = result.photo, result.hole
     original, completed = (face_of(photo, result.crop, size) for photo in (result.before, after))
-    mask = result.mask.repeat_interleave(original.shape[-1] // size, 2).repeat_interleave(original.shape[-1] // size, 3)
+    mask = align.seen_mask(hole, result.crop, size)
     # Where the grids of photo and face differ, a cut pixel beside the hole would have a share of it.
-    completed = torch.where(mask > 0.5, completed, original)
-    hole = align.mask_to_photo(result.mask, result.crop, (result.before.height, result.before.width))
-    greyed = to_image(torch.where(hole > 0.5, GREY, to_bytes(result.before)))
+    completed = torch.where(mask, completed, original)
+    greyed = result.before.copy()
+    greyed.paste((127, 127, 127), mask=Image.fromarray(hole[0, 0].byte().mul(255).numpy()))
     return {
         "original": png(to_image(original)), "completed": png(to_image(completed)),
-        "masked": png(to_image(torch.where(mask > 0.5, 0.5, original))),
+        "masked": png(to_image(torch.where(mask, 0.5, original))),
         "photo_before": overview(result.before), "photo_masked": overview(greyed),
         "photo_after": overview(after),
     }
 
 
-def overview(photo: Image.Image) -> bytes:
+def contained(photo: Image.Image) -> Image.Image:
     """A whole photo, not too large to be sent at once."""
-    small = ImageOps.contain(photo, (OVERVIEW, OVERVIEW)) if max(photo.size) > OVERVIEW else photo
-    return jpeg(small)
+    return ImageOps.contain(photo, (OVERVIEW, OVERVIEW)) if max(photo.size) > OVERVIEW else photo
+
+
+def overview(photo: Image.Image) -> bytes:
+    """A whole photo as it is shown."""
+    return jpeg(contained(photo))
 
 
 def thumb(face: Tensor) -> bytes:

@@ -11,11 +11,12 @@ const render = ({ model, el }) => {
     urls.forEach(URL.revokeObjectURL);
     urls = [];
     list.replaceChildren();
-    for (const { id, title, picture } of model.get("items")) {
+    for (const { id, title, picture, caption } of model.get("items")) {
       const node = button(list, "fi-thumb", "", title, () => model.send({ do: "choose", id }));
       node.dataset.id = id;
       urls.push(URL.createObjectURL(new Blob([picture])));
       make("img", "", { src: urls.at(-1), alt: "", draggable: "false" }, node);
+      if (caption) make("span", "fi-caption", { text: caption, "aria-hidden": "true" }, node);
     }
     if (!list.children.length) make("p", "fi-empty", { text: model.get("empty") }, list);
     mark();

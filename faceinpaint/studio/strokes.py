@@ -1,7 +1,6 @@
 """Drawing on a mask: strokes of a brush or an eraser, and landmarks that are pulled.
 
-Pure functions: each returns a new tensor and leaves what it is given. Positions are pixels of the aligned face, pixel
-centres at integers.
+Pure functions: each returns a new tensor and leaves what it is given. Positions are pixels, pixel centres at integers.
 """
 
 from __future__ import annotations
@@ -15,17 +14,34 @@ from faceinpaint import masks
 from faceinpaint.basics.errors import InputError
 
 REACH = 12 / 256  # how far the neighbours of a pulled landmark follow, as a share of the face's side
+FINEST = 0.71  # pixels, the least radius: wherever it is put, it holds the centre of one
 MOST_POINTS = 20_000  # of one stroke; a minute of drawing has about 6,000
 
 
-def paint(mask: Tensor, stroke: Sequence) -> Tensor:
-    """The mask (1, 1, S, S) and what a stroke `[radius, [x, y, x, y, ...]]` hides; InputError for another form."""
-    return torch.maximum(mask, _stroke(stroke, mask))
+def checked(stroke: Sequence) -> tuple[float, Tensor]:
+    """Radius and points (N, 2) of a stroke `[radius, [x, y, x, y, ...]]`; InputError for another form."""
+    try:
+        too_long = len(stroke[1]) > 2 * MOST_POINTS
+    except (TypeError, LookupError):
+        too_long = False  # no stroke at all, which is said better below
+    if too_long:
+        raise InputError(f"a stroke has more than {MOST_POINTS:,} points: draw it in several")
+    radius, points = masks.checked_stroke(stroke)
+    return radius, torch.from_numpy(points)
 
 
-def erase(mask: Tensor, stroke: Sequence) -> Tensor:
-    """The mask (1, 1, S, S) without what a stroke covers."""
-    return mask * (1 - _stroke(stroke, mask))
+def drawn(hole: Tensor, radius: float, points: Tensor, erasing: bool = False) -> Tensor:
+    """What is hidden of a photo, (1, 1, H, W), true = unknown, with a stroke through points (N, 2), or without it."""
+    size = torch.tensor([hole.shape[-1], hole.shape[-2]])
+    radius = max(radius, FINEST)
+    first = (points.amin(0) - radius).floor().long().clamp(min=0).minimum(size - 2)
+    last = (points.amax(0) + radius).ceil().long().add(1).minimum(size).maximum(first + 2)
+    (left, top), (right, bottom) = first.tolist(), last.tolist()
+    stroke = masks.strokes([[radius, (points - first).flatten().tolist()]], (bottom - top, right - left)).bool()
+    result = hole.clone()
+    part = result[..., top:bottom, left:right]
+    part.copy_(part & ~stroke if erasing else part | stroke)
+    return result
 
 
 def pulled(landmarks: Tensor, index: int, x: float, y: float, size: int) -> Tensor:
@@ -42,13 +58,3 @@ def pulled(landmarks: Tensor, index: int, x: float, y: float, size: int) -> Tens
     follow[:, index] = 1
     to = torch.tensor([x, y], dtype=landmarks.dtype)
     return (landmarks + follow * (to - place)).clamp(0, size - 1)
-
-
-def _stroke(stroke: Sequence, mask: Tensor) -> Tensor:
-    try:
-        too_long = len(stroke[1]) > 2 * MOST_POINTS
-    except (TypeError, LookupError):
-        too_long = False  # no stroke at all, which `masks.strokes` says better
-    if too_long:
-        raise InputError(f"a stroke has more than {MOST_POINTS:,} points: draw it in several")
-    return masks.strokes([stroke], tuple(mask.shape[-2:]))

@@ -13,25 +13,27 @@ from collections.abc import Callable
 from functools import partial
 
 import ipywidgets
-import torch
 from ipywidgets import Box, Button, Checkbox, Dropdown, VBox
 from safetensors import safe_open
 
 from faceinpaint import masks, weights
 from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.faces import align
+from faceinpaint.faces.photos import to_image
 from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Slider, Status, Strip
-from faceinpaint.studio.session import WHOLE, Result, Session, png
+from faceinpaint.studio.session import WHOLE, Result, Session, Work, png
 
 REFERENCE = "Open a second photo of the same person, to go by: choose a file, or drop or paste one here"
 WHY_WHOLE = (
     "A mask that you draw or import may hide damage; only in a whole photo the completed face can be compared with the "
     "original one"
 )
+LEFT = "left"  # in the place of a result's number
+LARGEST_PIECE = 4_000_000  # pixels of what was painted, to be sent once more
 ALONE = "none"  # in the place of second weights
 HINT = "Choose or draw a mask, then press Generate"
-HEADINGS = ("Result", "Beside")  # of the frames for results while they are empty
+HEADINGS = ("Result", "Compared")  # of the frames for results while they are empty
 PLACES = (  # of the first six masks, and of the next, which are cut to the face
     "left half", "right half", "upper left quarter", "lower left quarter", "upper right quarter", "lower right quarter",
 )
@@ -46,6 +48,7 @@ class Studio(VBox):
         self.session = session or Session()
         self._shown: list[Result | None] = [None, None]
         self._landmarks_shown = False
+        self._file_work: Work | None = None  # made of the file that the page has opened
         self._busy = False
         self._build()
         super().__init__([self._page])
@@ -67,8 +70,8 @@ class Studio(VBox):
         self.ratio = Slider(label="Irregular", title=title, value=0.3, least=RATIO[0], most=RATIO[1])
         self.whole = Checkbox(description=WHOLE, tooltip=WHY_WHOLE, indent=False)
         choices = self.session.choices()
-        self.weights = Dropdown(options=choices, value=choices[0], description="Weights")
-        self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Beside")
+        self.weights = Dropdown(options=choices, value=choices[0], description="Method")
+        self.beside = Dropdown(options=[ALONE, *choices], value=ALONE, description="Compare with")
         self.generate_button = Button(description="Generate", tooltip="Complete the face (g)")
         self.another_button = Button(description="Another answer", tooltip="Another answer for the same hole (a)")
         self.results = tuple(ResultView(hint=HINT, heading=heading) for heading in HEADINGS)
@@ -100,7 +103,7 @@ class Studio(VBox):
             (self.editor, self._edited), (self.opener, self._opened), (self.mask_opener, self._mask_opened),
             (self.reference, self._reference_opened),
             (self.faces, self._face_chosen), (self.masks, self._mask_chosen), (self.history, self._recalled),
-            (self.results[0], partial(self._saved, 0)), (self.results[1], partial(self._saved, 1)),
+            (self.results[0], partial(self._asked_of_result, 0)), (self.results[1], partial(self._asked_of_result, 1)),
         ):
             part.on_msg(lambda _, content, buffers, handler=handler: self._heard(handler, content, buffers))
         self.generate_button.on_click(lambda _: self._safely(self._generate))
@@ -149,43 +152,67 @@ class Studio(VBox):
     def _opened(self, content: dict, buffers: list | None = None) -> None:
         if content["do"] == "say":
             raise InputError(content["words"])
+        if content["do"] == "square":
+            self._ask_for_square()
+            return
         try:
             said = self._open(content, buffers)
-        finally:  # one without a face can be turned too
-            self.opener.turnable = self.session.can_turn
-        self.faces.chosen = ""
-        self._show_face(choosing=len(self.session.crops) > 1)
+        finally:  # one without a face can be turned too, or the visitor says where it is
+            self._show_placing()
+        if content["do"] in ("open", "take up"):
+            self._file_work = self.session.work
+        self._show_face(choosing=len(self.session.crops) > 1 and content["do"] != "take up")
         self.say(said)
 
     def _open(self, content: dict, buffers: list | None) -> str:
-        if content["do"] == "new":
+        do, session = content["do"], self.session
+        if do == "new":
             self.say("rendering somebody who does not exist")
-            return self.session.open_new_person()
+            return session.open_new_person()
+        if do == "as it is":
+            return session.take_as_it_is()
+        if do == "take up":
+            session.take_up(content["state"], bytes(buffers[0]))
+            return "photo and mask are here again"
         self.say("looking for faces in the photo")
-        if content["do"] == "turn":
-            said = self.session.turn()
-            self.masks.chosen = ""
-            return said
-        return self.session.open(bytes(buffers[0]))
+        return session.turn() if do == "turn" else session.open(bytes(buffers[0]), content.get("name", ""))
 
     def _face_chosen(self, content: dict) -> None:
         said = self.session.open_built_in(content["id"])
-        self.faces.chosen = content["id"]
         self._show_face()
         self.say(said)
 
     def _show_face(self, choosing: bool = False) -> None:
-        several = len(self.session.crops) > 1
-        with self.editor.hold_sync():
-            self.editor.picture = pictures.face_png(self.session)
-            self.editor.photo = pictures.overview(self.session.photo) if several else b""
-            self.editor.several = several
+        """Show the face, or the whole photo where the visitor works on that, and all that belongs to it."""
+        session, editor = self.session, self.editor
+        several = len(session.crops) > 1
+        with editor.hold_sync():
+            editor.squaring, editor.several = False, several
+            editor.photo = pictures.overview(session.photo) if several else b""
+            editor.picture = pictures.overview(session.photo) if editor.whole else pictures.face_png(session)
+            editor.wide, editor.high = map(float, session.photo.size if editor.whole else 2 * [session.size])
             self._show_mask()
-            self.editor.boxes = pictures.boxes(self.session) if choosing else []
-        self.opener.turnable = self.session.can_turn
+            editor.boxes = pictures.boxes(session) if choosing else []
+        self.faces.chosen = session.person if isinstance(session.person, str) else ""
+        self._show_placing()
         self._show_whole()
         self._show_reference()
         self._forget_others()
+
+    def _show_placing(self) -> None:
+        """Say whether there is a photo to turn, and whether its face is to be found by hand."""
+        with self.opener.hold_sync():
+            self.opener.turnable, self.opener.faceless = self.session.to_place is not None, self.session.faceless
+
+    def _ask_for_square(self) -> None:
+        """Show the photo, on which the visitor draws a square around the face."""
+        photo, editor = self.session.to_place, self.editor
+        with editor.hold_sync():
+            editor.squaring, editor.boxes, editor.points = True, [], []
+            editor.picture = pictures.overview(photo)
+            editor.wide, editor.high = map(float, photo.size)
+            editor.mask, editor.version = pictures.clear_png(photo), editor.version + 1
+        self.say("draw a square around the face, from one corner to the other")
 
     # ----------------------------------------------------------------------------- the reference
 
@@ -225,13 +252,22 @@ class Studio(VBox):
     def _edited(self, content: dict) -> None:
         do, session = content["do"], self.session
         if do in ("paint", "erase"):
-            session.draw(content["stroke"], erasing=do == "erase")
+            session.draw(content["stroke"], do == "erase", content.get("on_photo", False))
         elif do in ("undo", "redo", "invert", "clear"):
             getattr(session, do)()
         elif do == "face":
             session.choose_face(content["number"])
             self._show_face()
             self.say(f"face {content['number'] + 1} of {len(session.crops)}")
+            return
+        elif do == "square":
+            said = session.take_square(content["left"], content["top"], content["side"])
+            self._show_face()
+            self.say(said)
+            return
+        elif do == "view":
+            self.editor.whole = not self.editor.whole
+            self._show_face()
             return
         elif do == "people":
             choosing = not self.editor.boxes
@@ -248,34 +284,29 @@ class Studio(VBox):
             session.release()
         elif do == "landmarks":
             self._landmarks_shown = not self._landmarks_shown
-        if do in ("paint", "erase", "undo", "redo", "invert", "clear"):
-            self.masks.chosen = ""
         self._show_mask()
 
     def _mask_chosen(self, content: dict) -> None:
         self.session.lay(content["id"], self.ratio.value)
-        self.masks.chosen = content["id"]
         self._show_mask()
 
     def _mask_opened(self, content: dict, buffers: list | None = None) -> None:
         if content["do"] == "say":
             raise InputError(content["words"])
         if content["do"] == "save":
-            whole = content.get("whole", False)
-            name = "mask-of-photo.png" if whole else "mask.png"
-            self.mask_opener.send({"name": name}, [self.session.export_mask(of_photo=whole)])
+            self.mask_opener.send({"name": "mask.png"}, [self.session.export_mask()])
             return
         said = self.session.import_mask(bytes(buffers[0]))
-        self.masks.chosen = ""
         self._show_mask()
         self.say(said)
 
     def _show_mask(self) -> None:
         session = self.session
-        points = session.landmarks[0].tolist() if self._landmarks_shown else []
+        points = session.landmarks[0].tolist() if self._landmarks_shown and not self.editor.whole else []
+        self.masks.chosen, self.opener.state = session.mask_name, session.state
         with self.editor.hold_sync():
-            self.editor.mask = pictures.mask_png(session.mask)
-            self.editor.ratio = masks.hole_ratio(session.mask).item()
+            self.editor.mask = pictures.mask_png(session, self.editor.whole)
+            self.editor.ratio = session.hole_ratio
             self.editor.can_undo, self.editor.can_redo = session.can_undo, session.can_redo
             self.editor.version += 1
             self.editor.boxes = []
@@ -286,10 +317,13 @@ class Studio(VBox):
 
     def _generate(self) -> None:
         names = [self.weights.value] + [name for name in (self.beside.value,) if name != ALONE]
+        known = {one.number for one in self.session.results}
         made = self._while_disabled(partial(self.session.generate, *names, report=self._report))
         self._show_result(0, made[0])
         self._show_result(1, made[1] if len(made) > 1 else None)
         self._completed(made)
+        if known >= {one.number for one in made}:
+            self.say(f"that is result {made[0].number}: for a new one hide something else, or ask for another answer")
 
     def _another_answer(self) -> None:
         answer = self._while_disabled(partial(self.session.another_answer, self.weights.value, report=self._report))
@@ -311,15 +345,23 @@ class Studio(VBox):
     def _completed(self, made: list[Result]) -> None:
         """Put new results into the history, and say what came out."""
         self._arrange()
+        self._show_history(made[0])
+        self._show_mask()
+        notes = "".join(f"; {one.note}" for one in made if one.note)
+        self.say(f"completed in {sum(one.seconds for one in made):.1f} s{notes}; {_answers(made)}")
+
+    def _show_history(self, chosen: Result | None) -> None:
+        """Show the results that are remembered, and the photo that was left without one."""
         items = [
             {"id": str(one.number), "title": f"Result {one.number}: {_described(one)}, {one.verdict}",
              "picture": pictures.thumb(one.completed)} for one in reversed(self.session.results)
         ]
+        if self.session.left is not None:
+            photo, crop = self.session.left.work.photo, self.session.left.crop
+            face = pictures.face_of(photo, crop, 2 * pictures.THUMB)
+            items.append({"id": LEFT, "title": "The photo that has no result yet", "picture": pictures.thumb(face)})
         with self.history.hold_sync():
-            self.history.items, self.history.chosen = items, str(made[0].number)
-        self._show_mask()
-        notes = "".join(f"; {one.note}" for one in made if one.note)
-        self.say(f"completed in {sum(one.seconds for one in made):.1f} s{notes}; {_answers(made)}")
+            self.history.items, self.history.chosen = items, str(chosen.number) if chosen else ""
 
     def _report(self, share: float, words: str) -> None:
         self.status.share = share
@@ -334,16 +376,22 @@ class Studio(VBox):
                 setattr(view, name, content)
             view.number, view.heading = (result.number, result.weights) if result else (0, HEADINGS[place])
             if result:
-                view.middle = pictures.middle(result.mask)
+                view.file_name, view.piece, view.place = result.file_name, *self._piece(result)
                 view.note = result.note[:1].upper() + result.note[1:]
                 view.sentence, view.against = _sentence(result), result.against
                 view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
+
+    def _piece(self, result: Result) -> tuple[bytes, list[int]]:
+        """What a page that has the photo's file needs to save a result alone, and where it lies."""
+        if result.work is not self._file_work or result.painted[0, 0].numel() > LARGEST_PIECE:
+            return b"", []
+        return png(to_image(result.painted)), list(result.area[:2])
 
     def _show_first(self, result: Result) -> None:
         """Show a result in the first place; in the second one stays what is of the same hole."""
         beside = self._shown[1]
         self._show_result(0, result)
-        if beside is not None and not torch.equal(beside.mask, result.mask):
+        if beside is not None and beside.step.hole != result.step.hole:
             self._show_result(1, None)
 
     def _forget_others(self) -> None:
@@ -362,17 +410,30 @@ class Studio(VBox):
             self._page.add_class("fi-two")
 
     def _recalled(self, content: dict) -> None:
+        if content["id"] == LEFT:
+            self.session.resume()
+            self._show_history(None)
+            self._show_face()
+            self.say("back at the photo that has no result yet")
+            return
         result = self.session.recall(int(content["id"]))
-        self.faces.chosen = self.masks.chosen = ""
         self._show_first(result)
-        self.history.chosen = content["id"]
+        self._show_history(result)
         self._show_face()
         self.say(f"result {result.number} by {_described(result)}; {_answers([result])}")
 
-    def _saved(self, place: int, content: dict) -> None:
+    def _asked_of_result(self, place: int, content: dict) -> None:
         result = self._shown[place]
-        if result is not None:
-            self.results[place].send({"name": f"completed-{result.number}.png"}, [png(result.photo)])
+        if content["do"] == "say":
+            self.say(content["words"])
+        elif result is None:
+            return
+        elif content["do"] == "save":
+            self.results[place].send({"name": result.file_name}, [result.file])
+        elif content["do"] == "go on":
+            self.session.go_on(result.number)
+            self._show_face()
+            self.say("the result is the photo now: draw on what is still wrong, or choose another face")
 
 
 def _described(result: Result) -> str:
@@ -417,8 +478,8 @@ def _mask_items() -> list[dict]:
     with safe_open(weights.path_of("landmarks"), framework="pt") as file:
         landmarks = file.get_tensor("mean_face").float()[None] * pictures.THUMB - 0.5
     return [
-        {"id": name, "title": f"{name}: {_what_it_hides(name)}", "picture": pictures.mask_thumb(name, landmarks)}
-        for name in masks.NAMES
+        {"id": name, "title": f"{name}: {_what_it_hides(name)}", "caption": _what_it_hides(name),
+         "picture": pictures.mask_thumb(name, landmarks)} for name in masks.NAMES
     ]
 
 
