@@ -161,11 +161,14 @@ class Completer:
                 photo_mask = self._worn(photo, pixels, aligned)
         else:
             photo_mask = _read_mask(mask, source, notes)
-            hidden = photo_mask[0, 0].bool().numpy()
+            hidden = photo_mask[0, 0].numpy()
 
         untouched = pixels if photo_mask is None else self._untouched(original, size)
-        result, faces = pixels.clone(), []
+        faces = []
         crops = self._crops(photo, pixels, photo_mask, aligned, face, all_faces)
+        result = pixels.clone() if len(crops) > 1 else pixels  # of one face nothing is looked at after it is painted
+        info, source = source.own.info, None if source.own is photo else source
+        del photo  # its pixels are there
         rest = None if photo_mask is None else photo_mask.clone()
         for crop in crops:
             before = None if untouched is None else self._before(untouched, crop)
@@ -174,7 +177,7 @@ class Completer:
                 # On the photo first, then cut like any other mask: the grids differ, and what is hidden in
                 # the one must not show in the other.
                 draw = partial(masks.named, mask, generator=generator)
-                hole = align.laid_mask(draw, before.landmarks, area.moved(crop), area.size, self.size)
+                hole = align.laid_mask(draw, before.landmarks, area.moved(crop), area.size, self.size).bool()
             else:
                 hole = area.of(photo_mask)
             completed = self._complete_face(pixels, hole, crop, reference, style, before)
@@ -191,7 +194,9 @@ class Completer:
                 notes.append(f"{share:.0%} of the mask lies outside the face's crop and was left as it is")
         if any(face.distance is None for face in faces):
             notes.append(NO_VERDICT)
-        return Completion(source.painted(to_image(result), hidden), faces, notes, reading)
+        painted = to_image(result)
+        painted.info |= info
+        return Completion(painted if source is None else source.painted(painted, hidden), faces, notes, reading)
 
     @torch.no_grad()
     def complete(
@@ -331,8 +336,8 @@ class Completer:
         return [found[face]]
 
     def _worn(self, photo: Image.Image, pixels: Tensor, aligned: bool) -> Tensor:
-        """What worn face masks hide of the photo, (1, 1, H, W)."""
-        hidden = torch.zeros(1, 1, photo.height, photo.width)
+        """What worn face masks hide of the photo, (1, 1, H, W), true where it does."""
+        hidden = torch.zeros(1, 1, photo.height, photo.width, dtype=torch.bool)
         if aligned:
             crops = [align.aligned_crop((photo.height, photo.width))]
         else:
@@ -342,7 +347,7 @@ class Completer:
         for crop in crops:
             worn = worn_mask(align.cut(pixels, crop, self.size), self.predict)
             worn = masks.smoothed(worn, align.finer(crop, self.size))
-            hidden = torch.maximum(hidden, align.mask_to_photo(worn, crop, hidden.shape[-2:]))
+            hidden |= align.mask_to_photo(worn.bool(), crop, hidden.shape[-2:])
         if crops and not hidden.any():
             raise InputError("nobody in the photo wears a face mask: choose another mask, or draw one")
         return hidden
@@ -371,7 +376,7 @@ class Completer:
         """The face in a crop of the photo; None when the hole around it leaves it. before: untouched, if known."""
         area = align.area_around(crop, pixels.shape[-2:])
         here = area.moved(crop)
-        mask = align.cut_mask(hole, here, self.size)
+        mask = align.cut_mask(hole, here, self.size).float()
         hidden = mask * ~align.beyond(here, area.size, self.size)
         if not hidden.any():
             return None
@@ -478,7 +483,7 @@ def _read_photo(photo: Image.Image | str | Path) -> Photo:
 
 
 def _read_mask(mask: Source | DrawnMask, photo: Photo, notes: list[str]) -> Tensor:
-    """A mask of the photo, (1, 1, H, W), 1 = unknown; `notes` say what was understood."""
+    """A mask of the photo, (1, 1, H, W), true = unknown; `notes` say what was understood."""
     read = read_mask(mask, photo)
     notes += read.notes
-    return read.mask
+    return read.mask.bool()  # of a large photo a quarter of the memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,7 +12,7 @@ from test_align import psnr
 from torch import Tensor
 
 from faceinpaint.completion import Completer
-from faceinpaint.faces import align, detection
+from faceinpaint.faces import align, detection, mtcnn
 from faceinpaint.faces.align import Crop
 from faceinpaint.faces.photos import to_image, to_tensor
 
@@ -46,8 +47,24 @@ def apart(first: Crop, second: Crop) -> float:
 # ------------------------------------------------------------------------------------ detection
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("side, smallest, thresholds", [
+    (512, 20, detection.THRESHOLDS), (300, 40, detection.OF_PARTS), (1000, 20, detection.THRESHOLDS),
+])
+def test_the_networks_say_what_their_authors_code_says(astronaut, side, smallest, thresholds):
+    from facenet_pytorch import MTCNN
+
+    pixels = np.array(astronaut.resize((side, side)))
+    theirs = MTCNN(min_face_size=smallest, factor=mtcnn.STEP, keep_all=True, thresholds=thresholds, device="cpu").eval()
+    boxes, sure, points = (np.asarray(one, np.float32) for one in theirs.detect(pixels, landmarks=True))
+    ours = mtcnn.look(pixels, smallest, thresholds)
+    assert np.allclose(ours[0], np.column_stack([boxes, sure]), rtol=0, atol=1e-3)
+    assert np.allclose(ours[1], points, rtol=0, atol=1e-3)
+    assert len(mtcnn.look(np.zeros_like(pixels), smallest, thresholds)[0]) == 0
+
+
 def test_astronaut_is_found(astronaut):
-    detection._detector.cache_clear()
+    mtcnn._weights.cache_clear()
     before = torch.random.get_rng_state()
     faces = detection.detect(astronaut)
     assert torch.equal(torch.random.get_rng_state(), before)  # loading the detector draws no random numbers

@@ -218,11 +218,13 @@ def boxes(hole: Tensor) -> Iterator[Area]:
 
 def nearer(crop: Crop, others: Sequence[Crop], photo_size: tuple[int, int], beyond: bool) -> Tensor:
     """Which pixels of a photo (height, width) are nearer to a crop than to others; beyond: also those outside it."""
-    columns, rows = slice(photo_size[1]), slice(photo_size[0])
     if beyond and not others:
         return torch.ones(1, 1, dtype=torch.bool)
-    here = _distance(crop, columns, rows)
-    return torch.stack([here <= _distance(one, columns, rows) for one in others] + [(here < 1) | beyond]).all(0)
+    parts = []
+    for rows in strips(photo_size[0]):
+        here, *there = (_distance(one, slice(photo_size[1]), rows) for one in (crop, *others))
+        parts.append(torch.stack([here <= one for one in there] + [(here < 1) | beyond]).all(0))
+    return torch.cat(parts)
 
 
 def area_around(crop: Crop, photo_size: tuple[int, int]) -> Area:
@@ -476,9 +478,9 @@ def _resample(photo: Tensor, crop: Crop, size: int, mode: str, hole: Tensor | No
 
 
 def _known(pixels: Tensor, hole: Tensor | None) -> Tensor:
-    """Pixels, bytes or in [0, 1], as numbers in [0, 1], and black where a hole hides them."""
-    pixels = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-    return pixels if hole is None else pixels * (1 - hole)
+    """Pixels, bytes, truths or in [0, 1], as numbers in [0, 1], and black where a hole hides them."""
+    pixels = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
+    return pixels if hole is None else pixels * (1 - hole.float())
 
 
 def _samples(scale: float) -> int:

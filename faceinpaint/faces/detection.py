@@ -6,9 +6,8 @@ turned: faces are found as they lie. Where a part is hidden, the face is complet
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.faces import align
+from faceinpaint.faces import align, mtcnn
 from faceinpaint.faces.align import Crop
 from faceinpaint.prior.symmetry import smooth_fill
 
@@ -25,7 +24,6 @@ from faceinpaint.prior.symmetry import smooth_fill
 DETECTION_SIDE = 1024
 # ... but never below this shorter side, where nothing could be found (MTCNN looks for 20 px and more).
 DETECTION_MIN_SIDE = 64
-STEP = 0.709  # from one size of faces that MTCNN looks for to the next
 # The face that is looked at again is shown upright in a square of this side ...
 UPRIGHT_SIDE = 256
 # ... and to those who predict landmarks and paint in this: quick, and as good a place for it.
@@ -62,7 +60,7 @@ class Look(NamedTuple):
 
 
 USUAL = Look()
-QUICK = Look(smallest=USUAL.smallest / STEP**2)  # without the two smallest sizes, three quarters of the work
+QUICK = Look(smallest=USUAL.smallest / mtcnn.STEP**2)  # without the two smallest sizes, three quarters of the work
 CLOSE = Look(shrink=2)  # so that faces of 40 pixels have 20
 
 
@@ -157,7 +155,7 @@ def _cut(pixels: Tensor, hole: Tensor | None, crop: Crop) -> tuple[Tensor, Tenso
     image = align.cut(pixels, crop, GLANCE_SIDE, hole)
     if hole is None:
         return image, align.beyond(crop, pixels.shape[-2:], GLANCE_SIDE).float()
-    return image, align.cut_mask(hole, crop, GLANCE_SIDE)
+    return image, align.cut_mask(hole, crop, GLANCE_SIDE).float()
 
 
 def _apart(points: Tensor, landmarks: Tensor, crop: Crop) -> float:
@@ -173,9 +171,8 @@ def _apart(points: Tensor, landmarks: Tensor, crop: Crop) -> float:
 def detect(photo: Image.Image) -> list[Detection]:
     """The faces in an RGB photo, the largest first; an empty list when there is none.
 
-    MTCNN (Zhang et al. 2016) by facenet-pytorch, whose weights come with it; points in the order of
-    `align.five_points`. Each face is looked at twice, the second time turned upright by what the first look
-    found: MTCNN learnt from upright faces, and this halves its error on tilted ones.
+    Points in the order of `align.five_points`. Each face is looked at twice, the second time turned upright by what
+    the first look found: MTCNN learnt from upright faces, and this halves its error on tilted ones.
     """
     return _faces_in(_view(photo, None, USUAL, None), photo.size, False, 0, USUAL)
 
@@ -214,7 +211,8 @@ def _shrunk(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
 def _filled(photo: Image.Image, hole: Tensor, size: tuple[int, int], fill: Fill) -> np.ndarray:
     """The photo at a smaller size, its hole filled from what is known: uint8 (H, W, 3)."""
     known = Image.fromarray((hole[0, 0] < 0.5).byte().numpy() * 255)
-    seen = Image.composite(photo, Image.new("RGB", photo.size), known)
+    seen = Image.new("RGB", photo.size)
+    seen.paste(photo, mask=known)
     share = torch.from_numpy(_shrunk(known, size)).float()[None, None] / 255
     visible = _to_tensor(_shrunk(seen, size))
     there = (share > 0.1).float()
@@ -275,26 +273,6 @@ def _mtcnn(
     smallest: float = USUAL.smallest,
 ) -> list[Detection]:
     """One look at uint8 pixels (H, W, 3): the faces that are likely enough, the largest first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        boxes, probabilities, points = _detector(thresholds, smallest).detect(pixels, landmarks=True)
-    if boxes is None:
-        return []
-    # facenet-pytorch returns arrays of objects under NumPy 2.
-    boxes = torch.from_numpy(np.asarray(boxes, dtype=np.float32))
-    points = torch.from_numpy(np.asarray(points, dtype=np.float32)) - POINT_OFFSET
-    found = [Detection(*face) for face in zip(points, boxes, map(float, probabilities))]
+    boxes, points = mtcnn.look(pixels, smallest, thresholds)
+    found = [Detection(*face) for face in zip(points - POINT_OFFSET, boxes[:, :4], boxes[:, 4].tolist())]
     return [face for face in found if face.probability >= least]
-
-
-@lru_cache(maxsize=4)
-def _detector(thresholds: tuple[float, ...], smallest: float):
-    """MTCNN on the CPU, made once; imported here because only detection needs it, and it is slow."""
-    # Its networks start from random numbers before the weights are read: the caller's stay untouched.
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")
-        from facenet_pytorch import MTCNN
-
-        return MTCNN(
-            min_face_size=smallest, factor=STEP, keep_all=True, thresholds=thresholds, device="cpu"
-        ).eval()

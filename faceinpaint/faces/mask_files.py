@@ -223,8 +223,9 @@ def _of_the_photo(image: Image.Image, photo: Photo) -> _Levels | None:
     """Of a mask that holds a part of the photo itself on one colour; None of one that does not."""
     if image.size != photo.shown.size:
         return None
-    grey = image.mode == "L"
-    colours, shown = (np.asarray(one.convert("L" if grey else "RGB").convert("RGB")) for one in (image, photo.shown))
+    mode = "L" if image.mode == "L" else "RGB"
+    both = (np.atleast_3d(np.asarray(one.convert(mode))) for one in (image, photo.shown))
+    colours, shown = (np.broadcast_to(one, (*one.shape[:2], 3)) for one in both)
     ground = _ground_beside(colours, shown)
     if ground is None:
         return None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -21,6 +21,7 @@ from faceinpaint.basics.files import parse_json
 from faceinpaint.faces import align, detection
 from faceinpaint.faces.batch import Faces
 from faceinpaint.faces.image_files import TURNED, named, use_image
+from faceinpaint.prior.warps import strips
 
 PHOTO_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MIN_SIDE = 32  # pixels; a smaller picture shows no face that could be aligned
@@ -54,15 +55,16 @@ class Photo:
 
         Transparency stays too, but where it was the `hole` (H, W): there it ends.
         """
-        if self.own is self.shown:
-            result.info |= self.own.info
-            return result
-        before, after, own = np.asarray(self.shown), np.asarray(result), np.array(self.own)
+        box = ImageChops.difference(self.shown, result).getbbox()
+        if box is None:
+            return self.own
+        before, after, own = (np.array(one.crop(box)) for one in (self.shown, result, self.own))
         where = (before != after).any(axis=-1)
         colours = after[where]
         if self.own.mode == "RGBA":
-            if hole is not None and where.any():
-                where |= hole & box_around(where) & (own[..., 3] < 255)  # painted white is painted too
+            if hole is not None:
+                hole = hole[box[1] : box[3], box[0] : box[2]]
+                where |= hole & (own[..., 3] < 255)  # painted white is painted too
                 own[where & hole, 3] = 255
                 colours = after[where]
             share = np.maximum(own[where, 3:], 1) / 255  # laid over white again, the colour is the painted one
@@ -70,8 +72,8 @@ class Photo:
             own[where, :3] = _from_srgb(colours, "RGB", self.own.info.get(PROFILE))
         else:
             own[where] = _from_srgb(colours, self.own.mode, self.own.info.get(PROFILE))
-        photo = Image.fromarray(own)
-        photo.info |= self.own.info
+        photo = self.own.copy()
+        photo.paste(Image.fromarray(own), box)
         return photo
 
 
@@ -272,7 +274,10 @@ def to_tensor(photo: Image.Image) -> Tensor:
 
 def to_bytes(photo: Image.Image) -> Tensor:
     """A photo as (1, 3, H, W) bytes: a large one would take four times the memory as numbers in [0, 1]."""
-    return torch.from_numpy(np.array(photo.convert("RGB"))).permute(2, 0, 1)[None]
+    pixels = np.empty((photo.height, photo.width, 3), np.uint8)
+    for rows in strips(photo.height):  # Pillow's own way copies all of it three times
+        pixels[rows] = photo.crop((0, rows.start, photo.width, rows.stop)).convert("RGB")
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
 
 def rounded(tensor: Tensor) -> Tensor:
