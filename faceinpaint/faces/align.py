@@ -260,6 +260,9 @@ def cut_mask(mask: Tensor, crop: Crop, size: int) -> Tensor:
 def beyond(crop: Crop, photo_size: tuple[int, int], size: int) -> Tensor:
     """Where a crop of `size` pixels reaches out of the photo (height, width): (1, 1, size, size), true beyond it."""
     height, width = photo_size
+    left, top, right, bottom = _bounds(crop)
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
+        return torch.zeros(1, 1, size, size, dtype=torch.bool)
     x, y = to_photo(_pixel_grid(size, size, torch.device("cpu")), crop, size).unbind(-1)
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     return ~inside[None, None]

@@ -241,6 +241,7 @@ const render = ({ model, el }) => {
   studioOf(el, (found) => {
     root = found;
     root.setAttribute("data-lm-suppress-shortcuts", "true");
+    if (!inNotebook()) root.setAttribute("role", "main");
     root.addEventListener("keydown", press);
     root.addEventListener("keyup", lift);
     document.addEventListener("keydown", lost);
