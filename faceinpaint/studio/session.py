@@ -177,6 +177,11 @@ class Result:
         return "yes" if self.distance <= self.threshold else "no"
 
     @property
+    def hole_ratio(self) -> float:
+        """The hidden share of the face."""
+        return align.seen_mask(self.hole, self.crop, self.mask.shape[-1]).float().mean().item()
+
+    @property
     def note(self) -> str:
         """What is special about it, in words: another answer than the likeliest, a reference; else nothing."""
         said = [] if self.style is None else ["another answer"]
