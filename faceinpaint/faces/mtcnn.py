@@ -55,7 +55,8 @@ def look(pixels: np.ndarray, smallest: float, thresholds: tuple[float, ...]) -> 
 
 @cache
 def _weights(name: str) -> dict[str, Tensor]:
-    held = torch.load(str(distribution("facenet-pytorch").locate_file(f"facenet_pytorch/data/{name}.pt")), weights_only=True)
+    file = distribution("facenet-pytorch").locate_file(f"facenet_pytorch/data/{name}.pt")
+    held = torch.load(str(file), weights_only=True)
     return {key: one.contiguous() for key, one in held.items()}
 
 
