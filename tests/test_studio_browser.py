@@ -282,6 +282,15 @@ def test_a_large_upload_comes_as_it_is(page, astronaut):
     changed(page, lambda: draw(page, ZIGZAG))
     generate(page)
     assert Image.open(io.BytesIO(saved(page, ".fi-save"))).size == (3000, 3000)
+    page.click(".fi-first .fi-photo")  # and looked at closer it shows its own pixels
+    assert picture(page, ".fi-first .fi-after").shape == (2048, 2048, 3)
+    page.click(".fi-first .fi-closer")
+    page.wait_for_selector(".fi-first .fi-sheet > .fi-finer", state="visible")
+    part = picture(page, ".fi-first .fi-sheet > .fi-finer")
+    assert part.shape == (2000, 2000, 3)
+    board = page.locator(".fi-first .fi-board").bounding_box()
+    assert page.locator(".fi-first .fi-sheet > .fi-finer").bounding_box() == pytest.approx(board, abs=1)
+    page.click(".fi-first .fi-crop")
 
 
 def test_the_camera_is_asked_and_its_picture_taken(page):
@@ -335,7 +344,7 @@ def test_a_drawn_mask_gets_a_verdict_once_the_photo_is_said_to_be_whole(page, as
 def test_the_slider_wipes(page):
     changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
     generate(page)
-    slider, before = page.locator(".fi-first .fi-slider"), page.locator(".fi-first .fi-before")
+    slider, before = page.locator(".fi-first .fi-slider"), page.locator(".fi-first .fi-former")
     assert slider.input_value() == "0"  # all of the result
     for value in ("0", "100", "30"):
         slider.fill(value)
@@ -356,7 +365,7 @@ def test_the_slider_wipes(page):
 def test_held_the_key_shows_the_original(page):
     changed(page, lambda: page.click(".fi-masks [data-id='mask02']"))
     generate(page)
-    clip = "document.querySelector('.fi-first .fi-before').style.clipPath.split(' ')[1]"
+    clip = "document.querySelector('.fi-first .fi-former').style.clipPath.split(' ')[1]"
     page.focus(".fi-hole")
     assert page.evaluate(clip) == "100%"
     page.keyboard.down("o")

@@ -7,6 +7,7 @@ import json
 import socket
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
@@ -14,7 +15,9 @@ from typer.testing import CliRunner
 
 from faceinpaint.basics.errors import InputError
 from faceinpaint.cli import app
-from faceinpaint.studio import Session, Studio, serve
+from faceinpaint.faces import align
+from faceinpaint.faces.photos import to_bytes, to_image
+from faceinpaint.studio import Session, Studio, pictures, serve
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,30 @@ def test_on_the_whole_photo_strokes_are_in_its_pixels(studio):
     assert Image.open(io.BytesIO(studio.editor.mask)).size == (wide, high)
     send(studio.editor, do="view")
     assert not studio.editor.whole and studio.editor.picture == face and studio.editor.wide == studio.editor.high == 64
+
+
+@pytest.mark.parametrize("side, face", [(3000, 0), (3000, 700), (900, 400)])
+def test_looked_at_closer_a_large_photo_shows_its_own_pixels(side, face):
+    noise = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
+    photo = Image.fromarray(noise).resize((side, side))
+    crop = align.Crop((side / 2, side / 2), (face, face / 5)) if face else None
+    found = pictures.finer(photo, [0.5, 0.25, 0.75, 0.5], crop)
+    if side == 900:
+        assert found == b""  # it is shown in all its pixels
+        return
+    shown = Image.open(io.BytesIO(found)).convert("RGB")
+    if face:
+        whole = align.cut(to_bytes(photo), crop, 4096)[0, :, 1024:2048, 2048:3072]
+        expected = to_image(whole[None])
+    else:
+        expected = photo.crop((1500, 750, 2250, 1500))
+    assert shown.size == expected.size
+    assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).mean() < 8  # of a JPEG
+
+
+def test_beyond_the_photo_is_grey(astronaut):
+    face = pictures.face_of(astronaut, align.Crop((0.0, 256.0), (200.0, 0.0)), 64)
+    assert face[..., :30].eq(0.5).all() and not face[..., 34:].eq(0.5).all()
 
 
 def test_where_no_face_is_found_the_visitor_knows_better(studio):

@@ -21,12 +21,15 @@ const render = ({ model, el }) => {
   const board = make("div", "fi-board fi-drawing", {}, el);
   const sheet = make("div", "fi-sheet", {}, board);
   const photo = make("img", "fi-portrait", { alt: "the aligned face", draggable: "false" }, sheet);
+  const finer = finerOver(sheet);
   const canvas = make("canvas", "fi-hole", { tabindex: "0", role: "img" }, sheet);
   canvas.setAttribute("aria-label", "Mask: draw on the face; b brush, e eraser, z undo, g generate, a another answer");
   const landmarks = landmarksOver(sheet, model, canvas);
   const outline = make("div", "fi-outline", { "aria-hidden": "true" }, board);
   outline.hidden = true;
-  const closer = zoomable(board, sheet, () => { outline.hidden = true; });
+  const askFiner = (region) => model.send({ do: "finer", region });
+  const closer = zoomable(board, sheet, askFiner, () => { outline.hidden = true; });
+  model.on("msg:custom", ({ region }, [bytes]) => { if (closer.zoom() > 1) finer(bytes, region); });
   const people = make("div", "fi-people", { role: "group", "aria-label": "Faces in the photo: click one" }, board);
   const everybody = make("img", "", { alt: "the whole photo", draggable: "false" });
   everybody.addEventListener("load", () => { // a photo that is higher than wide fits into the square too
@@ -76,9 +79,7 @@ const render = ({ model, el }) => {
     if (gone || version !== model.get("version")) return;
     shown = bitmap;
     Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
-    Object.assign(sheet.style, {
-      width: `${Math.min(100, (100 * wide) / high)}%`, height: `${Math.min(100, (100 * high) / wide)}%`,
-    });
+    formed(sheet, wide, high);
     paint();
     canvas.dataset.version = version;
     const share = 100 * model.get("ratio");

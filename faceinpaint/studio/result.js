@@ -39,9 +39,15 @@ const render = ({ model, el }) => {
   const board = make("div", "fi-board fi-wipe", {}, el);
   const sheet = make("div", "fi-sheet", {}, board);
   const after = make("img", "fi-after", { alt: "completed face", draggable: "false" }, sheet);
-  const before = make("img", "fi-before", { alt: "", draggable: "false" }, sheet);
+  after.addEventListener("load", () => formed(sheet, after.naturalWidth, after.naturalHeight));
+  const finerAfter = finerOver(sheet);
+  const former = make("div", "fi-former", {}, sheet);
+  const before = make("img", "fi-before", { alt: "", draggable: "false" }, former);
+  const finerBefore = finerOver(former);
   const edge = make("div", "fi-edge", { "aria-hidden": "true" }, sheet);
-  const closer = zoomable(board, sheet);
+  const closer = zoomable(board, sheet, (region) => {
+    model.send({ do: "finer", region, whole: look.extent === "photo", masked: look.left === "masked" });
+  });
   const tag = (name) => make("span", `fi-tag ${name}`, { "aria-hidden": "true" }, board);
   const tags = [tag("fi-tag-left"), tag("fi-tag-right")];
   const hint = make("p", "fi-hint", { text: model.get("hint") }, board);
@@ -73,7 +79,7 @@ const render = ({ model, el }) => {
   const wipe = () => {
     const at = peeking ? 100 : look.at;
     slider.value = at;
-    before.style.clipPath = `inset(0 ${100 - at}% 0 0)`;
+    former.style.clipPath = `inset(0 ${100 - at}% 0 0)`;
     edge.style.left = `${at}%`;
     edge.hidden = at === 0 || at === 100;
     tags[0].hidden = at < 30;
@@ -128,12 +134,13 @@ const render = ({ model, el }) => {
     slider.disabled = !there;
     hint.hidden = there;
     title.textContent = model.get("heading");
-    for (const one of [edge, before, after, sentence]) one.hidden = !there;
+    for (const one of [edge, former, after, sentence]) one.hidden = !there;
     note.hidden = !there || !model.get("note");
     gauge.hidden = there && model.get("distance") === null;
     board.classList.toggle("fi-whole", there && whole);
     markLeft();
     markExtent();
+    for (const one of sheet.querySelectorAll(".fi-finer")) one.hidden = true;
     if (shown !== `${number()} ${look.extent}`) closer.reset();
     shown = `${number()} ${look.extent}`;
     if (there) {
@@ -165,6 +172,10 @@ const render = ({ model, el }) => {
   slider.addEventListener("input", () => change({ at: Number(slider.value) }));
 
   model.on("msg:custom", (message, buffers) => {
+    if (message.region) {
+      if (closer.zoom() > 1) [finerBefore, finerAfter].forEach((lay, number) => lay(buffers[number], message.region));
+      return;
+    }
     if (asked) download(message, buffers);
     asked = false;
   });

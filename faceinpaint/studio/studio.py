@@ -260,6 +260,10 @@ class Studio(VBox):
             self._show_face()
             self.say(f"face {content['number'] + 1} of {len(session.crops)}")
             return
+        elif do == "finer":
+            part = pictures.finer(session.photo, content["region"], None if self.editor.whole else session.crop)
+            self.editor.send({"region": content["region"]}, [part])
+            return
         elif do == "square":
             said = session.take_square(content["left"], content["top"], content["side"])
             self._show_face()
@@ -430,6 +434,10 @@ class Studio(VBox):
             return
         elif content["do"] == "save":
             self.results[place].send({"name": result.file_name}, [result.file])
+        elif content["do"] == "finer":
+            crop, region = None if content["whole"] else result.crop, content["region"]
+            before = b"" if content["masked"] else pictures.finer(result.before, region, crop)
+            self.results[place].send({"region": region}, [before, pictures.finer(result.photo, region, crop)])
         elif content["do"] == "go on":
             self.session.go_on(result.number)
             self._show_face()

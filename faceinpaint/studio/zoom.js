@@ -3,10 +3,14 @@
 const CLOSEST = 16; // times
 const STEP = 1.5; // times, by a button or a key
 
-// look: is told each time that the sheet was zoomed or moved. Another finger on the board ends what one has begun: the
-// board then gets the event "fi-pinch".
-const zoomable = (board, sheet, look = () => {}) => {
+const REST = 200; // milliseconds, after which what is looked at is asked for in finer pixels
+
+// look: is told each time that the sheet was zoomed or moved. finer: is asked for the part of the sheet that one looks at
+// (left, top, right, bottom, shares of it), once it rests. Another finger on the board ends what one has begun: the board
+// then gets the event "fi-pinch".
+const zoomable = (board, sheet, finer, look = () => {}) => {
   let zoom = 1, x = 0, y = 0, dragged = null, pinching = false; // x, y: how far the sheet was moved, on the screen
+  let resting = 0;
   const fingers = new Map();
   const lay = () => {
     const most = (inner, outer) => Math.max(0, (inner * zoom - outer) / 2);
@@ -18,6 +22,15 @@ const zoomable = (board, sheet, look = () => {}) => {
     fit.hidden = out.hidden = zoom === 1;
     closer.disabled = zoom === CLOSEST;
     look();
+    clearTimeout(resting);
+    if (zoom === 1) for (const one of sheet.querySelectorAll(".fi-finer")) one.hidden = true;
+    else resting = setTimeout(() => finer(seen()), REST);
+  };
+  const seen = () => {
+    const inner = sheet.getBoundingClientRect(), outer = board.getBoundingClientRect();
+    const across = (at) => Math.min(1, Math.max(0, (at - inner.left) / inner.width));
+    const down = (at) => Math.min(1, Math.max(0, (at - inner.top) / inner.height));
+    return [across(outer.left), down(outer.top), across(outer.right), down(outer.bottom)];
   };
   const by = (factor, at = null) => { // about a place of the screen, or the middle
     const box = board.getBoundingClientRect();
@@ -93,5 +106,25 @@ const zoomable = (board, sheet, look = () => {}) => {
       if (factor) by(factor);
       return Boolean(factor);
     },
+  };
+};
+
+// The sheet as large as fits into a square board, given the form of what it shows.
+const formed = (sheet, wide, high) => Object.assign(sheet.style, {
+  width: `${Math.min(100, (100 * wide) / high)}%`, height: `${Math.min(100, (100 * high) / wide)}%`,
+});
+
+// A part of a picture in finer pixels, laid over it.
+const finerOver = (layer) => {
+  const image = make("img", "fi-finer", { alt: "", draggable: "false" }, layer);
+  let url = "";
+  image.hidden = true;
+  return (bytes, [left, top, right, bottom]) => {
+    URL.revokeObjectURL(url);
+    url = URL.createObjectURL(new Blob([bytes]));
+    image.src = url;
+    image.hidden = !bytes.byteLength;
+    const place = { left, top, width: right - left, height: bottom - top };
+    for (const [side, share] of Object.entries(place)) image.style[side] = `${100 * share}%`;
   };
 };
