@@ -324,6 +324,19 @@ def test_a_mask_of_the_aligned_face_and_one_of_another_size_are_the_photo_s(sess
     assert (hole != session.hole).float().mean() < 0.02
 
 
+def test_the_same_known_pixels_and_mask_are_the_same_face_whatever_is_hidden(astronaut):
+    mask, results = Image.new("L", astronaut.size), []
+    mask.paste(255, (170, 140, 290, 200))
+    for filling in ("black", "white", "#20a040"):
+        session, damaged = Session(size=64), astronaut.copy()
+        damaged.paste(filling, (170, 140, 290, 200))
+        session.open(content(damaged))
+        session.import_mask(content(mask))
+        results.append(session.generate()[0].photo.tobytes())
+        assert session.can_undo
+    assert results[0] == results[1] == results[2]
+
+
 def test_what_is_no_mask_is_refused(session):
     with pytest.raises(InputError, match="another form"):
         session.import_mask(content(ImageOps.expand(Image.new("L", (16, 90), 255), 8)))

@@ -94,6 +94,37 @@ def test_looked_at_closer_a_large_photo_shows_its_own_pixels(side, face):
     assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).mean() < 8  # of a JPEG
 
 
+def test_of_a_mask_that_hides_nearly_all_it_is_asked_which_way_round_it_is(studio):
+    send(studio.faces, do="choose", id="portrait 1")
+    wide, high = studio.session.photo.size
+    mask, content = Image.new("L", (wide, high), 255), io.BytesIO()
+    mask.paste(0, (wide // 2, high // 2, wide // 2 + 40, high // 2 + 20))
+    mask.save(content, "png")
+    before = studio.session.hole
+    for answer, hidden in (("invert", 800), ("as it is", wide * high - 800)):
+        send(studio.mask_opener, [content.getvalue()], do="open")
+        assert studio.mask_opener.asking and "the other way round" in studio.status.words
+        assert torch.equal(studio.session.hole, before)
+        send(studio.mask_opener, do=answer)
+        assert not studio.mask_opener.asking and studio.session.hole.sum() == hidden
+        before = studio.session.hole
+
+
+def test_a_mask_of_the_damage_lets_the_face_be_found(studio, astronaut):
+    damaged, mask, content, file = astronaut.copy(), Image.new("L", astronaut.size), io.BytesIO(), io.BytesIO()
+    damaged.paste("white", (175, 90, 275, 135))
+    mask.paste(255, (175, 90, 275, 135))
+    damaged.save(content, "png")
+    mask.save(file, "png")
+    send(studio.opener, [content.getvalue()], do="open")
+    assert studio.opener.faceless
+    send(studio.mask_opener, [file.getvalue()], do="open")
+    assert not studio.opener.faceless and studio.session.photo.tobytes() == damaged.tobytes()
+    assert studio.session.hole.sum() == 100 * 45
+    studio.generate_button.click()
+    assert studio.results[0].completed, studio.status.words
+
+
 def test_beyond_the_photo_is_grey(astronaut):
     face = pictures.face_of(astronaut, align.Crop((0.0, 256.0), (200.0, 0.0)), 64)
     assert face[..., :30].eq(0.5).all() and not face[..., 34:].eq(0.5).all()
@@ -135,12 +166,12 @@ def test_the_button_completes_and_is_there_again(studio):
     studio.generate_button.click()
     first, second = studio.results
     assert (first.heading, second.heading) == ("generator", "mirror") and first.same in ("yes", "no")
-    result = studio.session.results[0]
+    result, beside = list(studio.session.results)[-2:]
     assert first.sentence == f"Same person: {result.same}, distance {result.distance:.3f}"
     assert (first.distance, first.threshold) == (result.distance, result.threshold)
     assert f"same person: {first.same} by generator, {second.same} by mirror" in studio.status.words
     assert studio.status.kind == "info" and studio.status.share == -1 and not studio.generate_button.disabled
-    assert [item["id"] for item in studio.history.items] == ["2", "1"]
+    assert [item["id"] for item in studio.history.items][:2] == [str(beside.number), str(result.number)]
     studio.beside.value = "none"
     send(studio.editor, do="clear")
     studio.generate_button.click()

@@ -45,6 +45,10 @@ class DrawnMask:
     drawn_on: str | None = None  # the photo as it is "shown" or as it is "stored", before its EXIF turned it
 
 
+class WhichWayRound(InputError):
+    """A mask hides so much that only who made it knows which part of it is the hole."""
+
+
 class ReadMask(NamedTuple):
     """A mask (1, 1, H, W), 1 = unknown, and what was understood, in sentences."""
 
@@ -489,7 +493,7 @@ def _ask_back(hole: np.ndarray, drawn: DrawnMask, in_photo: bool) -> None:
                 f"{hidden:.0%} of the photo is {drawn.source}, not strokes alone but a backdrop or a frame too: give a "
                 "mask image, white where the photo is to be completed, or paint in another colour"
             )
-        raise InputError(
+        raise WhichWayRound(
             f"the mask hides {hidden:.0%} of the photo: is it the other way round? Then give --invert-mask, "
             "and otherwise --no-invert-mask"
         )

@@ -74,6 +74,11 @@ const render = ({ model, el }) => {
       if (asked) download(message, buffers);
       asked = false;
     });
+    const ways = [["as-it-is", "It is the hole", "as it is"], ["other-way", "The other way round", "invert"]]
+      .map(([name, text, what]) => button(el, `fi-${name}`, text, text, () => model.send({ do: what })));
+    const ask = () => { for (const one of ways) one.hidden = !model.get("asking"); };
+    model.on("change:asking", ask);
+    ask();
     return;
   }
 

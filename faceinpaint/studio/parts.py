@@ -25,7 +25,7 @@ class Opener(anywidget.AnyWidget):
 
     A reference that is there is shown small, in `picture`; `known`: whether one can be rendered. `turnable`: whether
     there is a photo to turn; `faceless`: whether it is one in which no face was found. `state`: what a next kernel
-    needs to go on.
+    needs to go on. `asking`: whether it is not clear which part of a mask is the hole.
     """
 
     _esm = _module("reference", "opener")
@@ -37,6 +37,7 @@ class Opener(anywidget.AnyWidget):
     turnable = Bool(False).tag(sync=True)
     faceless = Bool(False).tag(sync=True)
     state = Dict().tag(sync=True)
+    asking = Bool(False).tag(sync=True)
 
 
 class Strip(anywidget.AnyWidget):

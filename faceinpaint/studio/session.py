@@ -37,7 +37,7 @@ from faceinpaint.basics.errors import InputError, unknown
 from faceinpaint.basics.memory import give_back_freed
 from faceinpaint.faces import align
 from faceinpaint.faces.image_files import use_image
-from faceinpaint.faces.mask_files import fit, read_mask
+from faceinpaint.faces.mask_files import DrawnMask, fit, read_mask
 from faceinpaint.faces.photos import Photo, encoded, open_photo, read_photo, to_bytes, to_image, upright
 from faceinpaint.prior.answers import Style, expressed
 from faceinpaint.prior.reference import Reference
@@ -279,7 +279,7 @@ class Session:
         return {
             "name": work.name, "person": work.person, "turns": work.turns, "whole": self.whole_beneath,
             "crops": [[*crop.centre, *crop.axis_x] for crop in work.crops], "face": self.face,
-            "mask": b64encode(self.export_mask()).decode(),
+            "hole": b64encode(_packed(self.hole)).decode(),
         }
 
     def take_up(self, state: dict, content: bytes) -> None:
@@ -295,7 +295,7 @@ class Session:
             work = _turned(work)
         crops = [align.Crop((x, y), (right, down)) for x, y, right, down in state["crops"]]
         self._work_on(work._replace(crops=crops), state["face"])
-        self.import_mask(b64decode(state["mask"]))
+        self._show(_unpacked(b64decode(state["hole"]), self.work.size))
         self.whole_beneath = state["whole"]
 
     @property
@@ -518,22 +518,41 @@ class Session:
         """The hidden share of the aligned face."""
         return align.seen_mask(self.hole, self.crop, self.size).float().mean().item()
 
-    def import_mask(self, content: bytes) -> str:
+    def import_mask(self, content: bytes, invert: bool | None = None) -> str:
         """Take the mask of an image file's content, of any make; returns a sentence about it.
 
-        A mask of the photo's form is of the photo, another square one of the aligned face.
+        A mask of the photo's form is of the photo, another square one of the aligned face. What it hides may be damage:
+        then faces are looked for again by what is visible. invert: whether the mask shows what is known; where it hides
+        nearly everything, WhichWayRound asks, an InputError.
         """
-        photo = self._need_photo().file
         _require_small(content)
-        size = use_image(content, lambda image, _: upright(image)[0].size)
-        if size[0] == size[1] and not fit(size, photo.shown.size):
+        work, whole = self._to_place()
+        size, given = use_image(content, lambda image, _: upright(image)[0].size), DrawnMask(content, invert)
+        if size[0] == size[1] and not fit(size, work.photo.size) and not self.faceless:
             face = Image.new("RGB", size)
-            mask, notes = read_mask(content, Photo(face, face))
+            mask, notes = read_mask(given, Photo(face, face))
             hole = self._laid(lambda side, _: F.interpolate(mask, (side, side)), None)
         else:
-            hole, notes = read_mask(content, photo)
+            hole, notes = read_mask(given, work.file)
+            if not (whole or work.person):
+                self._find_around(work, hole)
         self.hide(hole)
         return "; ".join(["the mask was imported", *notes])
+
+    def _find_around(self, work: Work, hole: Tensor) -> None:
+        """Look for the face that a mask means by what it leaves visible; where it leaves none, all stays."""
+        try:
+            crops = self._completer().find(work.photo, hole, many=True)
+        except InputError:
+            if self.faceless:
+                raise
+            return
+        if self.faceless:
+            self._take(work._replace(crops=crops))
+        hidden = [align.seen_mask(hole, crop, self.size).sum() * crop.half_side**2 for crop in crops]
+        self.work, reference = work._replace(crops=crops), self.reference
+        self._look_at(hidden.index(max(hidden)))
+        self.reference = reference
 
     def export_mask(self) -> bytes:
         """The mask of the whole photo as a PNG, white = unknown, as `complete --mask` takes it."""

@@ -19,6 +19,7 @@ from safetensors import safe_open
 from faceinpaint import masks, weights
 from faceinpaint.basics.errors import InputError, reason_of
 from faceinpaint.faces import align
+from faceinpaint.faces.mask_files import WhichWayRound
 from faceinpaint.faces.photos import to_image
 from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Slider, Status, Strip
@@ -45,6 +46,7 @@ class Studio(VBox):
 
     def __init__(self, session: Session | None = None) -> None:
         self._parts: list[bytes] = []  # of a file that is being sent
+        self._asked = b""  # a mask of which it is not clear which part is the hole
         self.session = session or Session()
         self._shown: list[Result | None] = [None, None]
         self._landmarks_shown = False
@@ -300,8 +302,16 @@ class Studio(VBox):
         if content["do"] == "save":
             self.mask_opener.send({"name": "mask.png"}, [self.session.export_mask()])
             return
-        said = self.session.import_mask(bytes(buffers[0]))
-        self._show_mask()
+        if content["do"] == "open":
+            self._asked = bytes(buffers[0])
+        try:
+            said = self.session.import_mask(self._asked, {"invert": True, "as it is": False}.get(content["do"]))
+        except WhichWayRound:
+            self.mask_opener.asking = True
+            self.say("the mask hides most of the photo: is that the hole, or is it the other way round?", "error")
+            return
+        self.mask_opener.asking, self._asked = False, b""
+        self._show_face()
         self.say(said)
 
     def _show_mask(self) -> None:
