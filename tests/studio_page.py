@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nbformat
@@ -60,12 +60,14 @@ def free_port() -> int:
         return trial.getsockname()[1]
 
 
-def start_voila(log: Path) -> tuple[subprocess.Popen, str]:
-    """`faceinpaint studio` and the address that it prints."""
-    command = [sys.executable, "-m", "faceinpaint", "studio", "--no-browser", "--port", str(free_port())]
+def start_voila(
+    log: Path, *options: str, program: Sequence[str] = ("-m", "faceinpaint"),
+) -> tuple[subprocess.Popen, str]:
+    """`faceinpaint studio` and the address that it prints once it listens."""
+    command = [sys.executable, *program, "studio", "--no-browser", "--port", str(free_port()), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
-    said = process.stdout.readline()
-    found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)
+    said = process.stdout.readline() + process.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+/\S*\?token=\S+", said)
     if found is None:
         process.kill()
         pytest.fail(f"faceinpaint studio said {said!r}; {log.read_text()[-500:]}")

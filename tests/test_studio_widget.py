@@ -366,4 +366,4 @@ def test_the_page_holds_the_studio_and_nothing_else():
 
 def test_the_command_says_what_it_does():
     said = CliRunner().invoke(app, ["studio", "--help"]).output
-    assert "Mask Studio" in said and "8866" in said and "--no-browser" in said
+    assert "Mask Studio" in said and "8866" in said and "--no-browser" in said and "--base-url" in said

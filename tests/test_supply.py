@@ -114,6 +114,7 @@ def test_one_visitor_too_many_is_told_to_wait(monkeypatch):
         return "a kernel"
 
     monkeypatch.setattr(limits.AsyncMappingKernelManager, "start_kernel", start)
+    monkeypatch.setattr(limits, "GRACE", 0)
     manager = limits.FewVisitors()
     for _ in range(limits.MOST_VISITORS):
         assert asyncio.run(manager.start_kernel()) == "a kernel"

@@ -464,11 +464,14 @@ def studio(
         str, typer.Option(help="the address to listen at; others than 127.0.0.1 may be reached by other machines")
     ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open the page in the browser")] = True,
+    base_url: Annotated[str, typer.Option(help="where a proxy has the page, /studio/ for example")] = "/",
 ) -> None:
     """Open the Mask Studio: draw on a photo, see it completed; in the browser, until Ctrl-C."""
+    print("The Mask Studio is starting.", flush=True)
+    sys.modules.setdefault("rfc3987_syntax", None)  # a grammar that takes jsonschema a second to read, and nobody needs
     from faceinpaint.studio.serve import serve
 
-    serve(host, port, browser)
+    serve(host, port, browser, base_url)
 
 
 @app.command()

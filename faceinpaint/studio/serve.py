@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 import threading
 import webbrowser
 from pathlib import Path
 
+from jupyter_server.utils import url_path_join
+from tornado.ioloop import IOLoop
 from traitlets.config import Config
 from voila.app import Voila
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+from voila.tornado.handler import TornadoVoilaHandler
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.studio.limits import FewVisitors, MeasuredConnection
+from faceinpaint.studio.limits import Farewell, FewVisitors, MeasuredConnection, Page
 
 PAGE = Path(__file__).with_name("page.ipynb")
 LARGEST_MESSAGE = 64_000_000  # bytes; the usual limit of 10 MB drops photos without a word
@@ -27,31 +32,45 @@ ONLY_FROM_HERE = (
 )
 
 
-def serve(host: str = "127.0.0.1", port: int = 8866, browser: bool = True) -> None:
-    """Serve the studio until Ctrl-C, having printed its address and opened the browser.
+class Server(Voila):
+    """Voilà, whose kernels end with their pages, and whose login is below base_url like all the rest."""
+
+    def init_handlers(self) -> list[tuple]:
+        ours = {VoilaShutdownKernelHandler: Farewell, TornadoVoilaHandler: Page}
+        prefix = self.server_url.rstrip("/")
+        return [
+            (path if path.startswith(prefix) else prefix + path, ours.get(handler, handler), *rest)
+            for path, handler, *rest in super().init_handlers()
+        ]
+
+
+def serve(host: str = "127.0.0.1", port: int = 8866, browser: bool = True, base_url: str = "/") -> None:
+    """Serve the studio until Ctrl-C; once it listens its address is printed and opened in the browser.
 
     Whoever has the address, in which there is a new token each time, may use the studio; from other machines only
     where `host` is an address that they reach. Raises InputError where host and port can't be listened at.
     """
     require_free(host, port)
     token = secrets.token_urlsafe(24)
-    server = Voila(config=settings(host, port, token), config_file_paths=[])  # nobody's own settings
+    server = Server(config=settings(host, port, token, base_url), config_file_paths=[])  # nobody's own settings
     server.initialize([])
-    server.template_paths.insert(0, str(PAGE.parent))  # there lies our index.html.j2
-    address = f"http://{visible(host)}:{port}/?token={token}"
-    print(f"The Mask Studio is at {address}\nCtrl-C ends it.", flush=True)
+    server.template_paths.insert(0, str(PAGE.parent))  # there lie our templates
+    # Of a page that was left while its kernel started.
+    logging.getLogger("asyncio").addFilter(lambda record: "Kernel died" not in str(record.exc_info))
+    address = f"http://{visible(host)}:{port}{server.base_url}?token={token}"
+    IOLoop.current().add_callback(print, f"The Mask Studio is at {address}\nCtrl-C ends it.", flush=True)
     if browser:
-        timer = threading.Timer(1, webbrowser.open, [address])
-        timer.daemon = True
-        timer.start()
+        opener = threading.Thread(target=webbrowser.open, args=[address], daemon=True)
+        IOLoop.current().add_callback(opener.start)
     server.start()
 
 
-def settings(host: str, port: int, token: str) -> Config:
+def settings(host: str, port: int, token: str, base_url: str = "/") -> Config:
     """What Voilà is told."""
     config = Config()
     config.Voila.update({
         "ip": host, "port": port, "port_retries": 0, "open_browser": False, "notebook_path": str(PAGE),
+        "base_url": url_path_join("/", base_url, "/"),
         "token": token, "log_level": "ERROR", "kernel_websocket_connection_class": MeasuredConnection,
         "tornado_settings": {
             "websocket_max_message_size": LARGEST_MESSAGE,
@@ -61,7 +80,9 @@ def settings(host: str, port: int, token: str) -> Config:
     config.VoilaConfiguration.update({
         "template": "lab", "strip_sources": True, "show_tracebacks": False, "file_allowlist": ["^$"],
         "multi_kernel_manager_class": FewVisitors,
+        "http_keep_alive_timeout": 2,  # seconds between writes, by which one notices who has left
     })
+    config.IdentityProvider.update({"cookie_name": f"mask-studio-{port}"})  # a Jupyter around it has the usual one
     config.MappingKernelManager.update({"cull_idle_timeout": FORGOTTEN, "cull_interval": 60})
     return config
 
