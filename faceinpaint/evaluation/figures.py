@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import COLOURS, DASHES
+from faceinpaint.basics.colours import COLOURS, DASHES
 from faceinpaint.evaluation.pictures import WIDTH, drawn
 
 if TYPE_CHECKING:  # evaluation draws with this module

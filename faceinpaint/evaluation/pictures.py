@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import COLOURS, HOLE
+from faceinpaint.basics.colours import COLOURS, HOLE
 
 WIDTH = 6.6  # inches: with its margins, about 750 pixels of a page of 800
 TALLEST = WIDTH / 2  # of one picture

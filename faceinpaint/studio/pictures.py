@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.evaluation.colours import HOLE, PARTS
+from faceinpaint.basics.colours import HOLE, PARTS
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import to_bytes, to_image
 from faceinpaint.studio.session import Result, Session, png

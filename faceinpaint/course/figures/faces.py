@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Polygon
 from torch import Tensor
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import PARTS
+from faceinpaint.basics.colours import PARTS
 from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn, show, to_pixels
 
 if TYPE_CHECKING:  # the path from photo to photo needs no plotting, nor plotting that path

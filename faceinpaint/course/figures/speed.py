@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import COLOURS, DASHES
+from faceinpaint.basics.colours import COLOURS, DASHES
 from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn
 
 FEW = 15  # values

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import COLOURS, DASHES
+from faceinpaint.basics.colours import COLOURS, DASHES
 from faceinpaint.evaluation.figures import MARKERS
 from faceinpaint.evaluation.pictures import WIDTH, Picture, board, drawn
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from faceinpaint.basics.errors import InputError
-from faceinpaint.evaluation.colours import DASHES
+from faceinpaint.basics.colours import DASHES
 from faceinpaint.evaluation.pictures import FONT, WIDTH, drawn
 
 FALLS, RISES, NEITHER = "#009e73", "#d55e00", "0.45"
