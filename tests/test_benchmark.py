@@ -213,3 +213,14 @@ def test_the_plain_machine_really_is_plain():
     assert not optimizer.defaults["fused"] and Machine(settings).adam(generator.parameters()).defaults["fused"]
     with plain.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_the_peer_is_as_large_as_it_is_described_and_is_timed_beside_ours():
+    peer = benchmark.LaFIn()
+    assert sum(one.numel() for one in peer.parameters()) == pytest.approx(11.7e6, rel=0.03)
+    image, mask = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    assert peer(image, mask, mask).shape == image.shape
+    with torch.no_grad():
+        seconds, pictures = benchmark.completion(Setting(sizes=(64,), batches=(1,), repeats=1, peer=True))
+    assert set(seconds.values) == {"ours", "plain", "peer"} and seconds.ratios["peer"] > 0
+    assert "peer" in benchmark.table(benchmark.machine(), [seconds, pictures], []).splitlines()[2]

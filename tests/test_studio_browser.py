@@ -272,22 +272,22 @@ def test_a_bad_upload_is_one_sentence(page, content, sentence):
 
 
 def test_a_large_upload_comes_as_it_is(page, astronaut):
-    noise = np.random.default_rng(0).integers(0, 120, (3000, 3000, 3), dtype=np.uint8)
-    large = Image.fromarray(np.asarray(astronaut.resize((3000, 3000))) // 2 + noise)
+    noise = np.random.default_rng(0).integers(0, 120, (2400, 2400, 3), dtype=np.uint8)
+    large = Image.fromarray(np.asarray(astronaut.resize((2400, 2400))) // 2 + noise)
     content = io.BytesIO()
     large.save(content, "jpeg", quality=97)
-    assert len(content.getvalue()) > 6e6
+    assert len(content.getvalue()) > 4e6
     changed(page, lambda: upload(page, content.getvalue()))
     says(page, "one face found")
     changed(page, lambda: draw(page, ZIGZAG))
     generate(page)
-    assert Image.open(io.BytesIO(saved(page, ".fi-save"))).size == (3000, 3000)
+    assert Image.open(io.BytesIO(saved(page, ".fi-save"))).size == (2400, 2400)
     page.click(".fi-first .fi-photo")  # and looked at closer it shows its own pixels
     assert picture(page, ".fi-first .fi-after").shape == (2048, 2048, 3)
     page.click(".fi-first .fi-closer")
     page.wait_for_selector(".fi-first .fi-sheet > .fi-finer", state="visible")
     part = picture(page, ".fi-first .fi-sheet > .fi-finer")
-    assert part.shape == (2000, 2000, 3)
+    assert part.shape == (1600, 1600, 3)
     board = page.locator(".fi-first .fi-board").bounding_box()
     assert page.locator(".fi-first .fi-sheet > .fi-finer").bounding_box() == pytest.approx(board, abs=1)
     page.click(".fi-first .fi-crop")

@@ -66,13 +66,13 @@ def test_in_the_notebook_a_stroke_by_mouse_and_touch_is_that_mask(lab):
 
 
 def test_in_the_notebook_keys_are_the_studios(lab):
-    cells = lab.locator(".jp-Cell").all_inner_texts()
+    cells = lab.locator(".jp-InputArea").all_inner_texts()
     for focus in (".fi-hole", ".fi-generate", ".fi-width", ".fi-masks [data-id='mask05']", ".fi-slider"):
         lab.focus(focus)
         # What JupyterLab binds in command mode: cut, delete, to Markdown, restart, merge, new cells, undo ...
         for key in (*"xddmrycvvii001jksp", "Shift+M"):
             lab.keyboard.press(key)
-        assert lab.locator(".jp-Cell").all_inner_texts() == cells, focus
+        assert lab.locator(".jp-InputArea").all_inner_texts() == cells, focus
         assert lab.locator(".jp-Dialog").count() == 0
     changed(lab, lambda: draw(lab, ZIGZAG))
     lab.keyboard.press("b")  # JupyterLab's "new cell below"

@@ -36,6 +36,7 @@ from faceinpaint.basics.errors import InputError, require_known
 from faceinpaint.basics.files import write_whole
 from faceinpaint.basics.memory import peak_memory
 from faceinpaint.benchmark.peak import PeakMemory
+from faceinpaint.benchmark.peers import LaFIn
 from faceinpaint.benchmark.plain import PlainCompleter
 from faceinpaint.completion import Completer, find_device, quick_bfloat16
 
@@ -58,11 +59,12 @@ class Setting:
     course: Path | None = None  # chapters.csv of `faceinpaint course`
     faces: Path | None = None  # a set whose test split the quality is measured on; rendered people without it
     training_batch: int = 8
+    peer: bool = False  # completion: whether the network alone of LaFIn is timed beside all of ours
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured. at: under which conditions; values: of ours, plain, before; None: nobody knows."""
+    """One thing that was measured. at: under which conditions; values: of ours, plain, before, peer; None: unknown."""
 
     name: str
     unit: str  # s and MB are better when less, images/s and dB when more
@@ -139,16 +141,30 @@ def _aligned(size: int, batch: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
 def completion(setting: Setting) -> list[Figure]:
     """Seconds of a completion of aligned pictures, and pictures a second."""
     figures = []
+    peer = _peer() if setting.peer else None
     for size in setting.sizes:
         completers = {who: _completer(who, size, setting) for who in _contestants(setting, size, 1)}
         for batch in setting.batches:
             images, mask = _aligned(size, batch)
             runs = {who: partial(completers[who].complete, images, mask) for who in _contestants(setting, size, batch)}
+            if setting.peer and batch * (size / 8) ** 4 * 4 <= MATRIX_LIMIT:
+                runs["peer"] = partial(_peer_completes, peer, images, mask)
             seconds = timed(runs, setting.repeats)
             at = {"pixels": size**2, "batch": batch}
             figures.append(Figure("completion", "s", at, seconds))
             figures.append(Figure("completion", "images/s", at, {who: batch / one for who, one in seconds.items()}))
     return figures
+
+
+def _peer() -> LaFIn:
+    """LaFIn's network as quick as it gets without a change: laid out and rounded like ours."""
+    peer = LaFIn().to(find_device()).eval().to(memory_format=torch.channels_last)
+    return peer.to(torch.bfloat16) if quick_bfloat16(find_device()) else peer
+
+
+def _peer_completes(peer: LaFIn, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    like = next(peer.parameters())
+    return peer(images.to(like), mask.to(like), mask.to(like))
 
 
 def memory(setting: Setting) -> list[Figure]:
@@ -292,7 +308,7 @@ def studio(setting: Setting) -> list[Figure]:
     steps = {
         "open": (widgets.opener, {"do": "open"}, [photo]),
         "mask": (widgets.editor, {"do": "paint", "stroke": [12, [90, 120, 170, 120]]}, []),
-        "generate": (widgets.editor, {"do": "generate"}, []),
+        "generate": (widgets.editor, {"do": "another"}, []),  # the likeliest answer would be there already
     }
     repeats = min(3, setting.repeats)
     seconds = timed({name: partial(part._handle_custom_msg, *said) for name, (part, *said) in steps.items()}, repeats)
@@ -431,11 +447,12 @@ def machine() -> dict[str, str | int | float | bool]:
 def table(about: Mapping, figures: Sequence[Figure], grown: Sequence[Mapping]) -> str:
     """Everything measured, one line each, for people."""
     lines = [", ".join(f"{key} {value}" for key, value in about.items()), ""]
-    lines.append(f"{'':<26}{'at':<28}{'ours':>18}{'plain':>12}{'ratio':>7}{'before':>12}{'ratio':>7}")
+    others = [who for who in ("plain", "before", "peer") if any(who in one.values for one in figures)]
+    lines.append(f"{'':<26}{'at':<28}{'ours':>18}" + "".join(f"{who:>12}{'ratio':>7}" for who in others))
     for one in figures:
         ratios = one.ratios
         cells = "".join(
-            f"{_short(one.values.get(who)):>12}{_short(ratios.get(who)):>7}" for who in ("plain", "before")
+            f"{_short(one.values.get(who)):>12}{_short(ratios.get(who)):>7}" for who in others
         )
         ours = f"{_short(one.values['ours']) or 'unknown'} {one.unit}"
         lines.append(f"{one.name:<26}{_conditions(one.at):<28}{ours:>18}{cells}".rstrip())

@@ -499,6 +499,9 @@ def bench(
     ] = None,
     weights: Annotated[str, typer.Option(help="the generator that is measured, a name or a file")] = "generator",
     against: Annotated[Optional[str], typer.Option(help="another one to compare with, a name or a file")] = None,
+    peer: Annotated[bool, typer.Option(
+        "--peer", help="completion: beside the network alone of LaFIn, rebuilt from its description"
+    )] = False,
     faces: Annotated[Optional[Path], typer.Option(
         help="quality: a face folder, or portraits, whose test split it is measured on, instead of rendered people"
     )] = None,
@@ -518,7 +521,8 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     setting = benchmark.Setting(
-        sizes, repeats=repeats, weights=weights, against=against, course=course, faces=faces, training_batch=batch
+        sizes, repeats=repeats, weights=weights, against=against, course=course, faces=faces, training_batch=batch,
+        peer=peer,
     )
     chosen = parts or [part for part in benchmark.PARTS if part != "notebooks" or course is not None]
     typer.echo(benchmark.bench(chosen, setting, out))
