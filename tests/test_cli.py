@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from faceinpaint import weights
-from faceinpaint.cli import commands
+from faceinpaint.cli import commands, completing
 from faceinpaint.completion import NO_VERDICT, Completer
 from faceinpaint.faces.photos import read_photo
 
@@ -628,3 +628,45 @@ def test_a_run_that_is_killed_has_told_of_what_it_did(call, square, tmp_path, mo
     with contextlib.suppress(KeyboardInterrupt):
         call("complete", photos, "--mask", "mask01", "--out", out, "--aligned", "--size", "64")
     assert [row["file"] for row in csv.DictReader(open(out / "report.csv"))] == ["a.png", "b.png"]
+
+
+# --------------------------------------------------------------------------------- several photos at a time
+
+
+@pytest.fixture
+def three(astronaut, tmp_path) -> Path:
+    """A folder with three aligned faces and what is no photo."""
+    folder = tmp_path / "three"
+    folder.mkdir()
+    for number in range(3):
+        astronaut.rotate(number).crop((136, 20, 300, 184)).resize((64, 64)).save(folder / f"{number}.png")
+    (folder / "1b.png").write_bytes(b"no photo")
+    return folder
+
+
+def test_two_processes_write_what_one_writes(call, three, tmp_path):
+    found = []
+    for jobs in (1, 2):
+        out = tmp_path / f"out{jobs}"
+        status, said, error = call(
+            "complete", three, "--mask", "irregular", "--aligned", "--size", 64, "--jobs", jobs, "--out", out
+        )
+        rows = [{key: value for key, value in row.items() if key not in ("seconds", "of_files")}
+                for row in report(out).values()]
+        files = [(out / f"{number}.png").read_bytes() for number in range(3)]
+        found.append((status, said.replace(str(out), ""), error, rows, files))
+    assert found[0] == found[1] and found[0][0] == 1
+    assert [row["file"] for row in found[0][3]] == ["0.png", "1.png", "1b.png", "2.png"]
+
+
+def end(task):
+    os._exit(9)
+
+
+def test_a_process_that_ends_is_one_sentence_and_what_was_done_is_told(call, three, tmp_path, monkeypatch):
+    monkeypatch.setattr(completing, "_row_there", end)
+    status, _, error = call(
+        "complete", three, "--mask", "mask01", "--aligned", "--size", 64, "--jobs", 2, "--out", tmp_path / "out"
+    )
+    assert status == 1 and "give fewer --jobs" in error and error.count("\n") == 1
+    assert report(tmp_path / "out") == {}

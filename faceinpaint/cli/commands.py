@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -17,16 +16,14 @@ import typer
 from typer.core import TyperCommand
 
 from faceinpaint.basics.errors import InputError, one_line
-from faceinpaint.basics.files import in_sole_use, write_csv, write_whole
+from faceinpaint.basics.files import in_sole_use, write_csv
 from faceinpaint.cli.data import data
 
 if TYPE_CHECKING:  # torch takes seconds to import: each command does so itself, and --help never
     from typer import Context
 
-    from faceinpaint.completion import CompletedFace, Completion
     from faceinpaint.faces.folders import Found
     from faceinpaint.faces.mask_files import DrawnMask
-    from faceinpaint.recognisers import Recogniser
 
 
 class ManyValues(TyperCommand):
@@ -131,13 +128,12 @@ def complete(
     ] = Format.png,
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help=f"of JPEG; {QUALITY} by default")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    jobs: Annotated[int, typer.Option(min=1, help="photos at a time, each in a process with networks of its own")] = 1,
 ) -> None:
     """Complete the faces in photos: DIR/<stem>.png each, and DIR/report.csv."""
-    import torch
-
+    from faceinpaint.cli.completing import Settings, Task, completed
     from faceinpaint.completion import Completer
     from faceinpaint.faces.folders import find_photos
-    from faceinpaint.prior.answers import Style
 
     if mask is None:
         raise InputError("nothing says what is to be completed: give --mask mask01, or an image that is white there")
@@ -153,6 +149,8 @@ def complete(
     targets = [[_answer(photo, out, number, format) for number in range(answers)] for photo in found]
     _refuse_overwriting([photo.path for photo in found], masks + references + originals, sum(targets, []), out)
     masks = [_with_options(one, options) for one in masks]
+    settings = Settings(aligned, face, all_faces, seed, format.value, quality or QUALITY)
+    tasks = [Task(*each, settings) for each in zip(found, masks, references, originals, targets)]
     completer = Completer.from_pretrained(weights, size, device)
     _make_folder(out)
     if left_out:
@@ -160,26 +158,16 @@ def complete(
         typer.echo(one_line(f"left out, as no photos: {left_out[0].name}{further}"))
 
     rows = []
-    for photo, its_mask, other, before, its_targets in zip(found, masks, references, originals, targets):
-        begin, row = time.perf_counter(), {"file": photo.name.as_posix()}
-        try:
-            others = None if other is None else completer.reference(other, aligned)
-            styles = [None, *Style.draw(answers - 1, torch.Generator().manual_seed(seed)).each()]
-            for target, style in zip(its_targets, styles):
-                generator = torch.Generator().manual_seed(seed)  # anew: no photo's mask depends on another photo
-                result = completer(photo.path, its_mask, aligned, face, all_faces, generator, others, style, before)
-                written = _write_completion(result, completer.recogniser, target, format, quality or QUALITY)
-                row |= written if target == its_targets[0] else {}
-        except InputError as error:
-            row["error"] = str(error)
-        except (MemoryError, RuntimeError) as error:  # torch says with the latter that memory is short
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            row["error"] = f"the networks failed ({reason}): try a smaller photo"
-        row["seconds"] = f"{time.perf_counter() - begin:.2f}"
-        rows.append(row)
-        typer.echo(one_line(f"{photo.name}: {row.get('error') or row['said']}"), err="error" in row)
-        if len(rows) % REPORTED == 0:  # a run of many photos that is killed has told of nearly all that it did
-            write_csv(out / "report.csv", REPORT, rows)
+    try:
+        for row in completed(tasks, completer, jobs, (weights, size, device)):
+            rows.append(row)
+            typer.echo(one_line(f"{row['file']}: {row.get('error') or row['said']}"), err="error" in row)
+            if len(rows) % REPORTED == 0:  # a run of many photos that is killed has told of nearly all that it did
+                write_csv(out / "report.csv", REPORT, rows)
+    except InputError as error:  # a process ended
+        write_csv(out / "report.csv", REPORT, rows)
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     write_csv(out / "report.csv", REPORT, rows)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
@@ -237,37 +225,6 @@ def _answer(photo: Found, out: Path, number: int, format: Format) -> Path:
     """Where the completion of a photo goes: <stem>.png, those of further answers <stem>-2.png and so on."""
     suffix = ".png" if format is Format.png else ".jpg"
     return out / photo.result.with_name(photo.result.name + (f"-{number + 1}" if number else "") + suffix)
-
-
-def _verdict(recogniser: Recogniser, face: CompletedFace) -> str:
-    """A face's distance in words, and of a reference's face that it is the reference's."""
-    said = recogniser.verdict(face.distance)
-    whose = "same person as in the reference:" if face.against == "reference" else "same person:"
-    return said.replace("same person:", whose)
-
-
-def _write_completion(
-    result: Completion, recogniser: Recogniser, target: Path, format: Format, quality: int
-) -> dict[str, str]:
-    """Write a completed photo; returns its row of the report, and under `said` what to print."""
-    from faceinpaint.faces.photos import encoded
-
-    begin = time.perf_counter()
-    write_whole(target, encoded(result.photo, format.value, quality))
-    of_files = result.reading + time.perf_counter() - begin
-    notes = list(result.notes)
-    if format is Format.jpeg and result.photo.mode == "RGBA":
-        notes.append("a JPEG has no transparency: it was laid over white")
-    judged = [face for face in result.faces if face.distance is not None]
-    said = [str(target), *(_verdict(recogniser, face) for face in judged), *notes]
-    return {
-        "faces": str(len(result.faces)),
-        "of_files": f"{of_files:.2f}",
-        "hole_ratio": " ".join(f"{face.hole_ratio:.4f}" for face in result.faces),
-        "face_distance": " ".join(f"{face.distance:.3f}" for face in judged),
-        "notes": "; ".join(notes),
-        "said": ", ".join(said),
-    }
 
 
 def _refuse_overwriting(
