@@ -80,7 +80,8 @@ def test_looked_at_closer_a_large_photo_shows_its_own_pixels(side, face):
     noise = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
     photo = Image.fromarray(noise).resize((side, side))
     crop = align.Crop((side / 2, side / 2), (face, face / 5)) if face else None
-    found = pictures.finer(photo, [0.5, 0.25, 1.0, 0.75], crop)
+    region, found = pictures.finer(photo, [0.5, 0.25, 1.0, 0.75], crop)
+    assert region == [0.5, 0.25, 1.0, 0.75]
     if side == 900:
         assert found == b""  # it is shown in all its pixels
         return
@@ -268,7 +269,7 @@ def test_a_result_is_saved_under_the_photos_own_name_and_gone_on_from(studio, as
     content = io.BytesIO()
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     astronaut.convert("RGBA").save(content, "png", icc_profile=profile)
-    send(studio.opener, [content.getvalue()], do="open", name="my photo.webp")
+    send(studio.opener, [content.getvalue()], do="open", name="my photo.webp", upload=7)
     send(studio.masks, do="choose", id="mask03")
     studio.generate_button.click()
     view, sent = studio.results[0], []
@@ -313,6 +314,42 @@ def test_the_same_question_has_one_result(studio):
     assert [item["id"] for item in studio.history.items].count(studio.history.chosen) == 1
     assert studio.status.words.startswith("That is result ") and studio.results[0].completed
     assert sum(one.step.mask_name == "mask04" for one in studio.session.results) == 1
+
+
+def test_a_square_that_was_begun_ends_where_the_open_photo_is_worked_on(studio):
+    send(studio.faces, do="choose", id="portrait 1")
+    shown, content = studio.editor.picture, io.BytesIO()
+    Image.new("RGB", (2400, 1800), "grey").save(content, "png")
+    send(studio.opener, [content.getvalue()], do="open")
+    send(studio.opener, do="square")
+    assert studio.editor.squaring and studio.opener.faceless and studio.editor.picture != shown
+    send(studio.editor, do="clear")
+    assert not studio.editor.squaring and not studio.opener.faceless and studio.editor.picture == shown
+
+
+def test_landmarks_that_were_moved_are_no_other_face_s(studio, astronaut):
+    couple, content = Image.new("RGB", (600, 320), "grey"), io.BytesIO()
+    couple.paste(astronaut.crop((100, 0, 380, 280)), (10, 20))
+    couple.paste(astronaut.crop((100, 0, 380, 280)).resize((200, 200)), (360, 60))
+    couple.save(content, "png")
+    send(studio.opener, [content.getvalue()], do="open")
+    x, y = studio.session.landmarks[0, 30].tolist()
+    for further in (2, 4):
+        send(studio.editor, do="pull", index=30, x=x, y=y + further)
+    send(studio.editor, do="face", number=1)
+    send(studio.editor, do="undo")
+    assert not studio.session.pulled
+
+
+def test_another_photo_is_not_taken_up_for_the_one_that_was_worked_on(studio, astronaut):
+    file, other = io.BytesIO(), io.BytesIO()
+    astronaut.save(file, "png")
+    astronaut.resize((400, 400)).save(other, "png")
+    send(studio.opener, [file.getvalue()], do="open", name="me.png", upload=5)
+    state = json.loads(json.dumps(studio.opener.state))
+    assert state["upload"] == 5 and not state["went_on"]
+    send(studio.opener, [other.getvalue()], do="take up", state=state, at=0, more=False)
+    assert "another photo" in studio.status.words and studio.session.photo.size == (512, 512)
 
 
 @pytest.mark.parametrize("how", ["a file", "a turned file", "a portrait"])

@@ -213,7 +213,8 @@ const render = ({ model, el }) => {
 
   // ---------------------------------------------------------------------------------- the keys
   const keys = {
-    b: () => take(false), e: () => take(true), g: ask("generate"), a: ask("another"), l: ask("landmarks"),
+    b: () => take(false), e: () => take(true), l: ask("landmarks"),
+    g: () => root.querySelector(".fi-generate").click(), a: () => root.querySelector(".fi-another").click(),
     v: ask("view"), z: ask("undo"), Z: ask("redo"), "[": widen(-2), "]": widen(2),
     o: () => root.dispatchEvent(new CustomEvent("fi-peek", { detail: true })),
   };
@@ -228,8 +229,8 @@ const render = ({ model, el }) => {
     event.stopPropagation();
     if (!event.repeat || !"ga".includes(key)) keys[key]?.(); // held, it asks once
   };
-  const lift = (event) => {
-    if (event.key === "o") root.dispatchEvent(new CustomEvent("fi-peek", { detail: false }));
+  const lift = (event) => { // of a window that is left nobody hears when it is
+    if (event.key === "o" || event.type === "blur") root.dispatchEvent(new CustomEvent("fi-peek", { detail: false }));
   };
   // A button that is disabled or hidden by its click has no focus any more; the keys are the studio's all the same.
   let root = null, ours = false;
@@ -242,16 +243,19 @@ const render = ({ model, el }) => {
   studioOf(el, (found) => {
     root = found;
     root.setAttribute("data-lm-suppress-shortcuts", "true");
-    if (!inNotebook()) root.setAttribute("role", "main");
+    if (inNotebook()) root.tabIndex = -1; // or a click on words would give the focus to the cell around it
+    else root.setAttribute("role", "main");
     root.addEventListener("keydown", press);
-    root.addEventListener("keyup", lift);
+    window.addEventListener("keyup", lift);
+    window.addEventListener("blur", lift);
     document.addEventListener("keydown", lost);
     for (const kind of ["pointerdown", "focusin"]) document.addEventListener(kind, touched, true);
   }, () => gone);
   return () => {
     gone = true;
     root?.removeEventListener("keydown", press);
-    root?.removeEventListener("keyup", lift);
+    window.removeEventListener("keyup", lift);
+    window.removeEventListener("blur", lift);
     document.removeEventListener("keydown", lost);
     for (const kind of ["pointerdown", "focusin"]) document.removeEventListener(kind, touched, true);
     stops.forEach((stop) => stop());

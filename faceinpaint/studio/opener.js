@@ -18,19 +18,18 @@ const kept = (mode, act) => new Promise((done, fail) => {
 const render = ({ model, el }) => {
   const aim = model.get("aim");
   let gone = false, camera = null;
-  let opened = null; // the file that was sent last
   el.classList.add("fi-opener");
   const file = make("input", "fi-file", { type: "file", accept: "image/*", tabindex: "-1", "aria-hidden": "true" }, el);
   file.hidden = true;
   button(el, "fi-open", model.get("label"), model.get("title"), () => file.click());
   const say = (words) => model.send({ do: "say", words });
 
-  const send = async (blob, what = { do: "open", name: blob.name ?? "" }) => {
+  const send = async (blob, what = { do: "open", name: blob.name ?? "", upload: Date.now() }) => {
     if (blob.size > MOST) return say(`the file has ${Math.round(blob.size / 1e6)} MB: give one of at most 32 MB`);
     const bytes = await blob.arrayBuffer();
     for (let at = 0; at === 0 || at < blob.size; at += PART)
       model.send({ ...what, at, more: at + PART < blob.size }, undefined, [bytes.slice(at, at + PART)]);
-    if (aim === "photo") root.opened = opened = blob;
+    if (aim === "photo" && blob.size) (root.files ??= new Map()).set(what.upload, blob); // should the kernel end
   };
   file.addEventListener("change", () => {
     if (file.files.length) send(file.files[0]);
@@ -138,14 +137,15 @@ const render = ({ model, el }) => {
   };
   // The kernel is gone: photo, face and mask go to the page's next one.
   const takeAlong = async () => {
-    await kept("readwrite", (store) => store.put({ opened, state: model.get("state") }, "work"));
+    const state = model.get("state"), file = root.files?.get(state.upload);
+    await kept("readwrite", (store) => store.put({ file, state }, "work"));
     location.reload();
   };
   const takeUp = async () => {
-    const { opened: file, state } = (await kept("readonly", (store) => store.get("work"))) ?? {};
+    const { file, state } = (await kept("readonly", (store) => store.get("work"))) ?? {};
     if (!state) return;
     await kept("readwrite", (store) => store.delete("work"));
-    send(state.person === null ? file : new Blob(), { do: "take up", state });
+    send(file ?? new Blob(), { do: "take up", state, upload: state.upload });
   };
   studioOf(el, (found) => {
     root = found;

@@ -113,6 +113,7 @@ class ResultView(anywidget.AnyWidget):
     photo_before = Bytes().tag(sync=True)
     photo_masked = Bytes().tag(sync=True)
     photo_after = Bytes().tag(sync=True)
-    piece = Bytes().tag(sync=True)  # what was painted of the file that the page has opened, should the kernel end ...
+    upload = Int(0).tag(sync=True)  # the number of the file that it was made of, if it was one
+    piece = Bytes().tag(sync=True)  # what was painted of that, should the kernel end ...
     place = List().tag(sync=True)  # ... and its left and upper edge in the photo
     file_name = Unicode().tag(sync=True)

@@ -83,23 +83,26 @@ def result_pictures(result: Result | None) -> dict[str, bytes]:
     }
 
 
-def finer(photo: Image.Image, region: list[float], crop: align.Crop | None = None) -> bytes:
+def finer(
+    photo: Image.Image, region: list[float], crop: align.Crop | None = None
+) -> tuple[list[float], bytes]:
     """A part of a photo, or of the face in a crop of it, in the photo's own pixels; nothing where it shows no more.
 
-    region: left, top, right and bottom, shares of the photo or the face.
+    region: left, top, right and bottom, shares of the photo or the face; returned as it is shown, in whole pixels.
     """
     left, top, right, bottom = region
     if crop is None:
         if max(photo.size) <= OVERVIEW:
-            return b""
-        wide, high = photo.size
-        return jpeg(contained(photo.crop((int(left * wide), int(top * high), int(right * wide), int(bottom * high)))))
+            return region, b""
+        sides = photo.size * 2
+        box = [round(share * side) for share, side in zip(region, sides)]
+        return [at / side for at, side in zip(box, sides)], jpeg(contained(photo.crop(tuple(box))))
     if 2 * crop.half_side <= FINE[0]:
-        return b""
+        return region, b""
     middle = align.to_photo(torch.tensor([(left + right) / 2, (top + bottom) / 2]).double() - 0.5, crop, 1)
     share = right - left
     part = align.Crop(tuple(middle.tolist()), (share * crop.axis_x[0], share * crop.axis_x[1]))
-    return jpeg(to_image(face_of(photo, part, FINE[0])))
+    return region, jpeg(to_image(face_of(photo, part, FINE[0])))
 
 
 def contained(photo: Image.Image) -> Image.Image:

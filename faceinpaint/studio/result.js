@@ -46,8 +46,9 @@ const render = ({ model, el }) => {
   const finerBefore = finerOver(former);
   const edge = make("div", "fi-edge", { "aria-hidden": "true" }, sheet);
   const closer = zoomable(board, sheet, (region) => {
-    model.send({ do: "finer", region, whole: look.extent === "photo", masked: look.left === "masked" });
+    model.send({ do: "finer", region, ...seen() });
   });
+  const seen = () => ({ whole: look.extent === "photo", masked: look.left === "masked" });
   const tag = (name) => make("span", `fi-tag ${name}`, { "aria-hidden": "true" }, board);
   const tags = [tag("fi-tag-left"), tag("fi-tag-right")];
   const hint = make("p", "fi-hint", { text: model.get("hint") }, board);
@@ -87,17 +88,23 @@ const render = ({ model, el }) => {
   };
   let asked = false; // another view of the same widget hears of the file as well
   const save = () => {
-    results().unsaved.delete(number());
     if (root?.classList.contains("fi-lost")) return saveWhatIsHere();
+    results().unsaved.delete(number());
     asked = true;
     model.send({ do: "save" });
   };
-  // Without a kernel: the part that was painted, laid over the photo as the page has it.
+  // Without a kernel: the part that was painted, laid over the photo as the page has it; or what is shown, where this
+  // browser can't read the photo's file.
   const saveWhatIsHere = async () => {
-    const canvas = await drawn(urls.piece ? root.opened : await blobOf(urls.photo_after));
-    if (urls.piece) canvas.getContext("2d").drawImage(await createImageBitmap(await blobOf(urls.piece)), ...model.get("place"));
-    const file = await canvas.convertToBlob({ type: "image/png" });
-    download({ name: model.get("file_name") }, [await file.arrayBuffer()]);
+    const file = urls.piece && root.files?.get(model.get("upload"));
+    let canvas = await drawn(file || await blobOf(urls.photo_after)).catch(() => null);
+    if (canvas && file) {
+      canvas.getContext("2d").drawImage(await createImageBitmap(await blobOf(urls.piece)), ...model.get("place"));
+    }
+    canvas ??= await drawn(await blobOf(urls.photo_after));
+    const saved = await canvas.convertToBlob({ type: "image/png" });
+    download({ name: model.get("file_name") }, [await saved.arrayBuffer()]);
+    results().unsaved.delete(number());
   };
   const blobOf = async (url) => (await fetch(url)).blob();
   const drawn = async (blob) => {
@@ -141,6 +148,7 @@ const render = ({ model, el }) => {
     markLeft();
     markExtent();
     for (const one of sheet.querySelectorAll(".fi-finer")) one.hidden = true;
+    closer.askAgain();
     if (shown !== `${number()} ${look.extent}`) closer.reset();
     shown = `${number()} ${look.extent}`;
     if (there) {
@@ -173,7 +181,8 @@ const render = ({ model, el }) => {
 
   model.on("msg:custom", (message, buffers) => {
     if (message.region) {
-      if (closer.zoom() > 1) [finerBefore, finerAfter].forEach((lay, number) => lay(buffers[number], message.region));
+      const still = Object.entries(seen()).every(([key, value]) => message[key] === value);
+      if (still && closer.zoom() > 1) [finerBefore, finerAfter].forEach((lay, number) => lay(buffers[number], message.region));
       return;
     }
     if (asked) download(message, buffers);

@@ -66,6 +66,7 @@ class Work(NamedTuple):
     crops: list[align.Crop]  # of its faces, the largest first
     name: str = ""  # of its file
     person: str | int | None = None  # a built-in portrait's name or a new person's number
+    upload: int = 0  # the number that a page has given its file, if it has one
     turns: int = 0  # by 90°, since it was opened
     untouched: Image.Image | None = None  # the photo that it was before a first result was gone on from
     damaged: bool = False  # whether that may have been damaged where it was painted
@@ -214,15 +215,15 @@ class Session:
 
     # --------------------------------------------------------------------------------- the photo
 
-    def open(self, content: bytes, name: str = "") -> str:
+    def open(self, content: bytes, name: str = "", upload: int = 0) -> str:
         """Take an image file's content as the photo; returns a sentence about it.
 
-        name: the file's. Raises InputError for what is no image, too large, or shows no face; see `turn` and
-        `take_square`.
+        name: the file's; upload: its number, where a page counts them. Raises InputError for what is
+        no image, too large, or shows no face; see `turn` and `take_square`.
         """
         _require_small(content)
         photo = open_photo(content)
-        return "; ".join([self._search(Work(photo, [], name)), *photo.notes])
+        return "; ".join([self._search(Work(photo, [], name, upload=upload)), *photo.notes])
 
     def open_built_in(self, name: str) -> str:
         """Take a portrait of `portraits.built_in()` as the photo."""
@@ -278,6 +279,7 @@ class Session:
         work = self._need_photo()
         return {
             "name": work.name, "person": work.person, "turns": work.turns, "whole": self.whole_beneath,
+            "upload": work.upload, "size": list(work.size), "went_on": work.untouched is not None,
             "crops": [[*crop.centre, *crop.axis_x] for crop in work.crops], "face": self.face,
             "hole": b64encode(_packed(self.hole)).decode(),
         }
@@ -287,12 +289,14 @@ class Session:
         person = state["person"]
         if person is None:
             _require_small(content)
-            work = Work(open_photo(content), [], state["name"])
+            work = Work(open_photo(content), [], state["name"], upload=state["upload"])
         else:
             self.open_built_in(person) if isinstance(person, str) else self.open_new_person(person)
             work = self.work
         for _ in range(state["turns"]):
             work = _turned(work)
+        if list(work.size) != state["size"]:
+            raise InputError("this is another photo than the one that was worked on: open it again")
         crops = [align.Crop((x, y), (right, down)) for x, y, right, down in state["crops"]]
         self._work_on(work._replace(crops=crops), state["face"])
         self._show(_unpacked(b64decode(state["hole"]), self.work.size))
@@ -358,6 +362,10 @@ class Session:
 
     def _look_at(self, face: int) -> None:
         self.face, self._aside = face, None
+        # Landmarks that were moved are another face's.
+        self._before, self._after = (
+            [step._replace(pulled=None) for step in steps] for steps in (self._before, self._after)
+        )
         self._original = self._whole = self._predicted = self._pulled = self.reference = None
 
     def _carry(self, hole: Tensor, crop: align.Crop, name: str) -> None:

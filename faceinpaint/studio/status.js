@@ -19,6 +19,7 @@ const HELP = [
     + "the photo is whole under the mask"],
 ];
 const LOST = "The studio's kernel is gone: it was ended, or this machine slept. Save what is here";
+const PATIENCE = 2000; // milliseconds for an answer to a click
 const DEAD = ["restarting", "autorestarting", "dead", "terminating"];
 
 const render = ({ model, el }) => {
@@ -58,7 +59,18 @@ const render = ({ model, el }) => {
   };
   kernel?.statusChanged.connect(status);
   kernel?.connectionStatusChanged.connect(follow);
-  studioOf(el, (found) => { root = found; }, () => gone);
+  // A second click before the first is answered asks for nothing.
+  let asked = 0;
+  const once = (event) => {
+    if (!event.target.closest(".fi-generate, .fi-another")) return;
+    if (Date.now() - asked < PATIENCE) event.stopImmediatePropagation();
+    else asked = Date.now();
+  };
+  model.on("change", () => { if (model.get("share") < 0) asked = 0; });
+  studioOf(el, (found) => {
+    root = found;
+    root.addEventListener("click", once, true);
+  }, () => gone);
   const show = () => {
     const how = again.hidden ? "run the cell again" : "take it up again";
     words.textContent = lost() ? `${LOST}, then ${how}.` : model.get("words");
@@ -71,6 +83,7 @@ const render = ({ model, el }) => {
   show();
   return () => {
     gone = true;
+    root?.removeEventListener("click", once, true);
     kernel?.statusChanged.disconnect(status);
     kernel?.connectionStatusChanged.disconnect(follow);
   };

@@ -23,7 +23,7 @@ from faceinpaint.faces.mask_files import WhichWayRound
 from faceinpaint.faces.photos import to_image
 from faceinpaint.studio import pictures, portraits
 from faceinpaint.studio.parts import Editor, Opener, ResultView, Slider, Status, Strip
-from faceinpaint.studio.session import WHOLE, Result, Session, Work, png
+from faceinpaint.studio.session import WHOLE, Result, Session, png
 
 REFERENCE = "Open a second photo of the same person, to go by: choose a file, or drop or paste one here"
 WHY_WHOLE = (
@@ -50,7 +50,6 @@ class Studio(VBox):
         self.session = session or Session()
         self._shown: list[Result | None] = [None, None]
         self._landmarks_shown = False
-        self._file_work: Work | None = None  # made of the file that the page has opened
         self._busy = False
         self._build()
         super().__init__([self._page])
@@ -161,8 +160,6 @@ class Studio(VBox):
             said = self._open(content, buffers)
         finally:  # one without a face can be turned too, or the visitor says where it is
             self._show_placing()
-        if content["do"] in ("open", "take up"):
-            self._file_work = self.session.work
         self._show_face(choosing=len(self.session.crops) > 1 and content["do"] != "take up")
         self.say(said)
 
@@ -175,9 +172,12 @@ class Studio(VBox):
             return session.take_as_it_is()
         if do == "take up":
             session.take_up(content["state"], bytes(buffers[0]))
-            return "photo and mask are here again"
+            lost = ", but not what had been completed before" if content["state"]["went_on"] else ""
+            return f"photo and mask are here again{lost}"
         self.say("looking for faces in the photo")
-        return session.turn() if do == "turn" else session.open(bytes(buffers[0]), content.get("name", ""))
+        return session.turn() if do == "turn" else session.open(
+            bytes(buffers[0]), content.get("name", ""), content.get("upload", 0)
+        )
 
     def _face_chosen(self, content: dict) -> None:
         said = self.session.open_built_in(content["id"])
@@ -196,7 +196,6 @@ class Studio(VBox):
             self._show_mask()
             editor.boxes = pictures.boxes(session) if choosing else []
         self.faces.chosen = session.person if isinstance(session.person, str) else ""
-        self._show_placing()
         self._show_whole()
         self._show_reference()
         self._forget_others()
@@ -263,8 +262,10 @@ class Studio(VBox):
             self.say(f"face {content['number'] + 1} of {len(session.crops)}")
             return
         elif do == "finer":
-            part = pictures.finer(session.photo, content["region"], None if self.editor.whole else session.crop)
-            self.editor.send({"region": content["region"]}, [part])
+            whole = self.editor.whole or self.editor.squaring
+            photo = session.to_place if self.editor.squaring else session.photo
+            region, part = pictures.finer(photo, content["region"], None if whole else session.crop)
+            self.editor.send({"region": region}, [part])
             return
         elif do == "square":
             said = session.take_square(content["left"], content["top"], content["side"])
@@ -315,6 +316,10 @@ class Studio(VBox):
         self.say(said)
 
     def _show_mask(self) -> None:
+        if self.editor.squaring:  # it is the open photo again that is worked on
+            self._show_face()
+            return
+        self._show_placing()
         session = self.session
         points = session.landmarks[0].tolist() if self._landmarks_shown and not self.editor.whole else []
         self.masks.chosen, self.opener.state = session.mask_name, session.state
@@ -390,16 +395,11 @@ class Studio(VBox):
                 setattr(view, name, content)
             view.number, view.heading = (result.number, result.weights) if result else (0, HEADINGS[place])
             if result:
-                view.file_name, view.piece, view.place = result.file_name, *self._piece(result)
+                view.file_name, view.upload = result.file_name, result.work.upload
+                view.piece, view.place = _piece(result)
                 view.note = result.note[:1].upper() + result.note[1:]
                 view.sentence, view.against = _sentence(result), result.against
                 view.same, view.distance, view.threshold = result.same, result.distance, result.threshold
-
-    def _piece(self, result: Result) -> tuple[bytes, list[int]]:
-        """What a page that has the photo's file needs to save a result alone, and where it lies."""
-        if result.work is not self._file_work or result.painted[0, 0].numel() > LARGEST_PIECE:
-            return b"", []
-        return png(to_image(result.painted)), list(result.area[:2])
 
     def _show_first(self, result: Result) -> None:
         """Show a result in the first place; in the second one stays what is of the same hole."""
@@ -445,13 +445,22 @@ class Studio(VBox):
         elif content["do"] == "save":
             self.results[place].send({"name": result.file_name}, [result.file])
         elif content["do"] == "finer":
-            crop, region = None if content["whole"] else result.crop, content["region"]
-            before = b"" if content["masked"] else pictures.finer(result.before, region, crop)
-            self.results[place].send({"region": region}, [before, pictures.finer(result.photo, region, crop)])
+            crop = None if content["whole"] else result.crop
+            region, before = pictures.finer(result.before, content["region"], crop)
+            region, after = pictures.finer(result.photo, content["region"], crop)
+            self.results[place].send(content | {"region": region}, [b"" if content["masked"] else before, after])
         elif content["do"] == "go on":
             self.session.go_on(result.number)
             self._show_face()
             self.say("the result is the photo now: draw on what is still wrong, or choose another face")
+
+
+def _piece(result: Result) -> tuple[bytes, list[int]]:
+    """What a page that has the photo's file needs to save a result alone, and where it lies."""
+    work = result.work
+    if not work.upload or work.turns or work.untouched or result.painted[0, 0].numel() > LARGEST_PIECE:
+        return b"", []
+    return png(to_image(result.painted)), list(result.area[:2])
 
 
 def _described(result: Result) -> str:

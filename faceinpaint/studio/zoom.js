@@ -75,6 +75,7 @@ const zoomable = (board, sheet, finer, look = () => {}) => {
   };
   const move = (event) => {
     if (event.pointerId === dragged) {
+      event.stopPropagation();
       x += event.movementX;
       y += event.movementY;
       lay();
@@ -97,9 +98,10 @@ const zoomable = (board, sheet, finer, look = () => {}) => {
   };
   const handlers = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: up };
   for (const [name, handler] of Object.entries(handlers)) board.addEventListener(name, handler, true);
-  lay();
+  new ResizeObserver(lay).observe(board);
   return {
     zoom: () => zoom,
+    askAgain: lay,
     reset: () => by(1 / CLOSEST),
     press: (key) => {
       const factor = { "+": STEP, "=": STEP, "-": 1 / STEP, 0: 1 / CLOSEST }[key];
