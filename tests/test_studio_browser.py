@@ -372,6 +372,10 @@ def test_held_the_key_shows_the_original(page):
     assert page.evaluate(clip) == "0%"
     page.keyboard.up("o")
     assert page.evaluate(clip) == "100%"
+    page.evaluate("document.activeElement.blur()")  # as after a click on a button that is disabled by it
+    for press, share in ((page.keyboard.down, "0%"), (page.keyboard.up, "100%")):
+        press("o")
+        assert page.evaluate(clip) == share
 
 
 def test_a_held_key_or_two_clicks_make_one_result(page):
@@ -591,6 +595,8 @@ def test_when_the_kernel_is_killed_the_page_says_so_and_loses_nothing(browser, s
     changed(tab, lambda: draw(tab, ZIGZAG))
     generate(tab)
     mask, whole = kernel_mask(tab), saved(tab, ".fi-first .fi-save")
+    upload(tab, as_png(Image.new("RGB", (400, 300), "grey")))  # a later file is not the one that is worked on
+    says(tab, "^no face was found")
     for number in kernels().keys() - others:
         kernels()[number].kill()
     says(tab, "kernel is gone")

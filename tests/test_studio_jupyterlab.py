@@ -74,6 +74,10 @@ def test_in_the_notebook_keys_are_the_studios(lab):
             lab.keyboard.press(key)
         assert lab.locator(".jp-InputArea").all_inner_texts() == cells, focus
         assert lab.locator(".jp-Dialog").count() == 0
+    for words in (".fi-words", ".fi-ratio", ".fi-heading >> nth=0"):
+        lab.click(words)
+        lab.keyboard.press("x")  # cuts the cell that has the focus
+        assert lab.locator(".jp-InputArea").all_inner_texts() == cells, words
     changed(lab, lambda: draw(lab, ZIGZAG))
     lab.keyboard.press("b")  # JupyterLab's "new cell below"
     changed(lab, lambda: lab.keyboard.press("z"))
