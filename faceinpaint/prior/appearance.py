@@ -66,8 +66,7 @@ class AppearanceModel(nn.Module):
         seen, weight = self._seen(image.float(), 1 - mask.float(), landmarks.float())
         # The most probable coefficients: least squares on the visible pixels, drawn to the mean by the variations'
         # own spread.
-        right = ((seen - self.mean) * weight).flatten(1) @ self.variations.flatten(1).T / self.strength
-        coefficients = torch.linalg.solve(self._precision(weight), right)
+        coefficients = torch.linalg.solve(*self._system(weight, seen - self.mean))
         return self._painted(self.mean + self._combined(coefficients), landmarks.float(), image.shape[-1])
 
     def deviation(self, certainty: Tensor, landmarks: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,7 +82,7 @@ class AppearanceModel(nn.Module):
         weight = self._to_shape(certainty, landmarks) * self.region
         code = F.pad(code.float(), [len(self.variations) - code.shape[-1], 0])  # a negative number cuts
         # L L^T is the precision, so L^-T code has its inverse as covariance.
-        triangle = torch.linalg.cholesky(self._precision(weight))
+        triangle = torch.linalg.cholesky(self._system(weight, self.mean)[0])
         coefficients = torch.linalg.solve_triangular(triangle.mT, code[..., None], upper=True)[..., 0]
         return self._painted(self._combined(coefficients), landmarks, certainty.shape[-1])
 
@@ -92,12 +91,16 @@ class AppearanceModel(nn.Module):
         both = self._to_shape(torch.cat([image * known, known], dim=1), landmarks)
         return both[:, :3], (both[:, 3:] > 0.999) * self.region
 
-    def _precision(self, weight: Tensor) -> Tensor:
-        """Inverse covariance (B, K, K) of the coefficients when pixels count as (B, 1, S, S) `weight` says."""
-        variations = self.variations.flatten(1)  # K, 3 S S
-        weights = weight.expand(-1, 3, -1, -1).flatten(1)  # B, 3 S S
-        system = (variations * weights[:, None]) @ variations.T / self.strength
-        return system + torch.eye(len(variations), device=weight.device)
+    def _system(self, weight: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+        """Inverse covariance (B, K, K) of the coefficients when pixels count as (B, 1, S, S) `weight` says.
+
+        And, (B, K), what a difference (B or 1, 3, S, S) from the mean face asks of them.
+        """
+        there = weight.flatten(1).amax(0).nonzero()[:, 0]  # others, two thirds under a half mask, would be nothing
+        variations = self.variations.flatten(2).index_select(2, there)  # K, 3, N
+        weighted = (variations * weight.flatten(2)[:, None, :, there]).flatten(2) / self.strength  # B, K, 3 N
+        right = weighted @ difference.flatten(2)[..., there].flatten(1)[..., None]
+        return weighted @ variations.flatten(1).T + torch.eye(len(variations), device=weight.device), right[..., 0]
 
     def _combined(self, coefficients: Tensor) -> Tensor:
         return (coefficients @ self.variations.flatten(1)).reshape(-1, *self.mean.shape)

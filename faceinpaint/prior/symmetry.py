@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from faceinpaint.landmarks import MIRROR_ORDER
 from faceinpaint.prior.appearance import AppearanceModel
-from faceinpaint.prior.warps import ThinPlateSpline, warp_to
+from faceinpaint.prior.warps import ThinPlateSpline, map_of, resized, warped
 
 
 # The most that light differs between two mirrored pixels of skin; measured on frontal photographs, 0.05 to 0.2
@@ -32,17 +32,19 @@ def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
     Pull-push (Gortler et al. 1996): average the known pixels level by level until no hole is left, then fill
     each level's holes from the coarser one. Known pixels are returned as they are.
     """
-    if max(image.shape[-2:]) == 1:
-        return image
     return torch.where(known > 0, image, _from_coarser(image, known.to(image.dtype)))
 
 
 def _from_coarser(image: Tensor, known: Tensor) -> Tensor:
     """What the known pixels say of all pixels, seen at half the resolution; known ones lose their details."""
-    weight = halved(known)
-    mean = halved(image * known) / weight.clamp_min(1e-6)
-    coarse = smooth_fill(mean, (weight > 0).to(image.dtype))
-    return F.interpolate(coarse, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    level, levels = torch.cat([image * known, known], dim=1), []
+    while max(level.shape[-2:]) > 1:
+        level = halved(level)
+        level = level / level[:, -1:].clamp_min(1e-6)  # means of what is known, and 1 there; elsewhere 0
+        levels.append(level)
+    for finer in reversed(levels[:-1]):
+        level = torch.where(finer[:, -1:] > 0, finer, resized(level, *finer.shape[-2:]))
+    return resized(level[:, :-1], *image.shape[-2:])
 
 
 def halved(x: Tensor) -> Tensor:
@@ -79,7 +81,7 @@ def symmetry_prior(
     image, landmarks = image.float(), landmarks.float()
     known = 1 - mask.float()
     visible = image * known
-    spline, partner, partner_known, mirrored = other_side(visible, known, landmarks)
+    places, partner, partner_known, mirrored = other_side(visible, known, landmarks)
     filled = visible + mirrored * (partner + light(visible - partner, known * partner_known))
 
     seen = known + mirrored
@@ -89,7 +91,7 @@ def symmetry_prior(
         sure = known * (region > 0.5)
         face = face + light(visible - face, sure)
         # What the model can't show of the visible side, a mole or a wrinkle, belongs on the other side as well.
-        details = mirrored * warp_to((visible - face) * sure, spline, image.shape[-1])
+        details = mirrored * warped((visible - face) * sure, places)
         smooth = torch.where(known > 0, visible, smooth + region * (face + details - smooth))
         if code is not None:
             other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
@@ -100,7 +102,7 @@ def symmetry_prior(
 class OtherSide(NamedTuple):
     """A face seen in the mirror of its landmarks."""
 
-    spline: ThinPlateSpline
+    places: Tensor  # (B, H, H, 2), where each pixel was looked up, as `map_of` has it
     image: Tensor  # (B, C, H, H)
     known: Tensor  # (B, 1, H, H), 1 where the mirrored pixel is known
     mirrored: Tensor  # (B, 1, H, H), 1 where it is known and the pixel itself is not
@@ -108,11 +110,11 @@ class OtherSide(NamedTuple):
 
 def other_side(visible: Tensor, known: Tensor, landmarks: Tensor) -> OtherSide:
     """What is visible (B, C, H, H), of which known (B, 1, H, H) says where, carried to the other side of the face."""
-    places = (landmarks + 0.5) / known.shape[-1]
-    spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
-    both = warp_to(torch.cat([visible, known], dim=1), spline, known.shape[-1])
+    here = (landmarks + 0.5) / known.shape[-1]
+    places = map_of(ThinPlateSpline.fit(here, here[:, MIRROR_ORDER]), known.shape[-1], known)
+    both = warped(torch.cat([visible, known], dim=1), places)
     partner_known = (both[:, -1:] > 0.999).float()
-    return OtherSide(spline, both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
+    return OtherSide(places, both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
 
 
 def _without_slivers(region: Tensor, width: int = 7) -> Tensor:
