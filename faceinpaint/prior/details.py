@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from faceinpaint.masks import face_region
-from faceinpaint.prior.symmetry import other_side
+from faceinpaint.prior.symmetry import mirror_map, other_side
 from faceinpaint.prior.warps import enlarged, part_of, plane, planes, strips
 
 SURE = 2  # pixels of the face from the edge of what is known, where the enlarged picture sees across it
@@ -139,8 +139,9 @@ def mirrored_layer(source: Source, mask: Tensor, landmarks: Tensor) -> Layer:
     """The details of the other side of the face."""
     known = 1 - mask.float()
     sure = torch.from_numpy(_sure(mask))[None, None]
-    mirror = other_side(sure, known, landmarks.float())
-    return layer_of(source, mirror.places, mirror.mirrored * (mirror.image > 0.999))
+    (places,) = mirror_map(landmarks.float(), mask.shape[-1])
+    mirror = other_side(sure, known, places)
+    return layer_of(source, places, mirror.mirrored * (mirror.image > 0.999))
 
 
 def _sure(mask: Tensor) -> np.ndarray:

@@ -81,20 +81,24 @@ def symmetry_prior(
     image, landmarks = image.float(), landmarks.float()
     known = 1 - mask.float()
     visible = image * known
-    places, partner, partner_known, mirrored = other_side(visible, known, landmarks)
-    filled = visible + mirrored * (partner + light(visible - partner, known * partner_known))
-
-    seen = known + mirrored
-    smooth = smooth_fill(filled, seen)
+    shapes = [] if model is None else [model.shape.expand(len(image), -1, -1)]
+    places, *in_shape = mirror_map(landmarks, image.shape[-1], *shapes)
+    partner, partner_known, mirrored = other_side(visible, known, places)
+    guesses, sure = [partner], [known * partner_known]
     if model is not None:
-        face, region = model(visible, mask, landmarks)
-        sure = known * (region > 0.5)
-        face = face + light(visible - face, sure)
+        face, region = model(visible, mask, landmarks, *in_shape)
+        guesses, sure = [partner, face], [*sure, known * (region > 0.5)]
+    # The light of both as one batch: most of the time of so small pictures goes into calling operators.
+    differences = torch.cat([visible - guess for guess in guesses])
+    lit = (torch.cat(guesses) + light(differences, torch.cat(sure))).chunk(len(guesses))
+    smooth = smooth_fill(visible + mirrored * lit[0], known + mirrored)
+    if model is not None:
+        face = lit[1]
         # What the model can't show of the visible side, a mole or a wrinkle, belongs on the other side as well.
-        details = mirrored * warped((visible - face) * sure, places)
+        details = mirrored * warped((visible - face) * sure[1], places)
         smooth = torch.where(known > 0, visible, smooth + region * (face + details - smooth))
         if code is not None:
-            other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
+            other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code, *in_shape)
             smooth = smooth + mask.float() * region * other
     return Prior(smooth.clamp(0, 1), mirrored)
 
@@ -102,19 +106,29 @@ def symmetry_prior(
 class OtherSide(NamedTuple):
     """A face seen in the mirror of its landmarks."""
 
-    places: Tensor  # (B, H, H, 2), where each pixel was looked up, as `map_of` has it
     image: Tensor  # (B, C, H, H)
     known: Tensor  # (B, 1, H, H), 1 where the mirrored pixel is known
     mirrored: Tensor  # (B, 1, H, H), 1 where it is known and the pixel itself is not
 
 
-def other_side(visible: Tensor, known: Tensor, landmarks: Tensor) -> OtherSide:
-    """What is visible (B, C, H, H), of which known (B, 1, H, H) says where, carried to the other side of the face."""
-    here = (landmarks + 0.5) / known.shape[-1]
-    places = map_of(ThinPlateSpline.fit(here, here[:, MIRROR_ORDER]), known.shape[-1], known)
+def mirror_map(landmarks: Tensor, size: int, *others: Tensor) -> tuple[Tensor, ...]:
+    """Where each pixel of a face of landmarks (B, 68, 2) lies on its other side, and in other shapes (B, 68, 2).
+
+    These are in fractions of their pictures. All are (B, size, size, 2), as `map_of` has them.
+    """
+    here = (landmarks + 0.5) / size
+    there = torch.cat([here[:, MIRROR_ORDER], *others], dim=-1)
+    return map_of(ThinPlateSpline.fit(here, there), size, landmarks).split(2, dim=-1)
+
+
+def other_side(visible: Tensor, known: Tensor, places: Tensor) -> OtherSide:
+    """What is visible (B, C, H, H), of which known (B, 1, H, H) says where, carried to the other side of the face.
+
+    places: the first of `mirror_map`.
+    """
     both = warped(torch.cat([visible, known], dim=1), places)
     partner_known = (both[:, -1:] > 0.999).float()
-    return OtherSide(places, both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
+    return OtherSide(both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
 
 
 def _without_slivers(region: Tensor, width: int = 7) -> Tensor:
