@@ -90,8 +90,8 @@ def test_draws_are_as_wide_as_the_model_holds_them_to_be(model) -> None:
     """With nothing known, the differences have the spread of the faces that the model was fitted to."""
     codes = torch.randn(400, len(model.variations), generator=torch.Generator().manual_seed(1))
     coefficients = torch.linalg.solve_triangular(
-        torch.linalg.cholesky(model._precision(torch.zeros(1, 1, model.size, model.size))).mT, codes[..., None],
-        upper=True)[..., 0]
+        torch.linalg.cholesky(model._system(torch.zeros(1, 1, model.size, model.size), model.mean[None])[0]).mT,
+        codes[..., None], upper=True)[..., 0]
     spread = model._combined(coefficients).std(0)
     wanted = model.variations.square().sum(0).sqrt()
     assert spread.mean() == pytest.approx(wanted.mean().item(), rel=0.1)

@@ -10,17 +10,44 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import mobilenet_v2 as theirs
 
 from faceinpaint import masks
-from faceinpaint.generator import Generator, Paint, Window, _around, window_of
+from faceinpaint.generator import Generator, Paint, Window, _around, _fading, window_of
 from faceinpaint.landmarks import mobilenet_v2
-from faceinpaint.prior.symmetry import eroded
-from faceinpaint.prior.warps import ThinPlateSpline
+from faceinpaint.prior.grain import blurred
+from faceinpaint.prior.symmetry import eroded, shrunk
+from faceinpaint.prior.warps import ThinPlateSpline, resized
 
 
 @pytest.mark.parametrize("pixels", [1, 3])
 def test_eroding_is_the_smallest_value_around(pixels):
     region = torch.rand(2, 1, 20, 17)
     wide = 2 * pixels + 1
-    assert torch.equal(eroded(region, pixels), -F.max_pool2d(-region, wide, 1, padding=pixels))
+    least = -F.max_pool2d(-region, wide, 1, padding=pixels)
+    assert torch.equal(eroded(region, pixels), least)
+    assert torch.equal(shrunk(region), -F.max_pool2d(-region, 3, 1))  # what graphics processors erode by
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (24, 18)])
+def test_pictures_are_enlarged_as_by_pytorch(size):
+    x = torch.rand(2, 4, *size)
+    right = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    assert torch.allclose(resized(x, *right.shape[-2:]), right, atol=1e-6)
+    assert resized(x.requires_grad_(), *right.shape[-2:]).requires_grad
+
+
+def test_a_blur_is_the_convolution_by_a_bell():
+    x = torch.rand(2, 1, 20, 17)
+    line = torch.exp(-torch.arange(-5, 6).square() / (2 * 1.4**2))
+    kernel = line.outer(line)[None, None] / line.sum() ** 2
+    right = F.conv2d(F.pad(x, [5] * 4, mode="reflect"), kernel)
+    assert torch.allclose(blurred(x, 1.4), right, atol=1e-6)
+
+
+def test_what_fades_from_the_edge_counts_its_steps_inwards():
+    """One that is all hole, where no edge is, too."""
+    hidden = torch.stack([(torch.rand(1, 40, 33) > 0.01).float(), torch.ones(1, 40, 33)])
+    depth = hidden + sum(eroded(hidden, steps) for steps in range(1, 10))
+    right = torch.where((depth > 0) & (depth < 10), torch.exp((1 - depth) / 3), 0.0)
+    assert torch.allclose(_fading(hidden, 3.0), right)
 
 
 def test_the_sum_around_is_nine_times_the_mean():

@@ -15,7 +15,7 @@ from faceinpaint.completion import CompletedFace, Completer, paste
 from faceinpaint.faces import align
 from faceinpaint.faces.photos import rounded
 from faceinpaint.generator import composite
-from faceinpaint.prior.symmetry import other_side, smooth_fill, symmetry_prior
+from faceinpaint.prior.symmetry import mirror_map, other_side, smooth_fill, symmetry_prior
 
 # Aligned images (B, 3, S, S), masks (B, 1, S, S) and predicted landmarks (B, 68, 2) in, completed images out.
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -42,7 +42,7 @@ def warped_mirror(image: Tensor, mask: Tensor, landmarks: Tensor) -> Tensor:
     light: beside `prior_alone` it shows what that is worth, and beside `mirror` what the landmarks are.
     """
     known = 1 - mask
-    other = other_side(image * known, known, landmarks)
+    other = other_side(image * known, known, *mirror_map(landmarks, mask.shape[-1]))
     filled = image * known + other.mirrored * other.image
     return composite(smooth_fill(filled, known + other.mirrored), image, mask)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceinpaint.masks import face_region
-from faceinpaint.prior.warps import ThinPlateSpline, warp_to
+from faceinpaint.prior.warps import ThinPlateSpline, map_of, warp_to, warped
 
 NOISE = 0.05  # how far a pixel may be from what the model can show, in [0, 1]
 COMPONENTS, SIZE = 96, 80  # beyond these, and the margin below, real people gain less than 0.05 dB
@@ -25,7 +25,8 @@ class AppearanceModel(nn.Module):
 
     Called with image (B, 3, H, W) in [0, 1], mask (B, 1, H, W), 1 = unknown, and landmarks (B, 68, 2) pixels, it
     returns the most probable whole face given the visible part, (B, 3, H, W), and where it says anything,
-    (B, 1, H, W) in [0, 1]. Before `fit` it says nothing anywhere.
+    (B, 1, H, W) in [0, 1]. Before `fit` it says nothing anywhere. places: where each pixel of the picture lies in the
+    mean shape, as `map_of` has it, if that is known already.
     """
 
     def __init__(self, components: int = COMPONENTS, size: int = SIZE) -> None:
@@ -62,15 +63,18 @@ class AppearanceModel(nn.Module):
         strongest = vectors[:, -len(self.variations) :].T @ centred / len(faces) ** 0.5
         self.variations.zero_()[-len(strongest) :] = strongest.unflatten(1, self.mean.shape)
 
-    def forward(self, image: Tensor, mask: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, mask: Tensor, landmarks: Tensor, places: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         seen, weight = self._seen(image.float(), 1 - mask.float(), landmarks.float())
         # The most probable coefficients: least squares on the visible pixels, drawn to the mean by the variations'
         # own spread.
-        right = ((seen - self.mean) * weight).flatten(1) @ self.variations.flatten(1).T / self.strength
-        coefficients = torch.linalg.solve(self._precision(weight), right)
-        return self._painted(self.mean + self._combined(coefficients), landmarks.float(), image.shape[-1])
+        coefficients = torch.linalg.solve(*self._system(weight, seen - self.mean))
+        return self._painted(self.mean + self._combined(coefficients), landmarks.float(), image.shape[-1], places)
 
-    def deviation(self, certainty: Tensor, landmarks: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+    def deviation(
+        self, certainty: Tensor, landmarks: Tensor, code: Tensor, places: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """How another face with the same visible part may differ from the most probable one: difference and region.
 
         certainty (B, 1, H, W): 1 where pixels are known, 0 where nothing is known of them, less than 1 where they are
@@ -83,40 +87,44 @@ class AppearanceModel(nn.Module):
         weight = self._to_shape(certainty, landmarks) * self.region
         code = F.pad(code.float(), [len(self.variations) - code.shape[-1], 0])  # a negative number cuts
         # L L^T is the precision, so L^-T code has its inverse as covariance.
-        triangle = torch.linalg.cholesky(self._precision(weight))
+        triangle = torch.linalg.cholesky(self._system(weight, self.mean[None])[0])
         coefficients = torch.linalg.solve_triangular(triangle.mT, code[..., None], upper=True)[..., 0]
-        return self._painted(self._combined(coefficients), landmarks, certainty.shape[-1])
+        return self._painted(self._combined(coefficients), landmarks, certainty.shape[-1], places)
 
     def _seen(self, image: Tensor, known: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
         """The visible pixels in the mean shape, and how much each counts, (B, 3, S, S) and (B, 1, S, S)."""
         both = self._to_shape(torch.cat([image * known, known], dim=1), landmarks)
         return both[:, :3], (both[:, 3:] > 0.999) * self.region
 
-    def _precision(self, weight: Tensor) -> Tensor:
-        """Inverse covariance (B, K, K) of the coefficients when pixels count as (B, 1, S, S) `weight` says."""
-        variations = self.variations.flatten(1)  # K, 3 S S
-        weights = weight.expand(-1, 3, -1, -1).flatten(1)  # B, 3 S S
-        system = (variations * weights[:, None]) @ variations.T / self.strength
-        return system + torch.eye(len(variations), device=weight.device)
+    def _system(self, weight: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+        """Inverse covariance (B, K, K) of the coefficients, and what a difference from the mean asks of them, (B, K).
+
+        Pixels count as weight (B, 1, S, S) says; difference is (B or 1, 3, S, S).
+        """
+        there = weight.flatten(1).amax(0).nonzero()[:, 0]  # under a half mask two thirds don't count for anything
+        variations = self.variations.flatten(2).index_select(2, there)  # K, 3, N
+        weighted = (variations * weight.flatten(2)[:, None, :, there]).flatten(2) / self.strength  # B, K, 3 N
+        right = weighted @ difference.flatten(2)[..., there].flatten(1)[..., None]
+        return weighted @ variations.flatten(1).T + torch.eye(len(variations), device=weight.device), right[..., 0]
 
     def _combined(self, coefficients: Tensor) -> Tensor:
         return (coefficients @ self.variations.flatten(1)).reshape(-1, *self.mean.shape)
 
-    def _painted(self, face: Tensor, landmarks: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+    def _painted(
+        self, face: Tensor, landmarks: Tensor, pixels: int, places: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """A face in the mean shape and the region that the model knows, brought to the landmarks' shape."""
+        if places is None:
+            shape = self.shape.expand(len(face), -1, -1)
+            places = map_of(ThinPlateSpline.fit((landmarks + 0.5) / pixels, shape), pixels, face)
         region = self.region.expand(len(face), -1, -1, -1)
-        return self._from_shape(torch.cat([face, region], dim=1), landmarks, pixels).split([3, 1], dim=1)
+        return warped(torch.cat([face, region], dim=1), places).split([3, 1], dim=1)
 
     def _to_shape(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """(B, C, H, W) warped so that the landmarks fall on the mean shape: (B, C, size, size)."""
         unit = float(image.shape[-1])
         shape = self.shape.expand(len(image), -1, -1)
         return warp_to(image, ThinPlateSpline.fit(shape, (landmarks + 0.5) / unit), self.size)
-
-    def _from_shape(self, image: Tensor, landmarks: Tensor, pixels: int) -> Tensor:
-        """The way back, at `pixels`."""
-        shape = self.shape.expand(len(image), -1, -1)
-        return warp_to(image, ThinPlateSpline.fit((landmarks + 0.5) / pixels, shape), pixels)
 
 
 def _framed(shape: Tensor) -> Tensor:

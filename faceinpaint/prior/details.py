@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from faceinpaint.masks import face_region
-from faceinpaint.prior.symmetry import other_side
-from faceinpaint.prior.warps import ThinPlateSpline, enlarged, map_of, part_of, plane, planes, strips
+from faceinpaint.prior.symmetry import mirror_map, other_side
+from faceinpaint.prior.warps import enlarged, part_of, plane, planes, strips
 
 SURE = 2  # pixels of the face from the edge of what is known, where the enlarged picture sees across it
 FEATHER = 5  # pixels of the face, over which one kind of details gives way to another
@@ -139,8 +139,9 @@ def mirrored_layer(source: Source, mask: Tensor, landmarks: Tensor) -> Layer:
     """The details of the other side of the face."""
     known = 1 - mask.float()
     sure = torch.from_numpy(_sure(mask))[None, None]
-    mirror = other_side(sure, known, landmarks.float())
-    return layer_of(source, mirror.spline, mirror.mirrored * (mirror.image > 0.999))
+    (places,) = mirror_map(landmarks.float(), mask.shape[-1])
+    mirror = other_side(sure, known, places)
+    return layer_of(source, places, mirror.mirrored * (mirror.image > 0.999))
 
 
 def _sure(mask: Tensor) -> np.ndarray:
@@ -148,11 +149,10 @@ def _sure(mask: Tensor) -> np.ndarray:
     return cv2.erode(plane(1 - mask), np.ones((2 * SURE + 1,) * 2), borderType=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def layer_of(source: Source, spline: ThinPlateSpline, share: Tensor) -> Layer:
-    """Details that a spline finds, in fractions of the picture, for the part (1, 1, S, S) where they have a share."""
-    size = share.shape[-1]
+def layer_of(source: Source, places: Tensor, share: Tensor) -> Layer:
+    """Details at places, as `map_of` has them, for the part (1, 1, S, S) where they have a share."""
     within = plane(share)
-    places = map_of(spline, size, share)[0].cpu().numpy()
+    places = ((places[0] + 1) * (share.shape[-1] / 2) - 0.5).cpu().numpy()
     return Layer(source, places, within * cv2.blur(within, (FEATHER, FEATHER)))
 
 

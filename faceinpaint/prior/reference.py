@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from faceinpaint.masks import face_region
 from faceinpaint.prior.details import Layer, Source, as_coarse, layer_of
 from faceinpaint.prior.symmetry import Prior, smooth_fill
-from faceinpaint.prior.warps import ThinPlateSpline, pixel_grid, warp_to
+from faceinpaint.prior.warps import ThinPlateSpline, map_of, pixel_grid, warp_to
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def details_of(reference: Reference, mask: Tensor, landmarks: Tensor, pixels: fl
     pixels: how many the hidden one's photo has for one of the crop; a finer reference is shrunk to them.
     """
     _, _, spline, soft = _seen_in(reference, landmarks)
-    return layer_of(as_coarse(reference.source, pixels), spline, BELIEF * mask * soft)
+    return layer_of(as_coarse(reference.source, pixels), map_of(spline, soft.shape[-1], soft), BELIEF * mask * soft)
 
 
 def _seen_in(reference: Reference, landmarks: Tensor) -> tuple[Tensor, Tensor, ThinPlateSpline, Tensor]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from faceinpaint.landmarks import MIRROR_ORDER
 from faceinpaint.prior.appearance import AppearanceModel
-from faceinpaint.prior.warps import ThinPlateSpline, warp_to
+from faceinpaint.prior.warps import ThinPlateSpline, map_of, resized, warped
 
 
 # The most that light differs between two mirrored pixels of skin; measured on frontal photographs, 0.05 to 0.2
@@ -32,17 +34,19 @@ def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
     Pull-push (Gortler et al. 1996): average the known pixels level by level until no hole is left, then fill
     each level's holes from the coarser one. Known pixels are returned as they are.
     """
-    if max(image.shape[-2:]) == 1:
-        return image
     return torch.where(known > 0, image, _from_coarser(image, known.to(image.dtype)))
 
 
 def _from_coarser(image: Tensor, known: Tensor) -> Tensor:
     """What the known pixels say of all pixels, seen at half the resolution; known ones lose their details."""
-    weight = halved(known)
-    mean = halved(image * known) / weight.clamp_min(1e-6)
-    coarse = smooth_fill(mean, (weight > 0).to(image.dtype))
-    return F.interpolate(coarse, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    level, levels = torch.cat([image * known, known], dim=1), []
+    while max(level.shape[-2:]) > 1:
+        level = halved(level)
+        level = level / level[:, -1:].clamp_min(1e-6)  # means of what is known, and 1 there; elsewhere 0
+        levels.append(level)
+    for finer in reversed(levels[:-1]):
+        level = torch.where(finer[:, -1:] > 0, finer, resized(level, *finer.shape[-2:]))
+    return resized(level[:, :-1], *image.shape[-2:])
 
 
 def halved(x: Tensor) -> Tensor:
@@ -79,20 +83,24 @@ def symmetry_prior(
     image, landmarks = image.float(), landmarks.float()
     known = 1 - mask.float()
     visible = image * known
-    spline, partner, partner_known, mirrored = other_side(visible, known, landmarks)
-    filled = visible + mirrored * (partner + light(visible - partner, known * partner_known))
-
-    seen = known + mirrored
-    smooth = smooth_fill(filled, seen)
+    shapes = [] if model is None else [model.shape.expand(len(image), -1, -1)]
+    places, *in_shape = mirror_map(landmarks, image.shape[-1], *shapes)
+    partner, partner_known, mirrored = other_side(visible, known, places)
+    guesses, sure = [partner], [known * partner_known]
     if model is not None:
-        face, region = model(visible, mask, landmarks)
-        sure = known * (region > 0.5)
-        face = face + light(visible - face, sure)
+        face, region = model(visible, mask, landmarks, *in_shape)
+        guesses, sure = [partner, face], [*sure, known * (region > 0.5)]
+    # The light of both as one batch: most of the time of so small pictures goes into calling operators.
+    differences = torch.cat([visible - guess for guess in guesses])
+    lit = (torch.cat(guesses) + light(differences, torch.cat(sure))).chunk(len(guesses))
+    smooth = smooth_fill(visible + mirrored * lit[0], known + mirrored)
+    if model is not None:
+        face = lit[1]
         # What the model can't show of the visible side, a mole or a wrinkle, belongs on the other side as well.
-        details = mirrored * warp_to((visible - face) * sure, spline, image.shape[-1])
+        details = mirrored * warped((visible - face) * sure[1], places)
         smooth = torch.where(known > 0, visible, smooth + region * (face + details - smooth))
         if code is not None:
-            other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code)
+            other, region = model.deviation(known + HEARSAY * mirrored, landmarks, code, *in_shape)
             smooth = smooth + mask.float() * region * other
     return Prior(smooth.clamp(0, 1), mirrored)
 
@@ -100,19 +108,29 @@ def symmetry_prior(
 class OtherSide(NamedTuple):
     """A face seen in the mirror of its landmarks."""
 
-    spline: ThinPlateSpline
     image: Tensor  # (B, C, H, H)
     known: Tensor  # (B, 1, H, H), 1 where the mirrored pixel is known
     mirrored: Tensor  # (B, 1, H, H), 1 where it is known and the pixel itself is not
 
 
-def other_side(visible: Tensor, known: Tensor, landmarks: Tensor) -> OtherSide:
-    """What is visible (B, C, H, H), of which known (B, 1, H, H) says where, carried to the other side of the face."""
-    places = (landmarks + 0.5) / known.shape[-1]
-    spline = ThinPlateSpline.fit(places, places[:, MIRROR_ORDER])
-    both = warp_to(torch.cat([visible, known], dim=1), spline, known.shape[-1])
+def mirror_map(landmarks: Tensor, size: int, *others: Tensor) -> tuple[Tensor, ...]:
+    """Where each pixel of a face of landmarks (B, 68, 2) lies on its other side, and in other shapes (B, 68, 2).
+
+    These are in fractions of their pictures. All are (B, size, size, 2), as `map_of` has them.
+    """
+    here = (landmarks + 0.5) / size
+    there = torch.cat([here[:, MIRROR_ORDER], *others], dim=-1)
+    return map_of(ThinPlateSpline.fit(here, there), size, landmarks).split(2, dim=-1)
+
+
+def other_side(visible: Tensor, known: Tensor, places: Tensor) -> OtherSide:
+    """What is visible (B, C, H, H), of which known (B, 1, H, H) says where, carried to the other side of the face.
+
+    places: the first of `mirror_map`.
+    """
+    both = warped(torch.cat([visible, known], dim=1), places)
     partner_known = (both[:, -1:] > 0.999).float()
-    return OtherSide(spline, both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
+    return OtherSide(both[:, :-1], partner_known, _without_slivers((1 - known) * partner_known))
 
 
 def _without_slivers(region: Tensor, width: int = 7) -> Tensor:
@@ -130,6 +148,9 @@ def eroded(region: Tensor, pixels: int = 1) -> Tensor:
 
     Beyond the picture the region is taken to go on.
     """
+    if region.device.type == "cpu":
+        eroded_ones = [cv2.erode(one, np.ones((2 * pixels + 1,) * 2)) for one in region[:, 0].numpy()]
+        return torch.from_numpy(np.stack(eroded_ones))[:, None]
     wide = F.pad(region, [pixels] * 4, value=1.0)
     for _ in range(pixels):
         wide = shrunk(wide)
