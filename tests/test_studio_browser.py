@@ -603,7 +603,8 @@ def test_when_the_kernel_is_killed_the_page_says_so_and_loses_nothing(browser, s
     shot(tab, "lost")
     alone = saved(tab, ".fi-first .fi-save")
     assert Image.open(io.BytesIO(alone)).convert("RGB").tobytes() == Image.open(io.BytesIO(whole)).tobytes()
-    tab.click(".fi-again")
+    with tab.expect_navigation(wait_until="commit"):
+        tab.click(".fi-again")
     tab.wait_for_selector(".fi-hole[data-version]")
     says(tab, "are here again")
     assert torch.equal(kernel_mask(tab), mask) and not asked
