@@ -63,16 +63,8 @@ const render = ({ model, el }) => {
     return referenceIn(el, model);
   }
   if (aim === "mask") {
-    let asked = false; // another view of the same widget hears of the file as well
     const title = "Save the mask of the whole photo as PNG, for `faceinpaint complete`";
-    button(el, "fi-save-mask", "Save mask", title, () => {
-      asked = true;
-      model.send({ do: "save" });
-    });
-    model.on("msg:custom", (message, buffers) => {
-      if (asked) download(message, buffers);
-      asked = false;
-    });
+    button(el, "fi-save-mask", "Save mask", title, saver(model));
     const ways = [["as-it-is", "It is the hole", "as it is"], ["other-way", "The other way round", "invert"]]
       .map(([name, text, what]) => button(el, `fi-${name}`, text, text, () => model.send({ do: what })));
     const ask = () => { for (const one of ways) one.hidden = !model.get("asking"); };

@@ -48,5 +48,19 @@ const download = ({ name }, buffers) => {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 };
 
+// Asks the kernel for a file, and downloads it; another view of the same widget hears of that file and leaves it.
+const saver = (model) => {
+  let asked = false;
+  model.on("msg:custom", (message, buffers) => {
+    if (!message.name) return;
+    if (asked) download(message, buffers);
+    asked = false;
+  });
+  return () => {
+    asked = true;
+    model.send({ do: "save" });
+  };
+};
+
 // Whether the studio is an output in a notebook, and not a page of its own.
 const inNotebook = () => document.querySelector(".jp-NotebookPanel") !== null;

@@ -51,11 +51,15 @@ def face_png(session: Session) -> bytes:
 def mask_png(session: Session, whole: bool) -> bytes:
     """What is hidden of the face, or of the whole photo: as large as shown, opaque where it hides, else clear."""
     if whole:
-        alpha = contained(Image.fromarray(session.hole[0, 0].byte().mul(255).numpy()))
+        alpha = contained(levels(session.hole))
     else:
-        seen = align.seen_mask(session.hole, session.crop, fine(session.crop, session.size))
-        alpha = Image.fromarray(seen[0, 0].byte().mul(255).numpy())
+        alpha = levels(align.seen_mask(session.hole, session.crop, fine(session.crop, session.size)))
     return png(Image.merge("LA", (Image.new("L", alpha.size), alpha)))
+
+
+def levels(mask: Tensor) -> Image.Image:
+    """A mask (1, 1, H, W) of truths as a grey picture, white where it hides."""
+    return Image.fromarray(mask[0, 0].byte().mul(255).numpy())
 
 
 def clear_png(photo: Image.Image) -> bytes:
@@ -74,7 +78,7 @@ def result_pictures(result: Result | None) -> dict[str, bytes]:
     # Where the grids of photo and face differ, a cut pixel beside the hole would have a share of it.
     completed = torch.where(mask, completed, original)
     greyed = result.before.copy()
-    greyed.paste((127, 127, 127), mask=Image.fromarray(hole[0, 0].byte().mul(255).numpy()))
+    greyed.paste((127, 127, 127), mask=levels(hole))
     return {
         "original": png(to_image(original)), "completed": png(to_image(completed)),
         "masked": png(to_image(torch.where(mask, 0.5, original))),

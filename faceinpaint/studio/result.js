@@ -86,12 +86,11 @@ const render = ({ model, el }) => {
     tags[0].hidden = at < 30;
     tags[1].hidden = at > 70;
   };
-  let asked = false; // another view of the same widget hears of the file as well
+  const askForFile = saver(model);
   const save = () => {
     if (root?.classList.contains("fi-lost")) return saveWhatIsHere();
     results().unsaved.delete(number());
-    asked = true;
-    model.send({ do: "save" });
+    askForFile();
   };
   // Without a kernel: the part that was painted, laid over the photo as the page has it; or what is shown, where this
   // browser can't read the photo's file.
@@ -180,13 +179,8 @@ const render = ({ model, el }) => {
   slider.addEventListener("input", () => change({ at: Number(slider.value) }));
 
   model.on("msg:custom", (message, buffers) => {
-    if (message.region) {
-      const still = Object.entries(seen()).every(([key, value]) => message[key] === value);
-      if (still && closer.zoom() > 1) [finerBefore, finerAfter].forEach((lay, number) => lay(buffers[number], message.region));
-      return;
-    }
-    if (asked) download(message, buffers);
-    asked = false;
+    const still = Object.entries(seen()).every(([key, value]) => message[key] === value); // a file has neither
+    if (still && closer.zoom() > 1) [finerBefore, finerAfter].forEach((lay, number) => lay(buffers[number], message.region));
   });
   model.on("change", () => {
     names.forEach(load);

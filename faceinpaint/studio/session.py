@@ -208,6 +208,7 @@ class Session:
         self._before: list[Step] = []  # to go back to
         self._after: list[Step] = []
         self._name = ""  # of the mask, while it is one that has a name
+        self._seen: tuple[Tensor, align.Crop, Tensor] | None = None  # hole, crop and what `mask` made of them
         self._whole: Tensor | None = None  # landmarks with nothing hidden
         self._predicted: Tensor | None = None  # landmarks by what the mask leaves visible
         self._pulled: Tensor | None = None  # landmarks by hand
@@ -514,7 +515,10 @@ class Session:
 
         Where the grids differ it is a pixel more than was hidden, and all that lies beyond the photo.
         """
-        return align.cut_mask(self._area.of(self.hole).float(), self._here, self.size)
+        if self._seen is None or self._seen[0] is not self.hole or self._seen[1] != self.crop:
+            seen = align.cut_mask(self._area.of(self.hole).float(), self._here, self.size)
+            self._seen = self.hole, self.crop, seen
+        return self._seen[2]
 
     @property
     def mask_name(self) -> str:

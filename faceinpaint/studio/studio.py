@@ -446,9 +446,9 @@ class Studio(VBox):
             self.results[place].send({"name": result.file_name}, [result.file])
         elif content["do"] == "finer":
             crop = None if content["whole"] else result.crop
-            region, before = pictures.finer(result.before, content["region"], crop)
             region, after = pictures.finer(result.photo, content["region"], crop)
-            self.results[place].send(content | {"region": region}, [b"" if content["masked"] else before, after])
+            before = b"" if content["masked"] else pictures.finer(result.before, content["region"], crop)[1]
+            self.results[place].send(content | {"region": region}, [before, after])
         elif content["do"] == "go on":
             self.session.go_on(result.number)
             self._show_face()
