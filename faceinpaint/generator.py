@@ -17,6 +17,7 @@ from faceinpaint.landmarks import landmark_map
 from faceinpaint.prior.appearance import COMPONENTS, SIZE, AppearanceModel
 from faceinpaint.prior.grain import with_grain
 from faceinpaint.prior.symmetry import SEAM, Prior, halved, shrunk, smooth_fill, symmetry_prior
+from faceinpaint.prior.warps import by_opencv
 
 
 class Window(NamedTuple):
@@ -221,7 +222,7 @@ def _around(x: Tensor) -> Tensor:
 def _fading(hidden: Tensor, reach: float) -> Tensor:
     """1 at the edge of a hole (B, 1, H, W), exp(-distance / reach) inside it, at last 0; distances are in pixels."""
     steps = round(3 * reach)
-    if hidden.device.type == "cpu":
+    if by_opencv(hidden):
         depths = [cv2.distanceTransform(one, cv2.DIST_C, 3) for one in hidden[:, 0].byte().numpy()]
         depth = torch.from_numpy(np.stack(depths))[:, None]
     else:
@@ -386,7 +387,7 @@ class LongShortTermAttention(nn.Module):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, known: Tensor | None = None) -> Tensor:
         """softmax(query key^T / sqrt(D)) value of tokens (B, heads, H * W, D), over positions with a known pixel."""
-        if query.device.type == "cpu" and not torch.is_grad_enabled():
+        if by_opencv(query) and not torch.is_grad_enabled():
             return torch.stack([
                 _attend_alone(query[one], key[one], value[one], None if known is None else known[one].flatten() > 0)
                 for one in range(len(query))

@@ -106,12 +106,10 @@ def face_region(landmarks: Tensor, size: Size, forehead: float = 1.0) -> Tensor:
     landmarks (B, 68, 2) in pixels -> (B, 1, H, W). "Up" runs from the mouth to the eyes, so that a tilted
     face gets a tilted forehead; `_FOREHEAD` says how far. forehead: the share of that way; 0 ends at the brows.
     """
-    points = _checked(landmarks)
-    _, down, unit = _face_axes(points)
-    up = -down[:, None, :] * unit[:, None, None]  # (B, 1, 2)
-    brows = points[:, 17:27] + forehead * up * np.array(_FOREHEAD)[:, None]
-    outlines = [_convex_hull(outline) for outline in np.concatenate([points[:, :17], brows], axis=1)]
-    return _fill(outlines, size).to(landmarks.device)
+    if torch.compiler.is_exporting():
+        return _convex_region(_outline(landmarks.float(), forehead), size)
+    outlines = _outline(torch.from_numpy(_checked(landmarks)), forehead).numpy()
+    return _fill([_convex_hull(outline) for outline in outlines], size).to(landmarks.device)
 
 
 def cut_to_face(mask: Tensor, landmarks: Tensor) -> Tensor:
@@ -354,6 +352,31 @@ def _face_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     down = (mouth - eyes) / np.maximum(unit, 1e-6)[:, None]
     right = np.stack([down[:, 1], -down[:, 0]], axis=1)
     return right, down, unit
+
+
+def _outline(points: Tensor, forehead: float) -> Tensor:
+    """The jaw line, and the brows moved up, of landmarks (B, 68, 2): (B, 27, 2)."""
+    up = points[:, 36:48].mean(1) - points[:, 48:68].mean(1)
+    lift = forehead * points.new_tensor(_FOREHEAD)[:, None] * up[:, None]
+    return torch.cat([points[:, :17], points[:, 17:27] + lift], dim=1)
+
+
+def _convex_region(points: Tensor, size: int) -> Tensor:
+    """The convex hull of points (B, N, 2) filled by tensors alone, for a recorded graph: (B, 1, size, size).
+
+    Each pair of points is an edge of some direction, which the farthest point bounds; a few pixels of its rim more
+    than `_fill` has.
+    """
+    points = points.round()
+    x, y = points.unbind(-1)
+    out_x, out_y = (y[:, None] - y[:, :, None]).flatten(1), (x[:, :, None] - x[:, None]).flatten(1)  # B, N * N
+    reach = (out_x[..., None] * x[:, None] + out_y[..., None] * y[:, None]).amax(2)
+    line = torch.arange(size, dtype=points.dtype)
+    across = (reach[..., None] - out_y[..., None] * line) / out_x[..., None]  # B, N * N, rows
+    right = across.masked_fill(out_x[..., None] <= 0, torch.inf).amin(1)[..., None] + 0.499
+    left = across.masked_fill(out_x[..., None] >= 0, -torch.inf).amax(1)[..., None] - 0.499
+    rows = (line >= y.amin(1, keepdim=True)) & (line <= y.amax(1, keepdim=True))
+    return ((line > left) & (line < right) & rows[..., None])[:, None].float()
 
 
 def _convex_hull(points: np.ndarray) -> np.ndarray:

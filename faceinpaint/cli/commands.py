@@ -1,4 +1,4 @@
-"""The command line: faceinpaint complete, evaluate, train, release, data, fetch, judge, course, studio, bench.
+"""The command line: faceinpaint complete, evaluate, train, release, data, fetch, judge, course, studio, export, bench.
 
 Exit status: 0 all done, 1 something failed and is named in the report, 2 a wrong call.
 """
@@ -429,6 +429,20 @@ def studio(
     from faceinpaint.studio.serve import serve
 
     serve(host, port, browser, base_url)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="folder for the graphs and their manifest.json")] = Path("runs/onnx"),
+    weights: Annotated[str, typer.Option(help="the generator, a name or a file")] = "generator",
+) -> None:
+    """Write the networks as ONNX graphs, which complete faces of 256 pixels without PyTorch."""
+    try:
+        from faceinpaint.studio import export as graphs
+    except ModuleNotFoundError as error:
+        raise InputError(f"exporting needs {error.name}: pip install 'faceinpaint[export]'") from None
+    for file in graphs.export(_folder(out), weights):
+        typer.echo(file)
 
 
 @app.command()

@@ -33,13 +33,13 @@ def look(pixels: np.ndarray, smallest: float, thresholds: tuple[float, ...]) -> 
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().contiguous()
     boxes = _proposed(image, CELL / smallest, thresholds[0])
 
-    change, sure = _seen(_second, image, boxes, 24)
+    change, sure = _seen(r_net, image, boxes, 24)
     kept = sure > thresholds[1]
     boxes, change = torch.cat([boxes[kept, :4], sure[kept, None]], dim=1), change[kept]
     kept = _without_twins(boxes, 0.7)
     boxes = _square(_changed(boxes[kept], change[kept], 1))
 
-    change, sure, points = _seen(_third, image, boxes, 48)
+    change, sure, points = _seen(o_net, image, boxes, 48)
     kept = sure > thresholds[2]
     boxes, change, points = torch.cat([boxes[kept, :4], sure[kept, None]], dim=1), change[kept], points[kept]
     points = points.unflatten(1, (2, 5)).mT * (boxes[:, None, 2:4] - boxes[:, None, :2] + 1) + boxes[:, None, :2] - 1
@@ -73,7 +73,7 @@ def _dense(weights: dict[str, Tensor], features: Tensor, layer: str) -> Tensor:
     return F.linear(features, weights[f"{layer}.weight"], weights[f"{layer}.bias"])
 
 
-def _first(image: Tensor) -> tuple[Tensor, Tensor]:
+def p_net(image: Tensor) -> tuple[Tensor, Tensor]:
     """What is to be changed of each look's square, (1, 4, h, w), and scores of no face and of one, (1, 2, h, w)."""
     weights = _weights("pnet")
     features = _features(weights, image, (2, 0, 0))
@@ -83,14 +83,16 @@ def _first(image: Tensor) -> tuple[Tensor, Tensor]:
     return change, score
 
 
-def _second(image: Tensor) -> tuple[Tensor, ...]:
+def r_net(image: Tensor) -> tuple[Tensor, ...]:
+    """Of boxes in 24 pixels (N, 3, 24, 24): what is to be changed of each, (N, 4), and how sure it is a face, (N,)."""
     weights = _weights("rnet")
     features = _features(weights, image, (3, 3, 0)).permute(0, 3, 2, 1).flatten(1)
     features = F.prelu(_dense(weights, features, "dense4"), weights["prelu4.weight"])
     return _dense(weights, features, "dense5_2"), _dense(weights, features, "dense5_1").softmax(dim=1)[:, 1]
 
 
-def _third(image: Tensor) -> tuple[Tensor, ...]:
+def o_net(image: Tensor) -> tuple[Tensor, ...]:
+    """The same of boxes in 48 pixels, and five points of each, (N, 10), x before y, in fractions of the box."""
     weights = _weights("onet")
     features = _features(weights, image, (3, 3, 2, 0)).permute(0, 3, 2, 1).flatten(1)
     features = F.prelu(_dense(weights, features, "dense5"), weights["prelu5.weight"])
@@ -125,7 +127,7 @@ def _at_scale(image: Tensor, scale: float, threshold: float) -> Tensor:
     looks = -(-(image.shape[-2] - CELL) // STRIDE) + 1
     count = looks // ROWS if image.numel() > LARGE else 1
     edges = [looks * part // count for part in range(count + 1)]
-    parts = [_first(image[:, :, STRIDE * top : STRIDE * (end - 1) + CELL]) for top, end in pairwise(edges)]
+    parts = [p_net(image[:, :, STRIDE * top : STRIDE * (end - 1) + CELL]) for top, end in pairwise(edges)]
     change, score = (torch.cat(one, dim=-2)[0] for one in zip(*parts))
     sure = score.softmax(dim=0)[1]
     there = sure >= threshold

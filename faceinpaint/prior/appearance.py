@@ -69,7 +69,7 @@ class AppearanceModel(nn.Module):
         seen, weight = self._seen(image.float(), 1 - mask.float(), landmarks.float())
         # The most probable coefficients: least squares on the visible pixels, drawn to the mean by the variations'
         # own spread.
-        coefficients = torch.linalg.solve(*self._system(weight, seen - self.mean))
+        coefficients = torch.linalg.solve_ex(*self._system(weight, seen - self.mean)).result[..., 0]
         return self._painted(self.mean + self._combined(coefficients), landmarks.float(), image.shape[-1], places)
 
     def deviation(
@@ -97,7 +97,7 @@ class AppearanceModel(nn.Module):
         return both[:, :3], (both[:, 3:] > 0.999) * self.region
 
     def _system(self, weight: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
-        """Inverse covariance (B, K, K) of the coefficients, and what a difference from the mean asks of them, (B, K).
+        """Inverse covariance of the coefficients (B, K, K), and what a difference from the mean asks of them (B, K, 1).
 
         Pixels count as weight (B, 1, S, S) says; difference is (B or 1, 3, S, S).
         """
@@ -105,7 +105,7 @@ class AppearanceModel(nn.Module):
         variations = self.variations.flatten(2).index_select(2, there)  # K, 3, N
         weighted = (variations * weight.flatten(2)[:, None, :, there]).flatten(2) / self.strength  # B, K, 3 N
         right = weighted @ difference.flatten(2)[..., there].flatten(1)[..., None]
-        return weighted @ variations.flatten(1).T + torch.eye(len(variations), device=weight.device), right[..., 0]
+        return weighted @ variations.flatten(1).T + torch.eye(len(variations), device=weight.device), right
 
     def _combined(self, coefficients: Tensor) -> Tensor:
         return (coefficients @ self.variations.flatten(1)).reshape(-1, *self.mean.shape)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from faceinpaint.masks import face_region
 from faceinpaint.prior.symmetry import eroded
+from faceinpaint.prior.warps import by_opencv
 
 BANDS = ((0.0, 0.7), (0.7, 1.4))  # grain is what two blurs differ by, of these standard deviations in pixels
 BESIDE = 2  # pixels from the edge of the visible skin, where blurs see across it, do not count
@@ -90,7 +91,7 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
         return image
     reach = math.ceil(3 * sigma)
     line = [math.exp(-(step**2) / (2 * sigma**2)) for step in range(-reach, reach + 1)]
-    if image.device.type == "cpu":
+    if by_opencv(image):
         kernel = np.float32(line) / np.float32(sum(line))
         blurs = [cv2.sepFilter2D(one, -1, kernel, kernel) for one in image[:, 0].numpy()]
         return torch.from_numpy(np.stack(blurs))[:, None]

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from faceinpaint.landmarks import MIRROR_ORDER
 from faceinpaint.prior.appearance import AppearanceModel
-from faceinpaint.prior.warps import ThinPlateSpline, map_of, resized, warped
+from faceinpaint.prior.warps import ThinPlateSpline, by_opencv, map_of, resized, warped
 
 
 # The most that light differs between two mirrored pixels of skin; measured on frontal photographs, 0.05 to 0.2
@@ -148,7 +148,7 @@ def eroded(region: Tensor, pixels: int = 1) -> Tensor:
 
     Beyond the picture the region is taken to go on.
     """
-    if region.device.type == "cpu":
+    if by_opencv(region):
         eroded_ones = [cv2.erode(one, np.ones((2 * pixels + 1,) * 2)) for one in region[:, 0].numpy()]
         return torch.from_numpy(np.stack(eroded_ones))[:, None]
     wide = F.pad(region, [pixels] * 4, value=1.0)

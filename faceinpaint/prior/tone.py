@@ -14,42 +14,40 @@ def toned(painted: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
     image (B, 3, H, W) in [0, 1]; mask (B, 1, H, W), 1 = unknown. Coloured pictures and known pixels stay as they are.
     """
-    return torch.stack([_toned(*one) for one in zip(painted, image, mask[:, 0] > 0.5)])
-
-
-def _toned(painted: Tensor, image: Tensor, hidden: Tensor) -> Tensor:
-    # Every fourth row and column show well enough that a picture is coloured, as most are.
-    if _tone(image[:, ::4, ::4], hidden[::4, ::4])[1] > 2 * SPREAD:
-        return painted
+    hidden = mask > 0.5
+    # Every fourth row and column show well enough that pictures are coloured, as most are.
+    if not torch.compiler.is_exporting():
+        _, spread = _tone(image[..., ::4, ::4], hidden[..., ::4, ::4])
+        if (spread > 2 * SPREAD).all():
+            return painted
     colours, spread = _tone(image, hidden)
-    if not spread <= SPREAD:  # where nothing is visible it is no number
-        return painted
-    return torch.where(hidden, _coloured(painted.float().mean(0), colours).clamp(0, 1), painted)
+    has_tone = (spread <= SPREAD)[:, None, None, None]  # where nothing is visible the spread is no number
+    brightness = painted.float().mean(1, keepdim=True)
+    toned_ones = _coloured(brightness.flatten(2), colours).view_as(painted).clamp(0, 1)
+    return torch.where(hidden & has_tone, toned_ones, painted)
 
 
 def _tone(image: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """What the bins differ by from grey, (3, BINS + 1), and the standard deviation of visible pixels around that."""
-    visible = image[:, ~hidden].float()  # (3, N)
-    place = _place(visible.mean(0))
-    low, share = place.long(), place.frac()
-    # Each pixel tells the two bins beside it of its difference from grey, by its nearness.
-    colours, weight = visible.new_zeros(3, BINS + 1), visible.new_zeros(BINS + 1)
-    for index, nearness in ((low, 1 - share), (low + 1, share)):
-        colours.index_add_(1, index, (visible - visible.mean(0)) * nearness)
-        weight.index_add_(0, index, nearness)
-    filled = weight > 0
-    nearest = (torch.arange(BINS + 1)[:, None] - torch.arange(BINS + 1)).abs().float()
-    colours = (colours / weight.clamp_min(1e-6))[:, nearest.masked_fill(~filled.cpu(), BINS + 2).argmin(1)]
-    return colours, (visible - _coloured(visible.mean(0), colours)).square().mean().sqrt()
-
-
-def _place(brightness: Tensor) -> Tensor:
-    """Brightness in [0, 1] in bins, below the last."""
-    return (brightness.clamp(0, 1) * BINS).clamp(max=BINS - 1e-3)
+    """What the bins differ by from grey, (B, 3, BINS + 1), and visible pixels' standard deviation around that, (B,)."""
+    visible = ~hidden.flatten(2)  # B, 1, N
+    pixels = torch.where(visible, image.flatten(2).float(), 0.0)
+    brightness = pixels.mean(1, keepdim=True)
+    nearness = _nearness(brightness) * visible
+    weight = nearness.sum(2)[:, None]  # B, 1, BINS + 1
+    colours = (pixels - brightness) @ nearness.mT / weight.clamp_min(1e-6)
+    bins = torch.arange(BINS + 1, device=image.device)
+    apart = (bins[:, None] - bins).abs().where(weight > 0, BINS + 2)
+    colours = colours.gather(2, apart.argmin(2)[:, None].expand_as(colours))  # of the nearest bin that is filled
+    off = (pixels - _coloured(brightness, colours)).square() * visible
+    return colours, (off.sum((1, 2)) / (3 * visible.sum((1, 2)))).sqrt()
 
 
 def _coloured(brightness: Tensor, colours: Tensor) -> Tensor:
-    """Pixels of a brightness, (...), in the colours of the bins, (3, BINS + 1): (3, ...)."""
-    place = _place(brightness)
-    low, share = place.long(), place.frac()
-    return brightness + colours[:, low] * (1 - share) + colours[:, low + 1] * share
+    """Pixels of a brightness, (B, 1, N), in the colours of the bins, (B, 3, BINS + 1): (B, 3, N)."""
+    return brightness + colours @ _nearness(brightness)
+
+
+def _nearness(brightness: Tensor) -> Tensor:
+    """How much each pixel of a brightness in [0, 1], (B, 1, N), belongs to the two bins beside it, (B, BINS + 1, N)."""
+    bins = torch.arange(BINS + 1, device=brightness.device, dtype=torch.float32)[:, None]
+    return (1 - (brightness.clamp(0, 1) * BINS - bins).abs()).clamp_min(0)

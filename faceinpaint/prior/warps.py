@@ -37,7 +37,7 @@ class ThinPlateSpline(NamedTuple):
         # A touch of stiffness for the linear part too: points that all lie on one line have no unique map.
         system[:, range(count, count + 3), range(count, count + 3)] = -1e-6
         right = F.pad(target, [0, 0, 0, 3])
-        return ThinPlateSpline(source, torch.linalg.solve(system, right))
+        return ThinPlateSpline(source, torch.linalg.solve_ex(system, right).result)
 
     def __call__(self, points: Tensor) -> Tensor:
         """Map (B, M, 2) points."""
@@ -93,9 +93,14 @@ def dense_map(transform: Callable[[Tensor], Tensor], size: int, like: Tensor) ->
     return _interpolated(transform(crossings(line, line)), size)
 
 
+def by_opencv(x: Tensor) -> bool:
+    """Whether OpenCV may do a tensor's work, quicker than PyTorch: on a CPU, and not where a graph is recorded."""
+    return x.device.type == "cpu" and not torch.compiler.is_exporting()
+
+
 def resized(x: Tensor, height: int, width: int) -> Tensor:
     """(B, C, H, W) at another size, bilinear; on a CPU by OpenCV, in a fifth of PyTorch's time for the same."""
-    if x.device.type != "cpu" or x.requires_grad:
+    if not by_opencv(x) or x.requires_grad:
         return F.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
     result = x.new_empty(*x.shape[:2], height, width)
     for before, after in zip(x.flatten(0, 1).numpy(), result.flatten(0, 1).numpy()):

@@ -108,7 +108,7 @@ def crop_face(images: Tensor, landmarks: Tensor, size: int = 160, margin: float 
 
 
 def _require_finite(matrix: Tensor) -> None:
-    if not matrix.isfinite().all():
+    if not torch.compiler.is_exporting() and not matrix.isfinite().all():
         raise InputError(
             "a face has unknown landmarks, or all of them in one place, so it cannot be aligned: "
             "give 68 finite points or predict them first"
