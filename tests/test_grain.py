@@ -1,4 +1,4 @@
-"""The grain that painted skin is given: as much as the visible skin has, where nobody can know it, and nowhere else."""
+"""The grain that painted skin is given: its share of what the visible skin has, where nobody can know it, and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from conftest import canonical_face
 from torch import Tensor
 
 from faceinpaint import masks
-from faceinpaint.prior.grain import BANDS, MOST, bands, blurred, deviation, with_grain
+from faceinpaint.prior.grain import BANDS, MOST, SHARE, bands, blurred, deviation, with_grain
 
 SIZE = 128
 HELD = torch.zeros(1, 1, SIZE, SIZE)
@@ -30,12 +30,13 @@ def grain_of(picture: Tensor, region: Tensor) -> list[float]:
 
 
 @pytest.mark.parametrize("amount", [0.004, 0.012])
-def test_smooth_paint_gets_the_grain_of_the_visible_skin(face: Tensor, amount: float) -> None:
+def test_smooth_paint_gets_its_share_of_the_grain_of_the_visible_skin(face: Tensor, amount: float) -> None:
     photo = noisy(amount)
     grained = with_grain(torch.full_like(photo, 0.5), photo, HELD, face, HELD)
     region = masks.face_region(face, SIZE)
     below = region * (blurred(HELD, 3) > 0.99)
-    assert grain_of(grained, below) == pytest.approx(grain_of(photo, region * (1 - HELD)), rel=0.15)
+    wanted = [SHARE * band for band in grain_of(photo, region * (1 - HELD))]
+    assert grain_of(grained, below) == pytest.approx(wanted, rel=0.15)
 
 
 def test_what_is_too_coarse_for_skin_is_not_taken_for_its_grain(face: Tensor) -> None:

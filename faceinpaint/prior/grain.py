@@ -2,7 +2,7 @@
 
 A network that is asked for the least squared error paints their mean, which is smooth skin, and beside real skin that
 looks like wax. Who retouches film gives what he painted in the grain of its surroundings; so do we, where neither side
-of the face is visible: measured in the visible skin, drawn at random, and only as much as the painted skin lacks.
+of the face is visible: measured in the visible skin, drawn at random, and half as much as the painted skin lacks.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ BANDS = ((0.0, 0.7), (0.7, 1.4))  # grain is what two blurs differ by, of these 
 BESIDE = 2  # pixels from the edge of the visible skin, where blurs see across it, do not count
 EDGE = 1.5  # pixels, standard deviation: how softly it begins
 MOST = 0.01  # of a band, standard deviation; skin on photographs has 0.003 to 0.01, hair and lashes more
+SHARE = 0.5  # of what is lacking: with all of it skin looks noisy and is farther from real skin (Frechet), else waxy
 DEVIATION = 0.6745  # the median distance from the mean of normal numbers, in standard deviations
 
 
@@ -57,7 +58,7 @@ def _lacking(
     for drawn, seen, made in zip(_drawn(image.shape[-1]), bands(brightness), bands(ours)):
         there = deviation(seen, skin).clamp(max=MOST)
         lack = there.square() - deviation(made, bare).square()
-        noise = noise + lack.clamp_min(0).sqrt() * cut(drawn.to(bare))
+        noise = noise + SHARE * lack.clamp_min(0).sqrt() * cut(drawn.to(bare))
     return noise
 
 
