@@ -1,4 +1,4 @@
-"""The grain that painted skin is given: its share of what the visible skin has, where nobody can know it, and nowhere else."""
+"""The grain of painted skin: a share of what the visible skin has, where nobody can know it, and nowhere else."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ BANDS = ((0.0, 0.7), (0.7, 1.4))  # grain is what two blurs differ by, of these 
 BESIDE = 2  # pixels from the edge of the visible skin, where blurs see across it, do not count
 EDGE = 1.5  # pixels, standard deviation: how softly it begins
 MOST = 0.01  # of a band, standard deviation; skin on photographs has 0.003 to 0.01, hair and lashes more
-SHARE = 0.5  # of what is lacking: with all of it skin looks noisy and is farther from real skin (Frechet), else waxy
+SHARE = 0.5  # of what is lacking: all of it looks noisy and is farther from real skin (Frechet), none is waxy
 DEVIATION = 0.6745  # the median distance from the mean of normal numbers, in standard deviations
 
 
